@@ -1,0 +1,2 @@
+//! The `ward` binary.
+fn main() {}
