@@ -1,0 +1,197 @@
+//! Ward's own small syntax tree: everything a query can say, and nothing else.
+
+use serde::{Deserialize, Serialize};
+
+/// A parsed query, names resolved against nothing yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Query {
+    /// The SELECT list, in order.
+    pub items: Vec<Item>,
+    /// The table after FROM.
+    pub table: String,
+    /// The condition after WHERE.
+    pub filter: Option<Predicate>,
+    /// The columns after GROUP BY, at most three; `hospital` is a virtual column.
+    pub group_by: Vec<String>,
+}
+
+/// One entry of the SELECT list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Item {
+    /// A column that also stands in GROUP BY.
+    Group {
+        /// The column.
+        column: String,
+    },
+    /// A statistic.
+    Aggregate {
+        /// The statistic.
+        statistic: Statistic,
+        /// Heading of the result column: the alias, or the canonical text.
+        label: String,
+    },
+}
+
+/// The statistics Ward knows. Columns are catalogue names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Statistic {
+    /// `COUNT(*)`: rows.
+    CountRows,
+    /// `COUNT(x)`: rows in which x is not missing.
+    Count(String),
+    /// `SUM(x)`.
+    Sum(String),
+    /// `AVG(x)`.
+    Avg(String),
+    /// `VAR(x)`: sample variance (n - 1).
+    Var(String),
+    /// `STDDEV(x)`: sample standard deviation (n - 1).
+    Stddev(String),
+    /// `MIN(x)`, where the hospital's policy allows it.
+    Min(String),
+    /// `MAX(x)`, where the hospital's policy allows it.
+    Max(String),
+    /// `HISTOGRAM(x, lo, hi, bins)` or `HISTOGRAM(x, [e0, e1, ...])`: bins [a, b), the last [a, b].
+    Histogram {
+        /// The column.
+        column: String,
+        /// Edges as decimal texts, ascending.
+        edges: Vec<String>,
+    },
+    /// `CROSSTAB(a, b)`: the table with chi-square; for 2 x 2 also odds and risk ratio.
+    Crosstab {
+        /// Rows.
+        a: String,
+        /// Columns.
+        b: String,
+    },
+    /// `CHI2(a, b)`: Pearson's and Yates's chi-square of the table.
+    Chi2 {
+        /// Rows.
+        a: String,
+        /// Columns.
+        b: String,
+    },
+    /// `ODDS_RATIO(a, b)`: of a 2 x 2 table, with Woolf's 95% interval; with the risk ratio.
+    OddsRatio {
+        /// Rows.
+        a: String,
+        /// Columns.
+        b: String,
+    },
+    /// `TTEST(x, g)`: Welch's and Student's test of x between the two codes of g.
+    TTest {
+        /// The value.
+        value: String,
+        /// The grouping column, exactly two codes.
+        group: String,
+    },
+    /// `CORR(x, y)`: Pearson's correlation over complete pairs.
+    Corr {
+        /// First column.
+        x: String,
+        /// Second column.
+        y: String,
+    },
+    /// `OLS(y, x1, x2, ...)`: least squares with intercept; a category enters as indicators of all codes but
+    /// the first.
+    Ols {
+        /// The outcome.
+        y: String,
+        /// The predictors.
+        xs: Vec<String>,
+    },
+    /// `KAPLAN_MEIER(time, event [, step])`: survival on a public grid of `step` units (1 by default).
+    KaplanMeier {
+        /// Time to event or censoring, a non-negative integer column.
+        time: String,
+        /// 1 for an event, 0 for censoring.
+        event: String,
+        /// Width of the grid in units of `time`.
+        step: u32,
+    },
+    /// `LOG_RANK(time, event, g [, step])`.
+    LogRank {
+        /// Time to event or censoring.
+        time: String,
+        /// 1 for an event, 0 for censoring.
+        event: String,
+        /// The grouping column.
+        group: String,
+        /// Width of the grid in units of `time`.
+        step: u32,
+    },
+}
+
+/// A condition on rows, with SQL's three-valued logic.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Predicate {
+    /// All hold.
+    And(Vec<Predicate>),
+    /// One holds.
+    Or(Vec<Predicate>),
+    /// It does not hold.
+    Not(Box<Predicate>),
+    /// `column op literal`.
+    Compare {
+        /// The column.
+        column: String,
+        /// The operator.
+        op: Comparison,
+        /// The value.
+        value: Literal,
+    },
+    /// `column BETWEEN low AND high`, both ends included.
+    Between {
+        /// The column.
+        column: String,
+        /// Lower end.
+        low: Literal,
+        /// Upper end.
+        high: Literal,
+    },
+    /// `column IN (...)`.
+    In {
+        /// The column.
+        column: String,
+        /// The values.
+        values: Vec<Literal>,
+    },
+    /// `column IS NULL`.
+    IsNull {
+        /// The column.
+        column: String,
+    },
+}
+
+/// Comparison operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Comparison {
+    /// `=`
+    Eq,
+    /// `<>`
+    Ne,
+    /// `<`
+    Lt,
+    /// `<=`
+    Le,
+    /// `>`
+    Gt,
+    /// `>=`
+    Ge,
+}
+
+/// A literal as written; typed against the catalogue at planning.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Literal {
+    /// A number as a decimal text (`40`, `-1.5`).
+    Number(String),
+    /// A quoted text.
+    Text(String),
+    /// TRUE or FALSE (1 or 0).
+    Boolean(bool),
+}

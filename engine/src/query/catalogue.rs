@@ -1,0 +1,147 @@
+//! The catalogue: what hospitals publish about their tables, never about their rows.
+//!
+//! Every hospital publishes a [`Publication`]; the engine merges them into a [`Catalogue`]. Bounds and digits
+//! size the fixed-point encoding (design, section 5): a value `v` of a column with `digits = d` is the integer
+//! `round(v * 10^d)`, and overflow is excluded at planning from `rows_max` and the bounds.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What kind of values a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColumnKind {
+    /// Whole numbers (`digits` is 0).
+    Integer,
+    /// Fixed-point numbers with `digits` decimal places.
+    Real,
+    /// One of `codes`.
+    Category,
+}
+
+/// What happens to a value outside the bounds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutOfBounds {
+    /// The value is left out, as a missing one, and counted.
+    #[default]
+    Reject,
+    /// The value is set to the nearer bound, and counted.
+    Clamp,
+}
+
+/// A published column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// Name in the consortium's catalogue (lower case).
+    pub name: String,
+    /// Kind of value.
+    pub kind: ColumnKind,
+    /// Decimal places of the fixed point (0 for integers and categories).
+    #[serde(default)]
+    pub digits: u8,
+    /// Unit, for people (`d`, `kg/m2`, `%`); empty when there is none.
+    #[serde(default)]
+    pub unit: String,
+    /// Smallest value, in fixed point (categories: 0).
+    #[serde(default)]
+    pub min: i64,
+    /// Largest value, in fixed point (categories: number of codes - 1).
+    #[serde(default)]
+    pub max: i64,
+    /// The codes of a category, in their order; the first is the reference level of a regression.
+    #[serde(default)]
+    pub codes: Vec<String>,
+    /// What happens to values outside the bounds.
+    #[serde(default)]
+    pub out_of_bounds: OutOfBounds,
+    /// One sentence for people.
+    #[serde(default)]
+    pub description: String,
+}
+
+/// A published table of one hospital.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// Name in the consortium's catalogue (lower case).
+    pub name: String,
+    /// One sentence for people.
+    #[serde(default)]
+    pub description: String,
+    /// Upper bound on the number of rows at this hospital; sizes the encoding, so it may be generous.
+    pub rows_max: u64,
+    /// Data-use tags (DUO codes).
+    #[serde(default)]
+    pub data_use: Vec<String>,
+    /// Digest of the data behind the table, hexadecimal.
+    pub dataset_version: String,
+    /// The columns this hospital has.
+    pub columns: Vec<Column>,
+}
+
+/// What one hospital publishes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publication {
+    /// The hospital's enrolled name.
+    pub hospital: String,
+    /// The smallest cell this hospital releases (its own floor, at least the consortium's).
+    pub floor: u32,
+    /// Its tables.
+    pub tables: Vec<Table>,
+}
+
+/// The consortium's catalogue: every hospital's publication, in the order of the hospitals' names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Catalogue {
+    /// The consortium's name.
+    pub consortium: String,
+    /// The consortium's floor k: a cell under it is withheld by every hospital.
+    pub floor: u32,
+    /// Publications by hospital.
+    pub hospitals: BTreeMap<String, Publication>,
+}
+
+impl Column {
+    /// The number of codes a grouping by this column has, if it can group: categories, and integers with at
+    /// most 64 values.
+    #[must_use]
+    pub fn group_codes(&self) -> Option<Vec<String>> {
+        match self.kind {
+            ColumnKind::Category => Some(self.codes.clone()),
+            ColumnKind::Integer if self.max.checked_sub(self.min)? < 64 => {
+                Some((self.min..=self.max).map(|v| v.to_string()).collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// True for a 0/1 column: a sum over it is a count of people.
+    #[must_use]
+    pub fn is_indicator(&self) -> bool {
+        self.kind == ColumnKind::Integer && self.min == 0 && self.max == 1
+    }
+
+    /// The published meaning agrees: everything but the description.
+    #[must_use]
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        Self { description: String::new(), ..self.clone() }
+            == Self { description: String::new(), ..other.clone() }
+    }
+}
+
+impl Table {
+    /// The column of that name.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|c| c.name == name)
+    }
+}
+
+impl Publication {
+    /// The table of that name.
+    #[must_use]
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.tables.iter().find(|t| t.name == name)
+    }
+}
