@@ -2,6 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Most columns after GROUP BY.
+pub const GROUPS_MAX: usize = 3;
+
+/// The virtual column of GROUP BY that holds the hospital's own name.
+pub const HOSPITAL: &str = "hospital";
+
 /// A parsed query, names resolved against nothing yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Query {
@@ -194,4 +200,15 @@ pub enum Literal {
     Text(String),
     /// TRUE or FALSE (1 or 0).
     Boolean(bool),
+}
+
+impl Item {
+    /// Heading of the result column.
+    #[must_use]
+    pub fn heading(&self) -> &str {
+        match self {
+            Self::Group { column } => column,
+            Self::Aggregate { label, .. } => label,
+        }
+    }
 }

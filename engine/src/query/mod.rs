@@ -5,5 +5,21 @@
 
 pub mod answer;
 pub mod ast;
+mod canonical;
 pub mod catalogue;
+mod decimal;
+pub mod error;
+mod layout;
+mod needs;
+mod parse;
 pub mod plan;
+mod planner;
+mod suggest;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::error::{Place, QueryError};
+pub use self::layout::PLAN_BYTES_MAX;
+pub use self::parse::{DEPTH_MAX, LIST_MAX, TEXT_BYTES_MAX, TOKENS_MAX, locate, parse};
+pub use self::planner::{DOMAIN_MAX, HOSPITALS_MAX, SLOTS_MAX, plan};

@@ -154,7 +154,7 @@ pub enum Split {
 }
 
 /// A factor of a product.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Factor {
     /// The fixed-point value of a column.
@@ -186,7 +186,12 @@ pub struct Measure {
 ///
 /// A cell is withheld when the number of rows (all `cases` present) in it is under the floor, zero included,
 /// or when, for one of `levels`, the number of rows at one of its codes is under the floor: the codes of a
-/// category, the zeros and the ones of an indicator. With a floor of 1 nothing is withheld.
+/// category, the zeros and the ones of an indicator. With a floor of 1 nothing is withheld. In the cells of
+/// another hospital (virtual column `hospital`) a hospital has no rows, so it sets its bit there; the finish
+/// heeds only the bit of the cell's own hospital.
+///
+/// Survival curves and log-rank tests have no `levels`: their floor is the size of the group, and how fine the
+/// time grid may be is for the hospital's policy to bound.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stratum {
     /// Columns that must be present.
@@ -230,14 +235,16 @@ pub enum Content {
         /// Stratum whose floor governs.
         stratum: usize,
     },
-    /// One slot: rows in the filter that no group cell took because a group column was missing.
+    /// One slot: rows in the filter that no group cell took because a group column was missing. No floor.
     Ungrouped,
-    /// cells x 1: rows in which the column is missing.
+    /// cells x 1: rows in which the column is missing (null, or rejected as out of bounds). Zero where the
+    /// hospital's rows in the cell, whatever is missing in them, are under its floor.
     Missing {
         /// The column.
         column: String,
     },
-    /// cells x 1: values out of bounds (rejected or clamped).
+    /// cells x 1: values out of bounds (rejected or clamped). Zero where the hospital's rows in the cell are
+    /// under its floor.
     OutOfBounds {
         /// The column.
         column: String,

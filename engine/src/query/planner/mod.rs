@@ -1,0 +1,110 @@
+//! The planner: a query, a catalogue and the encryption in use become a plan. Deterministic, so that every
+//! hospital makes the same plan from the same signed query.
+
+mod blocks;
+mod filter;
+mod resolve;
+
+use super::ast::{Item, Query, Statistic};
+use super::catalogue::Catalogue;
+use super::error::QueryError;
+use super::layout;
+use super::needs::{Need, need};
+use super::parse::parse;
+use super::plan::{GroupColumn, Participation, Plan, ProtocolInfo};
+
+pub use self::blocks::{DOMAIN_MAX, SLOTS_MAX};
+pub use self::resolve::HOSPITALS_MAX;
+
+type Result<T> = std::result::Result<T, QueryError>;
+
+/// Plans a query.
+///
+/// # Errors
+/// [`QueryError`] for names that no hospital publishes, definitions that disagree, columns and literals that do
+/// not fit, a participation that cannot be met, too many slots, and sums that could overflow.
+pub fn plan(
+    query: &Query,
+    catalogue: &Catalogue,
+    protocol: &ProtocolInfo,
+    participation: Participation,
+) -> Result<Plan> {
+    let canonical = query.canonical();
+    if parse(&canonical).as_ref() != Ok(query) {
+        return Err(QueryError::NotCanonical);
+    }
+    check(protocol)?;
+    let resolved = resolve::resolve(query, catalogue)?;
+    satisfiable(participation, &resolved.hospitals, protocol)?;
+    let groups = groups(query, &resolved)?;
+    let filter = query.filter.as_ref().map(|f| filter::typed(f, &resolved.columns)).transpose()?;
+    let needs = statistics(query).map(|s| need(s, &resolved.columns)).collect::<Result<Vec<Need>>>()?;
+    let sizing = blocks::Sizing::new(&resolved, &groups, protocol)?;
+    let (strata, blocks) = blocks::blocks(&needs, &sizing, !query.group_by.is_empty())?;
+    let mut plan = Plan {
+        canonical,
+        query: query.clone(),
+        columns: resolved.columns,
+        hospitals: resolved.hospitals,
+        left_out: resolved.left_out,
+        participation,
+        filter,
+        groups,
+        strata,
+        blocks,
+        floor: catalogue.floor,
+        protocol: protocol.clone(),
+        ciphertexts: 0,
+    };
+    let ciphertexts = layout::ciphertexts(&plan.runs(), protocol.log2_t, protocol.degree);
+    plan.ciphertexts = u32::try_from(ciphertexts)
+        .map_err(|_| QueryError::Protocol { message: format!("{ciphertexts} ciphertexts are too many") })?;
+    Ok(plan)
+}
+
+/// The statistics of a query, in order.
+pub(crate) fn statistics(query: &Query) -> impl Iterator<Item = &Statistic> {
+    query.items.iter().filter_map(|item| match item {
+        Item::Aggregate { statistic, .. } => Some(statistic),
+        Item::Group { .. } => None,
+    })
+}
+
+fn groups(query: &Query, resolved: &resolve::Resolved) -> Result<Vec<GroupColumn>> {
+    query.group_by.iter().map(|name| resolved.group(name)).collect()
+}
+
+fn check(protocol: &ProtocolInfo) -> Result<()> {
+    let refuse = |message: String| Err(QueryError::Protocol { message });
+    let holders = protocol.key_holders.len() as u64;
+    if protocol.threshold == 0 || u64::from(protocol.threshold) > holders {
+        return refuse(format!("{} of {holders} key holders cannot open anything", protocol.threshold));
+    }
+    if protocol.degree == 0 || protocol.log2_t < 8 {
+        return refuse(format!("{} coefficients of {} bits", protocol.degree, protocol.log2_t));
+    }
+    Ok(())
+}
+
+/// With at least m hospitals promised, enough key holders must be left when all the others are away.
+fn satisfiable(participation: Participation, hospitals: &[String], protocol: &ProtocolInfo) -> Result<()> {
+    let Participation::AtLeast(least) = participation else { return Ok(()) };
+    let (least, count) = (least as usize, hospitals.len());
+    if least == 0 || least > count {
+        return Err(QueryError::Participation {
+            message: format!("at least {least} of {count} hospitals"),
+            hint: format!("ask for 1 to {count}, or for all"),
+        });
+    }
+    let at_home = hospitals.iter().filter(|h| protocol.key_holders.contains(h)).count();
+    let (holders, threshold) = (protocol.key_holders.len(), protocol.threshold as usize);
+    let away = (count - least).min(at_home);
+    if holders - away < threshold {
+        let enough = count - (holders - threshold).min(count);
+        return Err(QueryError::Participation {
+            message: format!("with {least} of {count} hospitals, {threshold} key holders may not be there"),
+            hint: format!("ask for at least {enough}, or make a key with a lower threshold"),
+        });
+    }
+    Ok(())
+}

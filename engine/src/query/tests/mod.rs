@@ -1,0 +1,3 @@
+//! Tests across the query module.
+
+mod parsing;
