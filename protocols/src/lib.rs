@@ -1,1 +1,12 @@
-//! Ward.
+//! Ward's protocols.
+//!
+//! - [`he`]: threshold homomorphic encryption, additive: hospitals encrypt under a key nobody holds, anybody adds,
+//!   and together they switch the sum to the researcher's key.
+//!
+//! Nothing here spawns, sleeps, reads a clock, a file or an environment variable; randomness is an argument.
+#![deny(unsafe_code)]
+
+mod error;
+pub mod he;
+
+pub use error::{Error, Result};
