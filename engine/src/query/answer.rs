@@ -147,7 +147,8 @@ pub struct Crosstab {
     pub columns: Vec<String>,
     /// Counts; `None` when every hospital withheld the cell.
     pub table: Vec<Vec<Option<u64>>>,
-    /// Expected counts (over the rows and columns that are not empty).
+    /// Expected counts, in the shape of `table` (0 in empty rows and columns, which do not enter the test);
+    /// empty when a cell is suppressed.
     pub expected: Vec<Vec<f64>>,
     /// The test, when it is defined and no cell is suppressed.
     pub chi2: Option<Chi2Pair>,

@@ -1,7 +1,7 @@
 //! Queries: SQL in, a plan that every hospital can make again, and the answer out of the decrypted sums.
 //!
-//! text -> [`parse`] -> [`ast::Query`] -> [`plan`](mod@plan) against the [`catalogue`] -> slots (computed by the
-//! hospitals' local step, summed under encryption) -> [`finish`](mod@finish) -> [`answer::Answer`].
+//! text -> [`parse`] -> [`ast::Query`] -> [`plan()`] against the [`catalogue`] -> slots (computed by the
+//! hospitals' local step, summed under encryption) -> [`finish`] -> [`answer::Answer`].
 
 pub mod answer;
 pub mod ast;
@@ -9,6 +9,7 @@ mod canonical;
 pub mod catalogue;
 mod decimal;
 pub mod error;
+mod finish;
 mod layout;
 mod needs;
 mod parse;
@@ -17,9 +18,12 @@ mod planner;
 mod suggest;
 
 #[cfg(test)]
+pub(crate) mod reference;
+#[cfg(test)]
 mod tests;
 
 pub use self::error::{Place, QueryError};
+pub use self::finish::finish;
 pub use self::layout::PLAN_BYTES_MAX;
 pub use self::parse::{DEPTH_MAX, LIST_MAX, TEXT_BYTES_MAX, TOKENS_MAX, locate, parse};
 pub use self::planner::{DOMAIN_MAX, HOSPITALS_MAX, SLOTS_MAX, plan};
