@@ -198,7 +198,9 @@ fn forward_narrow<V: Lanes>(proof: V::Proof, p: Prime<V>, roots: &NarrowRoots, b
     let ((e, g), (f, h)) = (p.forward(e, g, w(2)), p.forward(f, h, w(2)));
     let ((a, b), (c, d)) = (p.forward(a, b, w(3)), p.forward(c, d, w(4)));
     let ((e, f), (g, h)) = (p.forward(e, f, w(5)), p.forward(g, h, w(6)));
-    let out = V::transpose([a, b, c, d, e, f, g, h].map(|x| p.reduce(x)));
+    let ((a, b), (c, d)) = ((p.reduce(a), p.reduce(b)), (p.reduce(c), p.reduce(d)));
+    let ((e, f), (g, h)) = ((p.reduce(e), p.reduce(f)), (p.reduce(g), p.reduce(h)));
+    let out = V::transpose([a, b, c, d, e, f, g, h]);
     for (x, row) in out.into_iter().zip(rows) {
         x.store(row);
     }

@@ -70,3 +70,92 @@ fn bound(variance: u128, k2: u128) -> u128 {
 pub(crate) fn ceil_log2(x: u128) -> u32 {
     x.next_power_of_two().trailing_zeros()
 }
+
+#[cfg(test)]
+mod tests {
+    use num_bigint::BigUint;
+    use ward_math::sampling::expand;
+    use ward_math::{CpuBackend, Evaluations, FixedPoly, Poly, Secret};
+
+    use crate::he::*;
+
+    /// `log2 max |x|` of the centred coefficients of `c0 + c1 s`.
+    fn log2_noise(params: &Parameters, c: &Ciphertext, s: &FixedPoly) -> f64 {
+        let (ring, n) = (params.ring(), params.degree());
+        let mut x = c.c0.0.clone();
+        x.mul_fixed_add(ring, &CpuBackend::PARALLEL, &c.c1.0, s);
+        let x = x.into_coefficients(ring, &CpuBackend::PARALLEL);
+        let primes: Vec<u32> = ring.moduli().map(|m| m.value()).collect();
+        let q: BigUint = primes.iter().product();
+        let units: Vec<BigUint> = ring
+            .moduli()
+            .map(|m| {
+                let cofactor = &q / m.value();
+                let rest = u32::try_from(&cofactor % m.value()).expect("below the prime");
+                cofactor * m.inv(rest).expect("unit")
+            })
+            .collect();
+        let magnitude = |k: usize| {
+            let x = units.iter().enumerate().map(|(l, u)| u * x.residues()[l * n + k]).sum::<BigUint>() % &q;
+            let other = &q - &x;
+            x.min(other)
+        };
+        let largest = (0..n).map(magnitude).max().unwrap_or_default();
+        let bits = largest.bits().saturating_sub(60);
+        u64::try_from(&largest >> bits).map_or(f64::NAN, |top| (top as f64).log2()) + bits as f64
+    }
+
+    /// `(log2 of measured, log2 of bound)` of the sum and of the switched sum.
+    fn measure(profile: Profile, parties: u32) -> [(f64, f64); 2] {
+        let params = Parameters::new(profile, parties).expect("parameters");
+        let mut rng = expand(&[parties as u8; 32], 0);
+        let crs = CommonReference::derive(&params, &[], b"noise");
+        let secrets: Vec<SecretKeyShare> =
+            (0..parties).map(|i| SecretKeyShare::from_seed(&params, &Secret::new([i as u8; 32]))).collect();
+        let shares: Vec<_> =
+            secrets.iter().map(|s| PublicKeyShare::generate(&params, &crs, s, &mut rng)).collect();
+        let key = PublicKey::aggregate(&params, &crs, &shares).expect("key");
+        let mut acc = Accumulator::new(&params);
+        for _ in 0..parties {
+            let fresh = encrypt_all(&params, &key, &[Plaintext::zero(&params)], &mut rng);
+            acc.add(&fresh).expect("add");
+        }
+        let sum = acc.finish();
+        let mut s = Poly::<Evaluations>::zero(params.ring());
+        for secret in &secrets {
+            s.add_assign(params.ring(), &CpuBackend::SERIAL, secret.s.expose().values());
+        }
+        let at_sum = log2_noise(&params, &sum[0], &FixedPoly::new(params.ring(), s));
+        let receiver = ReceiverSecret::from_seed(&params, &Secret::new([200; 32]));
+        let target = receiver.public_key(&params);
+        let c1s = [sum[0].c1().clone()];
+        let switch: Vec<_> = secrets
+            .iter()
+            .map(|s| key_switch_share(&params, &s.active_all(&params), &c1s, &target, &mut rng))
+            .collect();
+        let switched = key_switch_combine(&params, &sum, &switch).expect("combine");
+        let at_end = log2_noise(&params, &switched[0], receiver.s.expose());
+        let bounds = params.noise();
+        [(at_sum, (bounds.sum as f64).log2()), (at_end, (bounds.switched as f64).log2())]
+    }
+
+    #[test]
+    fn measured_noise_is_within_the_bound_and_the_bound_is_tight() {
+        for (profile, parties) in [
+            (Profile::Study4096, 2),
+            (Profile::Default8192, 1),
+            (Profile::Default8192, 5),
+            (Profile::Default8192, 30),
+            (Profile::Bulk16384, 5),
+        ] {
+            for ((measured, bound), what) in measure(profile, parties).into_iter().zip(["sum", "switched"]) {
+                eprintln!(
+                    "{} {parties} {what}: measured 2^{measured:.2}, bound 2^{bound:.2}",
+                    profile.name()
+                );
+                assert!(measured <= bound, "{what}: {measured} above {bound}");
+                assert!(bound - measured < 3.0, "{what}: bound 2^{bound} is loose, measured 2^{measured}");
+            }
+        }
+    }
+}
