@@ -392,13 +392,14 @@ pub(crate) fn set_small(m: &Modulus, out: &mut [u32], s: &[i8]) {
 /// 32 of them, `constants, offset < q`.
 #[inline(always)]
 pub(crate) fn digits_add(m: &Modulus, acc: &mut [u32], planes: &[u32], constants: (&[u32], u32)) {
-    const BLOCK: usize = 64;
+    const BLOCK: usize = 16; // 64-bit sums of a block stay in registers
     let n = acc.len();
     let (constants, offset) = constants;
-    for (b, acc) in acc.chunks_mut(BLOCK).enumerate() {
+    for (b, acc) in acc.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
         let mut wide = [0u64; BLOCK];
         for (plane, &c) in planes.chunks_exact(n).zip(constants) {
-            for (w, &d) in wide.iter_mut().zip(&plane[b * BLOCK..]) {
+            let Some(block) = plane.as_chunks::<BLOCK>().0.get(b) else { continue };
+            for (w, &d) in wide.iter_mut().zip(block) {
                 *w += u64::from(d) * u64::from(c);
             }
         }

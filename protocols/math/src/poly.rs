@@ -57,6 +57,13 @@ impl<F: Form> Poly<F> {
         Self { residues: vec![0; ring.residues()], form: PhantomData }
     }
 
+    /// Zero in the same memory.
+    #[must_use]
+    pub fn cleared(mut self) -> Self {
+        self.residues.fill(0);
+        self
+    }
+
     /// A polynomial from `[L][N]` residues, reduced here; missing residues are zero, excess ones are dropped.
     #[must_use]
     pub fn from_residues(ring: &Ring, mut residues: Vec<u32>) -> Self {

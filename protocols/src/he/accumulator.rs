@@ -10,34 +10,109 @@ use super::ciphertext::{C0, C1, Ciphertext};
 use super::params::Parameters;
 use crate::error::{Error, Result};
 
-/// One column of running sums.
-struct LazySums {
-    sums: Vec<Poly<Evaluations>>,
-    pending: usize,
+/// A sum of lists of ciphertexts, one list of each party.
+pub struct Accumulator {
+    terms: Terms,
+    c0: LazySums,
+    c1: LazySums,
 }
 
-impl LazySums {
-    fn new(params: &Parameters, count: usize) -> Self {
-        Self { sums: (0..count).map(|_| Poly::zero(params.ring())).collect(), pending: 0 }
+impl Accumulator {
+    /// An empty sum.
+    #[must_use]
+    pub fn new(params: &Parameters) -> Self {
+        Self::recycle(params, Vec::new())
     }
 
-    /// Adds `inputs[k]` item by item; `poly` shows the polynomial of an item.
-    fn add<T: Sync>(&mut self, params: &Parameters, inputs: &[&[T]], poly: fn(&T) -> &Poly<Evaluations>) {
-        let pending = self.pending;
-        let ring = params.ring();
-        let add = |(j, sum): (usize, &mut Poly<Evaluations>)| {
-            let columns: Vec<&[u32]> = inputs.iter().map(|list| poly(&list[j]).residues()).collect();
-            CpuBackend::SERIAL.accumulate(ring, sum.residues_mut(), pending, &columns)
-        };
-        let terms = self.sums.par_iter_mut().enumerate().map(add).max();
-        self.pending = terms.unwrap_or(pending);
+    /// An empty sum in the memory of ciphertexts that are no longer needed: fresh memory costs a third as much as
+    /// adding ten lists.
+    #[must_use]
+    pub fn recycle(params: &Parameters, spent: Vec<Ciphertext>) -> Self {
+        let (c0, c1) = spent.into_iter().map(|c| (c.c0.0, c.c1.0)).unzip();
+        Self { terms: Terms::new(params), c0: LazySums::new(c0), c1: LazySums::new(c1) }
     }
 
-    fn finish(mut self, params: &Parameters) -> Vec<Poly<Evaluations>> {
-        let reduce =
-            |sum: &mut Poly<Evaluations>| CpuBackend::SERIAL.reduce(params.ring(), sum.residues_mut());
-        self.sums.par_iter_mut().for_each(reduce);
-        self.sums
+    /// Adds one party's list. The first list fixes the length.
+    ///
+    /// # Errors
+    /// [`Error::Count`] for a list of another length; [`Error::TooManyTerms`] when there are more lists than parties,
+    /// for which the noise bound does not hold. The sum stays as it was.
+    pub fn add(&mut self, list: &[Ciphertext]) -> Result<()> {
+        self.add_lists(&[list])
+    }
+
+    /// Adds the lists of several parties in one pass over memory.
+    ///
+    /// # Errors
+    /// As [`Self::add`].
+    pub fn add_lists(&mut self, lists: &[&[Ciphertext]]) -> Result<()> {
+        let count = self.terms.admit(lists)?;
+        self.c0.add(&self.terms.params, count, lists, |c| &c.c0.0);
+        self.c1.add(&self.terms.params, count, lists, |c| &c.c1.0);
+        Ok(())
+    }
+
+    /// Number of lists added.
+    #[must_use]
+    pub fn terms(&self) -> usize {
+        self.terms.terms
+    }
+
+    /// The sums, reduced; empty when nothing was added.
+    #[must_use]
+    pub fn finish(self) -> Vec<Ciphertext> {
+        let (c0, c1) = (self.c0.finish(&self.terms.params), self.c1.finish(&self.terms.params));
+        c0.into_iter().zip(c1).map(|(c0, c1)| Ciphertext { c0: C0(c0), c1: C1(c1) }).collect()
+    }
+}
+
+/// A sum of lists of `c1` halves: what a party recomputes before it makes its key-switch share.
+pub struct C1Accumulator {
+    terms: Terms,
+    c1: LazySums,
+}
+
+impl C1Accumulator {
+    /// An empty sum.
+    #[must_use]
+    pub fn new(params: &Parameters) -> Self {
+        Self::recycle(params, Vec::new())
+    }
+
+    /// An empty sum in the memory of halves that are no longer needed.
+    #[must_use]
+    pub fn recycle(params: &Parameters, spent: Vec<C1>) -> Self {
+        Self { terms: Terms::new(params), c1: LazySums::new(spent.into_iter().map(|c| c.0).collect()) }
+    }
+
+    /// Adds one party's list. The first list fixes the length.
+    ///
+    /// # Errors
+    /// As [`Accumulator::add`].
+    pub fn add(&mut self, list: &[C1]) -> Result<()> {
+        self.add_lists(&[list])
+    }
+
+    /// Adds the lists of several parties in one pass over memory.
+    ///
+    /// # Errors
+    /// As [`Accumulator::add`].
+    pub fn add_lists(&mut self, lists: &[&[C1]]) -> Result<()> {
+        let count = self.terms.admit(lists)?;
+        self.c1.add(&self.terms.params, count, lists, |c| &c.0);
+        Ok(())
+    }
+
+    /// Number of lists added.
+    #[must_use]
+    pub fn terms(&self) -> usize {
+        self.terms.terms
+    }
+
+    /// The sums, reduced; empty when nothing was added.
+    #[must_use]
+    pub fn finish(self) -> Vec<C1> {
+        self.c1.finish(&self.terms.params).into_iter().map(C1).collect()
     }
 }
 
@@ -49,6 +124,11 @@ struct Terms {
 }
 
 impl Terms {
+    fn new(params: &Parameters) -> Self {
+        Self { params: params.clone(), count: None, terms: 0 }
+    }
+
+    /// Admits `lists` and returns their common length.
     fn admit<T>(&mut self, lists: &[&[T]]) -> Result<usize> {
         let Some(first) = lists.first() else { return Ok(self.count.unwrap_or(0)) };
         let expected = self.count.unwrap_or(first.len());
@@ -64,68 +144,46 @@ impl Terms {
     }
 }
 
-macro_rules! accumulator {
-    ($(#[$doc:meta])* $name:ident of $item:ty: $($column:ident = $poly:expr),+ => $build:expr) => {
-        $(#[$doc])*
-        pub struct $name {
-            terms: Terms,
-            $($column: Option<LazySums>,)+
-        }
-
-        impl $name {
-            /// An empty sum.
-            #[must_use]
-            pub fn new(params: &Parameters) -> Self {
-                Self { terms: Terms { params: params.clone(), count: None, terms: 0 }, $($column: None,)+ }
-            }
-
-            /// Adds one party's list. The first list fixes the length.
-            ///
-            /// # Errors
-            /// [`Error::Count`] for a list of another length; [`Error::TooManyTerms`] when there are more lists
-            /// than parties, for which the noise bound does not hold. The sum stays as it was.
-            pub fn add(&mut self, list: &[$item]) -> Result<()> {
-                self.add_lists(&[list])
-            }
-
-            /// Adds the lists of several parties in one pass over memory.
-            ///
-            /// # Errors
-            /// As [`Self::add`].
-            pub fn add_lists(&mut self, lists: &[&[$item]]) -> Result<()> {
-                let count = self.terms.admit(lists)?;
-                let params = &self.terms.params;
-                $(self.$column
-                    .get_or_insert_with(|| LazySums::new(params, count))
-                    .add(params, lists, $poly);)+
-                Ok(())
-            }
-
-            /// Number of lists added.
-            #[must_use]
-            pub fn terms(&self) -> usize {
-                self.terms.terms
-            }
-
-            /// The sums, reduced; empty when nothing was added.
-            #[must_use]
-            pub fn finish(self) -> Vec<$item> {
-                let params = self.terms.params;
-                $(let $column = self.$column.map(|sums| sums.finish(&params)).unwrap_or_default();)+
-                $build($($column),+)
-            }
-        }
-    };
+/// One column of running sums.
+struct LazySums {
+    /// Memory to use again.
+    spent: Vec<Poly<Evaluations>>,
+    sums: Vec<Poly<Evaluations>>,
+    /// Reduced residues that a lane is a sum of at most.
+    pending: usize,
 }
 
-accumulator! {
-    /// A sum of lists of ciphertexts, one list of each party.
-    Accumulator of Ciphertext: c0 = |c| &c.c0.0, c1 = |c| &c.c1.0 => |c0: Vec<_>, c1: Vec<_>| {
-        c0.into_iter().zip(c1).map(|(c0, c1)| Ciphertext { c0: C0(c0), c1: C1(c1) }).collect()
+impl LazySums {
+    fn new(spent: Vec<Poly<Evaluations>>) -> Self {
+        Self { spent, sums: Vec::new(), pending: 0 }
     }
-}
 
-accumulator! {
-    /// A sum of lists of `c1` halves: what a party recomputes before it makes its key-switch share.
-    C1Accumulator of C1: c1 = |c| &c.0 => |c1: Vec<_>| c1.into_iter().map(C1).collect()
+    /// Adds `inputs[k]` item by item; `poly` shows the polynomial of an item.
+    fn add<T: Sync>(
+        &mut self,
+        params: &Parameters,
+        count: usize,
+        inputs: &[&[T]],
+        poly: fn(&T) -> &Poly<Evaluations>,
+    ) {
+        let ring = params.ring();
+        while self.sums.len() < count {
+            let sum = self.spent.pop().filter(|poly| poly.residues().len() == ring.residues());
+            self.sums.push(sum.map_or_else(|| Poly::zero(ring), Poly::cleared));
+        }
+        let pending = self.pending;
+        let add = |(j, sum): (usize, &mut Poly<Evaluations>)| {
+            let columns: Vec<&[u32]> = inputs.iter().map(|list| poly(&list[j]).residues()).collect();
+            CpuBackend::SERIAL.accumulate(ring, sum.residues_mut(), pending, &columns)
+        };
+        let terms = self.sums.par_iter_mut().enumerate().map(add).max();
+        self.pending = terms.unwrap_or(pending);
+    }
+
+    fn finish(mut self, params: &Parameters) -> Vec<Poly<Evaluations>> {
+        let reduce =
+            |sum: &mut Poly<Evaluations>| CpuBackend::SERIAL.reduce(params.ring(), sum.residues_mut());
+        self.sums.par_iter_mut().for_each(reduce);
+        self.sums
+    }
 }

@@ -59,10 +59,16 @@ fn fhe() -> Result<(), Box<dyn Error>> {
         lists[0].iter().map(|c| PublicKeySwitchShare::new(&secret, &public, c, &mut rng)).collect()
     });
     let bytes = lists[0][0].to_bytes().len();
-    println!("fhe 0.1 N={DEGREE}, log2 Q = 218, log2 t = 40, {} ciphertexts for {VALUES} values", lists[0].len());
+    println!(
+        "fhe 0.1 N={DEGREE}, log2 Q = 218, log2 t = 40, {} ciphertexts for {VALUES} values",
+        lists[0].len()
+    );
     println!("  encrypt          {encrypt_s:.4} s  {:.1} M values/s", VALUES as f64 / encrypt_s / 1e6);
     println!("  sum {LISTS} x 1M      {sum_s:.4} s");
     println!("  key-switch share {switch_s:.4} s (no smudging)");
-    println!("  wire             {bytes} bytes a ciphertext, {:.1} a value", (bytes * lists[0].len()) as f64 / VALUES as f64);
+    println!(
+        "  wire             {bytes} bytes a ciphertext, {:.1} a value",
+        (bytes * lists[0].len()) as f64 / VALUES as f64
+    );
     Ok(())
 }

@@ -12,6 +12,9 @@ use crate::simd;
 /// Residues below `q` that a `u32` can add up: `32 q < 2^32`.
 const LAZY_TERMS: usize = 32;
 
+/// Residues of a sum that stay in the first cache while all inputs pass by.
+const SUM_BLOCK: usize = 2048;
+
 /// Vector kernels, limb by limb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CpuBackend {
@@ -103,7 +106,10 @@ impl Backend for CpuBackend {
     fn accumulate(&self, ring: &Ring, acc: &mut [u32], pending: usize, inputs: &[&[u32]]) -> usize {
         let n = ring.degree();
         self.each_limb(ring, acc, |l, i, acc| {
-            accumulate_limb(ring.tables()[l].modulus(), acc, pending, inputs, i * n);
+            for (block, acc) in acc.chunks_mut(SUM_BLOCK).enumerate() {
+                let start = i * n + block * SUM_BLOCK;
+                accumulate_block(ring.tables()[l].modulus(), acc, pending, inputs, start);
+            }
         });
         terms_after(pending, inputs.len())
     }
@@ -124,8 +130,8 @@ impl Backend for CpuBackend {
     }
 }
 
-/// Adds one limb of every input, four at a time, reducing only when a lane could overflow: memory is the limit.
-fn accumulate_limb(m: &Modulus, acc: &mut [u32], pending: usize, inputs: &[&[u32]], start: usize) {
+/// Adds one block of every input, four at a time, reducing only when a lane could overflow: memory is the limit.
+fn accumulate_block(m: &Modulus, acc: &mut [u32], pending: usize, inputs: &[&[u32]], start: usize) {
     let end = start + acc.len();
     let mut terms = pending;
     let (fours, rest) = inputs.as_chunks::<4>();
@@ -150,7 +156,7 @@ fn terms_after_step(terms: usize, more: usize) -> usize {
     if terms + more > LAZY_TERMS { 1 + more } else { terms + more }
 }
 
-/// Terms in a lane after [`accumulate_limb`].
+/// Terms in a lane after [`accumulate_block`].
 fn terms_after(pending: usize, inputs: usize) -> usize {
     let fours = (0..inputs / 4).fold(pending, |terms, _| terms_after_step(terms, 4));
     (0..inputs % 4).fold(fours, |terms, _| terms_after_step(terms, 1))
