@@ -86,6 +86,9 @@ pub struct UserError {
     pub code: String,
     /// One lowercase fragment with the offending values.
     pub message: String,
+    /// The hospital that refused or failed, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hospital: Option<String>,
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
@@ -97,7 +100,14 @@ pub struct UserError {
 impl UserError {
     /// An error without hint and trace id.
     pub fn new(kind: ErrorKind, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { kind, code: code.into(), message: message.into(), hint: None, trace_id: None }
+        Self { kind, code: code.into(), message: message.into(), hospital: None, hint: None, trace_id: None }
+    }
+
+    /// With the hospital that refused or failed.
+    #[must_use]
+    pub fn with_hospital(mut self, hospital: impl Into<String>) -> Self {
+        self.hospital = Some(hospital.into());
+        self
     }
 
     /// With what to do about it.

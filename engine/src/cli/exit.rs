@@ -1,4 +1,4 @@
-//! Exit codes: part of the interface, printed by `ward help exit-codes`, never renumbered.
+//! Exit codes: part of the interface, printed by `ward exit-codes`, never renumbered.
 
 use std::process::ExitCode;
 
@@ -106,7 +106,7 @@ impl Exit {
         }
     }
 
-    /// The table of `ward help exit-codes`, plain text, one code a line.
+    /// The table of `ward exit-codes`, plain text, one code a line.
     #[must_use]
     pub fn table() -> String {
         let mut text = String::from("Code  Name                 Meaning\n");
@@ -156,6 +156,17 @@ mod tests {
         let codes: BTreeSet<u8> = ErrorKind::ALL.iter().map(|k| Exit::from(*k).code()).collect();
         assert_eq!(codes.len(), ErrorKind::ALL.len());
         assert!(!codes.contains(&0) && !codes.contains(&Exit::Usage.code()));
+    }
+
+    #[test]
+    fn the_reference_lists_the_same_codes() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/exit-codes.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let rows: Vec<&str> =
+            page.lines().filter(|l| l.starts_with("| ") && !l.starts_with("| code")).collect();
+        let expected: Vec<String> =
+            Exit::ALL.iter().map(|e| format!("| {} | {} | {} |", e.code(), e.name(), e.meaning())).collect();
+        assert_eq!(rows, expected);
     }
 
     #[test]

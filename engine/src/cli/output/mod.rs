@@ -9,6 +9,8 @@
 //! and stderr carries an error as one line of JSON. See [`crate::cli::exit`] for the exit codes.
 
 pub mod answer;
+#[cfg(test)]
+pub(crate) mod expect;
 pub mod number;
 pub mod progress;
 pub mod report;
@@ -92,7 +94,8 @@ impl Terminal {
 #[must_use]
 pub fn error_text(error: &UserError, style: &Style) -> String {
     let head = style.paint(Tone::Bad, "error:");
-    let mut out = format!("{head} {} [{}]\n", text::clean(&error.message), text::clean(&error.code));
+    let whose = error.hospital.as_ref().map_or(String::new(), |h| format!("{}: ", text::clean(h)));
+    let mut out = format!("{head} {whose}{} [{}]\n", text::clean(&error.message), text::clean(&error.code));
     if let Some(hint) = &error.hint {
         out.push_str(&format!("{} {}\n", style.paint(Tone::Hint, "hint:"), text::clean(hint)));
     }

@@ -25,19 +25,28 @@ pub struct ProgressEvent {
     pub state: String,
     /// The hospital, when the event is about one.
     pub hospital: Option<String>,
-    /// State word of the hospital ([`STEPS`]), or step of the job.
+    /// State word of the hospital ([`STEPS`] lists those that count as steps), or step of the job.
     pub step: String,
     /// More about it, or empty.
     pub detail: String,
 }
 
-/// The state words of a hospital, in order; the last three end its part.
-pub const STEPS: [&str; 7] =
-    ["waiting", "computing", "encrypted", "share sent", "cosigned", "withheld", "refused"];
+/// State words of a hospital, with how far along its part is, from 0 to 4. Another word (`away`, `approval`) is
+/// shown and leaves the hospital where it was.
+pub const STEPS: [(&str, u64); 9] = [
+    ("waiting", 0),
+    ("prepared", 1),
+    ("computing", 1),
+    ("encrypted", 2),
+    ("share sent", 3),
+    ("cosigned", FULL),
+    ("key kept", FULL),
+    ("withheld", FULL),
+    ("refused", FULL),
+];
 
-/// How far a state word is, from 0 to [`FULL`]; an unknown word is no step forward.
-fn rank(word: &str) -> u64 {
-    STEPS.iter().position(|s| *s == word).map_or(0, |i| (i as u64).min(FULL))
+fn rank(word: &str) -> Option<u64> {
+    STEPS.iter().find(|(step, _)| *step == word).map(|(_, rank)| *rank)
 }
 
 /// Steps of a hospital until its part is over.
@@ -55,6 +64,7 @@ pub struct Progress {
 struct Line {
     state: String,
     detail: String,
+    rank: u64,
     bar: Option<ProgressBar>,
 }
 
@@ -142,6 +152,7 @@ impl Progress {
         }
         line.state.clone_from(state);
         line.detail.clone_from(&event.detail);
+        line.rank = rank(state).unwrap_or(line.rank);
         match &line.bar {
             Some(bar) => show(bar, line, &style),
             None => {
@@ -163,7 +174,7 @@ impl Progress {
             bar.enable_steady_tick(TICK);
             bar
         });
-        let line = Line { state: STEPS[0].to_owned(), detail: String::new(), bar };
+        let line = Line { state: STEPS[0].0.to_owned(), detail: String::new(), rank: 0, bar };
         if let Some(bar) = &line.bar {
             show(bar, &line, &style);
         }
@@ -173,7 +184,7 @@ impl Progress {
     fn measure(&self) {
         if let Some(live) = &self.live {
             live.overall.set_length(FULL * self.hospitals.len() as u64);
-            live.overall.set_position(self.hospitals.values().map(|l| rank(&l.state)).sum());
+            live.overall.set_position(self.hospitals.values().map(|l| l.rank).sum());
         }
     }
 }
@@ -201,7 +212,7 @@ fn show(bar: &ProgressBar, line: &Line, style: &Style) {
     let state = state_tone(&line.state).map_or_else(|| state.clone(), |tone| style.paint(tone, &state));
     let detail = style.paint(Tone::Faint, &text::clean(&line.detail));
     let message = format!("{state}  {detail}");
-    if rank(&line.state) == FULL { bar.finish_with_message(message) } else { bar.set_message(message) }
+    if line.rank == FULL { bar.finish_with_message(message) } else { bar.set_message(message) }
 }
 
 fn hospital_look(style: &Style) -> ProgressStyle {
@@ -278,10 +289,13 @@ mod tests {
         assert_eq!(at(&progress), (0, 8));
         progress.event(&event(1, Some("A"), "encrypted", "3 ciphertexts"));
         assert_eq!(at(&progress), (2, 8));
-        progress.event(&event(2, Some("A"), "computing", "attempt 2"));
+        progress.event(&event(2, Some("A"), "away", "to cosign"));
+        assert_eq!(at(&progress), (2, 8));
+        progress.event(&event(2, Some("A"), "cosigned", "a replay"));
+        progress.event(&event(3, Some("A"), "computing", "attempt 2"));
         assert_eq!(at(&progress), (1, 8));
-        progress.event(&event(3, Some("A"), "cosigned", ""));
-        progress.event(&event(4, Some("B"), "refused", "min_rows"));
+        progress.event(&event(4, Some("A"), "cosigned", ""));
+        progress.event(&event(5, Some("B"), "refused", "min_rows"));
         assert_eq!(at(&progress), (8, 8));
         let bar = progress.hospitals["B"].bar.clone().unwrap();
         assert!(bar.is_finished() && bar.message().contains("min_rows"));

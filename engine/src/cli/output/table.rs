@@ -157,7 +157,7 @@ impl Grid {
 
     /// One `heading  value` line per cell, a blank line between records.
     fn records(&self, style: &Style) -> String {
-        let headings = self.columns.iter().map(|(h, _)| text::width(h)).max().unwrap_or(0);
+        let headings = self.columns.iter().map(|(h, _)| text::width(h.trim_end())).max().unwrap_or(0);
         let headings = headings.min(style.width / 2);
         let room = style.width.saturating_sub(headings + GAP).max(1);
         let mut out = String::new();
@@ -166,7 +166,8 @@ impl Grid {
                 out.push('\n');
             }
             for ((heading, _), entry) in self.columns.iter().zip(row) {
-                let heading = text::pad_right(&text::fit(heading, headings, style.unicode), headings);
+                let heading =
+                    text::pad_right(&text::fit(heading.trim_end(), headings, style.unicode), headings);
                 let value = text::wrap(&entry.text, room, "");
                 for (n, line) in value.lines().enumerate() {
                     let head =

@@ -82,7 +82,7 @@ pub fn table(catalogue: &Catalogue, name: &str, style: &Style) -> Option<String>
 }
 
 fn floor(k: u32) -> String {
-    format!("{k} (a cell of fewer rows is withheld where it is small)")
+    format!("{k} (a hospital withholds a cell with fewer of its rows)")
 }
 
 /// The columns any holder publishes, in the order they are first met, with their holders.

@@ -100,9 +100,9 @@ pub struct JobDetail {
 /// The tone of a job's or a hospital's state word.
 pub(in crate::cli::output) fn state_tone(state: &str) -> Option<Tone> {
     match state {
-        "done" | "cosigned" => Some(Tone::Good),
+        "done" | "cosigned" | "key kept" => Some(Tone::Good),
         "failed" | "refused" => Some(Tone::Bad),
-        "withheld" | "cancelled" => Some(Tone::Warn),
+        "withheld" | "cancelled" | "away" | "approval" | "needs approval" => Some(Tone::Warn),
         "queued" | "waiting" => Some(Tone::Faint),
         _ => None,
     }

@@ -142,6 +142,9 @@ fn summary(histogram: &Histogram, layout: &Layout) -> String {
         1 => facts.push("1 bin suppressed".to_owned()),
         n => facts.push(format!("{n} bins suppressed")),
     }
+    if !layout.even {
+        facts.push("bars: count per unit, numbers: counts".to_owned());
+    }
     facts.join("  \u{b7}  ")
 }
 

@@ -20,6 +20,10 @@ const LABEL_MAX: f64 = 190.0;
 const GUIDES_MAX: usize = 4;
 /// With more curves, bands are drawn fainter.
 const BANDS_MAX: usize = 4;
+/// With more curves, the legend has two columns.
+const LEGEND_MAX: usize = 4;
+/// Widest label in a legend of two columns, in pixels.
+const LABEL_MAX_HALF: f64 = 110.0;
 /// Censor marks closer than this are drawn as one, in pixels.
 const CENSOR_GAP: f64 = 2.0;
 
@@ -39,7 +43,7 @@ impl Layout {
     fn new(plot: &KaplanMeierPlot<'_>) -> Self {
         let label = plot.curves.iter().map(|(l, _)| text_width(l, 12.5)).fold(0.0, f64::max).min(LABEL_MAX);
         let left = (EDGE + 18.0 + label * 1.05 + 36.0).max(96.0);
-        let top = 94.0 + LEGEND_LINE * plot.curves.len() as f64;
+        let top = 94.0 + LEGEND_LINE * legend_lines(plot.curves.len()) as f64;
         let bottom = top + PLOT_HEIGHT;
         let notes: Vec<String> =
             plot.notes.iter().flat_map(|n| wrap_pixels(n, WIDTH - 2.0 * EDGE, 11.5)).collect();
@@ -107,14 +111,22 @@ fn heading(svg: &mut Svg, plot: &KaplanMeierPlot<'_>) {
     svg.text("muted", (EDGE, 57.0), &facts.join("  \u{b7}  "));
 }
 
+/// Lines of the legend: in two columns where there are many curves.
+fn legend_lines(curves: usize) -> usize {
+    if curves > LEGEND_MAX { curves.div_ceil(2) } else { curves }
+}
+
 fn legend(svg: &mut Svg, plot: &KaplanMeierPlot<'_>) {
     let widest = plot.curves.iter().map(|(l, _)| text_width(l, 12.5)).fold(0.0, f64::max).min(LABEL_MAX);
+    let lines = legend_lines(plot.curves.len());
+    let room = if lines < plot.curves.len() { widest.min(LABEL_MAX_HALF) } else { widest };
     for (i, (label, km)) in plot.curves.iter().enumerate() {
-        let y = 84.0 + LEGEND_LINE * i as f64;
-        svg.rect(&format!("band {}", theme::fill(i)), (EDGE, y - 9.0), (26.0, 10.0));
-        svg.line(&format!("curve {}", theme::stroke(i)), (EDGE, y - 4.0), (EDGE + 26.0, y - 4.0));
-        svg.text("ink strong", (EDGE + 36.0, y), &fit_pixels(label, LABEL_MAX, 12.5));
-        let x = EDGE + 36.0 + widest * 1.06 + 18.0;
+        let y = 84.0 + LEGEND_LINE * (i % lines) as f64;
+        let left = EDGE + (WIDTH - EDGE) / 2.0 * (i / lines) as f64;
+        svg.rect(&format!("band {}", theme::fill(i)), (left, y - 9.0), (26.0, 10.0));
+        svg.line(&format!("curve {}", theme::stroke(i)), (left, y - 4.0), (left + 26.0, y - 4.0));
+        svg.text("ink strong", (left + 36.0, y), &fit_pixels(label, room.max(30.0), 12.5));
+        let x = left + 36.0 + room * 1.06 + 18.0;
         let facts = format!(
             "n = {}, {} events, median {}",
             NUMBERS.count(km.n),

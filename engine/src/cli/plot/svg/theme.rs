@@ -45,8 +45,8 @@ pub(super) fn css(series: usize) -> String {
     for (selector, property, light, _) in INKS {
         css.push_str(&format!(".ward-plot {selector} {{ {property}: {light}; }}\n"));
     }
-    for i in 0..series.min(COLOURS) {
-        css.push_str(&series_rule(i, SERIES_LIGHT[i]));
+    for (i, colour) in SERIES_LIGHT.iter().enumerate().take(series) {
+        css.push_str(&series_rule(i, colour));
     }
     for (i, dash) in DASHES.iter().enumerate().skip(1) {
         if series > i * COLOURS {
@@ -57,8 +57,8 @@ pub(super) fn css(series: usize) -> String {
     for (selector, property, _, dark) in INKS {
         css.push_str(&format!(".ward-plot {selector} {{ {property}: {dark}; }}\n"));
     }
-    for i in 0..series.min(COLOURS) {
-        css.push_str(&series_rule(i, SERIES_DARK[i]));
+    for (i, colour) in SERIES_DARK.iter().enumerate().take(series) {
+        css.push_str(&series_rule(i, colour));
     }
     css.push_str("}\n");
     css
