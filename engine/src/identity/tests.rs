@@ -260,7 +260,7 @@ fn issued() -> (CertificateAuthority, Vec<u8>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
     #[test]
     fn changed_certificate_is_refused(at in any::<prop::sample::Index>(), flip in 1..=255u8) {

@@ -1,1 +1,145 @@
+//! What is SQLite's own: kinds and versions of databases, append-only tables, sealing on disk.
 
+use super::*;
+use crate::store::tests::{SqliteWorld, World as _, audited, digest, event, open_party, signer};
+use crate::store::{AuditLog as _, Log as _, Once, OnceKey, PartyStore as _};
+
+fn raw(world: &SqliteWorld, file: &str) -> Connection {
+    Connection::open(world.path().join(file)).unwrap()
+}
+
+#[test]
+fn newer_database_is_refused_with_its_version() {
+    let world = SqliteWorld::new();
+    drop(world.engine());
+    raw(&world, "engine.db").pragma_update(None, "user_version", 99).unwrap();
+    let refused = SqliteStore::open(&world.path(), signer()).err().unwrap();
+    assert!(matches!(refused, StoreError::Newer { found: 99, known: 1 }), "{refused}");
+    assert!(refused.hint().is_some());
+}
+
+#[test]
+fn database_of_another_kind_is_refused() {
+    let world = SqliteWorld::new();
+    drop(world.party());
+    std::fs::copy(world.path().join("party.db"), world.path().join("engine.db")).unwrap();
+    let refused = SqliteStore::open(&world.path(), signer()).err().unwrap();
+    assert!(matches!(refused, StoreError::WrongDatabase { .. }), "{refused}");
+    let other = SqliteWorld::new();
+    std::fs::write(other.path().join("engine.db"), b"this is a text and no database at all").unwrap();
+    let refused = SqliteStore::open(&other.path(), signer()).err().unwrap();
+    assert!(matches!(refused, StoreError::WrongDatabase { .. }), "{refused}");
+    let foreign = SqliteWorld::new();
+    raw(&foreign, "engine.db").execute_batch("CREATE TABLE t (x)").unwrap();
+    let refused = SqliteStore::open(&foreign.path(), signer()).err().unwrap();
+    assert!(matches!(refused, StoreError::WrongDatabase { .. }), "{refused}");
+}
+
+#[test]
+fn transactions_are_synced_and_foreign_keys_hold() {
+    let world = SqliteWorld::new();
+    let store = SqliteStore::open(&world.path(), signer()).unwrap();
+    let writer = lock(&store.database.writer);
+    let pragma = |name: &str| writer.pragma_query_value(None, name, |r| r.get::<_, i64>(0)).unwrap();
+    assert_eq!((pragma("synchronous"), pragma("foreign_keys")), (2, 1));
+    let mode: String = writer.pragma_query_value(None, "journal_mode", |r| r.get(0)).unwrap();
+    assert_eq!(mode, "wal");
+    let orphan = "INSERT INTO receipts (job, json) VALUES ('nobody', '{}')";
+    assert!(writer.execute(orphan, []).is_err());
+}
+
+#[test]
+fn audit_log_and_once_tables_are_append_only() {
+    let world = SqliteWorld::new();
+    let (engine, party) = (world.engine(), world.party());
+    engine.audit(&event("a")).unwrap();
+    engine.log_append(&digest(1)).unwrap();
+    let binding = digest(1);
+    party.put_once(OnceKey { kind: "k", key: "c", binding: &binding }, b"v", &event("a")).unwrap();
+    let cases = [
+        ("engine.db", "DELETE FROM audit"),
+        ("engine.db", "UPDATE audit SET event = '{}'"),
+        ("engine.db", "DELETE FROM log_entries"),
+        ("engine.db", "UPDATE log_nodes SET idx = 5"),
+        ("party.db", "DELETE FROM once"),
+        ("party.db", "UPDATE once SET value = x'00'"),
+        ("party.db", "DELETE FROM audit"),
+    ];
+    for (file, sql) in cases {
+        let refused = raw(&world, file).execute(sql, []).unwrap_err().to_string();
+        assert!(refused.contains("append-only") || refused.contains("drawn once"), "{sql}: {refused}");
+    }
+}
+
+#[test]
+fn audit_changed_behind_the_store_is_noticed() {
+    let world = SqliteWorld::new();
+    let store = world.engine();
+    for _ in 0..5 {
+        store.audit(&event("a")).unwrap();
+    }
+    assert_eq!(audited(&*store), 5);
+    let change = "DROP TRIGGER audit_is_append_only_1;
+                  UPDATE audit SET event = replace(event, 'test', 'mallory') WHERE seq = 3;";
+    raw(&world, "engine.db").execute_batch(change).unwrap();
+    let refused = crate::audit::verify_chain(crate::store::audit_chain(&*store), &signer().public());
+    assert!(matches!(refused, Err(crate::audit::AuditError::Changed { seq: 3 })));
+}
+
+#[test]
+fn secrets_are_sealed_on_disk_and_open_with_the_key_alone() {
+    let world = SqliteWorld::new();
+    let party = world.party();
+    let secret = b"a share that must not be found on the disk";
+    let binding = digest(1);
+    let cell = OnceKey { kind: "k", key: "c", binding: &binding };
+    assert!(matches!(party.put_once(cell, secret, &event("a")).unwrap(), Once::Stored));
+    for file in ["party.db", "party.db-wal"] {
+        let bytes = std::fs::read(world.path().join(file)).unwrap_or_default();
+        assert!(!bytes.windows(secret.len()).any(|window| window == secret), "{file}");
+    }
+    drop(party);
+    assert!(matches!(open_party(&world.path(), 2).once(cell), Err(StoreError::Identity(_))));
+    // A sealed value copied into another cell does not open there.
+    let copy = "INSERT INTO once (kind, key, binding, value)
+                SELECT kind, 'other', binding, value FROM once WHERE key = 'c'";
+    raw(&world, "party.db").execute(copy, []).unwrap();
+    let moved = open_party(&world.path(), 1).once(OnceKey { key: "other", ..cell });
+    assert!(matches!(moved, Err(StoreError::Identity(_))));
+    assert_eq!(&**open_party(&world.path(), 1).once(cell).unwrap().unwrap(), secret);
+}
+
+#[test]
+fn refused_transaction_leaves_no_trace() {
+    let world = SqliteWorld::new();
+    let store = SqliteStore::open(&world.path(), signer()).unwrap();
+    let failed: Result<(), StoreError> = store.database.write("test", |t| {
+        audit::append(t, &event("a"), &signer())?;
+        log::append(t, &digest(1))?;
+        Err(StoreError::Invalid { reason: "late" })
+    });
+    assert!(matches!(failed, Err(StoreError::Invalid { reason: "late" })));
+    assert_eq!((audited(&store), store.log_size().unwrap()), (0, 0));
+}
+
+#[test]
+fn panic_in_a_transaction_rolls_it_back_and_the_store_goes_on() {
+    let world = SqliteWorld::new();
+    let store = SqliteStore::open(&world.path(), signer()).unwrap();
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        store.database.write("test", |t| -> Result<(), StoreError> {
+            audit::append(t, &event("a"), &signer())?;
+            panic!("in the middle")
+        })
+    }));
+    assert!(panicked.is_err());
+    store.audit(&event("b")).unwrap();
+    assert_eq!(audited(&store), 1);
+}
+
+#[test]
+fn numbers_beyond_the_database_are_refused() {
+    let world = SqliteWorld::new();
+    let store = world.engine();
+    assert!(matches!(store.put_checkpoint(u64::MAX, "x"), Err(StoreError::Database { retry: false, .. })));
+}
