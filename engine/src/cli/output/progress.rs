@@ -90,7 +90,8 @@ impl Progress {
         let style = terminal.talk_style();
         let live = target.map(|target| {
             let bars = MultiProgress::with_draw_target(target);
-            let overall = bars.add(ProgressBar::new(0));
+            // Never of length 0, which would show as done.
+            let overall = bars.add(ProgressBar::new(FULL * hospitals.len().max(1) as u64));
             overall.set_style(overall_look(&style));
             overall.set_message(text::clean(title));
             overall.enable_steady_tick(TICK);
@@ -183,7 +184,7 @@ impl Progress {
 
     fn measure(&self) {
         if let Some(live) = &self.live {
-            live.overall.set_length(FULL * self.hospitals.len() as u64);
+            live.overall.set_length(FULL * self.hospitals.len().max(1) as u64);
             live.overall.set_position(self.hospitals.values().map(|l| l.rank).sum());
         }
     }

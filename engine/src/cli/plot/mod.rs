@@ -66,13 +66,20 @@ impl Plot<'_> {
         }
     }
 
-    /// Suggested name of the SVG file, without folder.
+    /// Suggested name of the SVG file, without folder, ending in `.svg`.
     #[must_use]
     pub fn file_name(&self) -> &str {
         match self {
             Self::KaplanMeier(plot) => &plot.file_name,
             Self::Histogram(plot) => &plot.file_name,
         }
+    }
+
+    /// True when the text of an answer holds this plot already (its bins are its numbers), so that drawing it
+    /// on the terminal again would repeat it.
+    #[must_use]
+    pub fn is_in_answer(&self) -> bool {
+        matches!(self, Self::Histogram(_))
     }
 
     /// A self-contained SVG document.

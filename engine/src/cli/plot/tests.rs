@@ -132,6 +132,13 @@ fn an_answer_offers_a_plot_for_each_curve_and_histogram() {
         ["kaplan_meier-days-died-by-arm.svg", "histogram-bmi-arm-control.svg", "histogram-bmi-arm-drug.svg"]
     );
     assert!(plots[0].svg().contains("arm = open: suppressed"));
+    let text = crate::cli::output::answer::answer(&answer, &Style::plain(90));
+    for plot in plots {
+        let Plot::Histogram(histogram) = &plot else { continue };
+        assert!(plot.is_in_answer());
+        let bars = term::histogram(histogram.histogram, "", &Style::plain(90));
+        assert!(text.contains(&bars), "{text}");
+    }
 }
 
 /// The value of an attribute of an element on one line.
