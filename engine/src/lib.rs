@@ -1,3 +1,20 @@
 //! Ward: the engine, the hospital's party node and the client.
+//!
+//! - [`query`]: SQL to a plan, sums to statistics. - [`party`]: the hospital's node. - [`job`]: the scheduler and what
+//!   it runs. - [`grpc`]: services, hub, client. - [`store`], [`ledger`], [`audit`], [`identity`]: state and proof of
+//!   it. - [`cli`]: the command line.
 
+pub mod audit;
+pub mod cli;
+pub mod clock;
+pub mod encoding;
+pub mod grpc;
+pub mod host;
+pub mod identity;
+pub mod job;
+pub mod ledger;
+pub mod member;
+pub mod party;
+pub mod problem;
 pub mod query;
+pub mod store;

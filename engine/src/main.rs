@@ -1,2 +1,7 @@
 //! The `ward` binary.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(ward_engine::cli::main())
+}

@@ -148,8 +148,7 @@ impl Query {
         let items = self.items.iter().map(item).collect::<Vec<_>>().join(", ");
         let mut text = format!("SELECT {items} FROM {}", name(&self.table));
         if let Some(filter) = &self.filter {
-            text.push_str(" WHERE ");
-            predicate(&mut text, filter, Level::Whole);
+            let _ = write!(text, " WHERE {}", filter.canonical());
         }
         if !self.group_by.is_empty() {
             let names = self.group_by.iter().map(|g| name(g)).collect::<Vec<_>>().join(", ");
@@ -194,6 +193,16 @@ impl Statistic {
             Self::KaplanMeier { time, event, step } => call("KAPLAN_MEIER", &[time, event], *step),
             Self::LogRank { time, event, group, step } => call("LOG_RANK", &[time, event, group], *step),
         }
+    }
+}
+
+impl Predicate {
+    /// The condition as SQL text.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        let mut text = String::new();
+        predicate(&mut text, self, Level::Whole);
+        text
     }
 }
 

@@ -116,9 +116,9 @@ pub enum QueryError {
         /// The field of the definition that differs.
         field: String,
         /// Two hospitals that disagree.
-        hospitals: [String; 2],
+        hospitals: Box<[String; 2]>,
         /// What each of them publishes.
-        values: [String; 2],
+        values: Box<[String; 2]>,
     },
     /// A published definition that cannot size an encoding.
     #[error("the published definition of `{column}` is not usable: {message}")]

@@ -9,6 +9,7 @@ mod canonical;
 pub mod catalogue;
 mod decimal;
 pub mod error;
+pub mod explain;
 mod finish;
 mod layout;
 mod needs;

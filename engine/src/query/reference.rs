@@ -86,19 +86,21 @@ fn value(row: &Row, column: &str) -> Option<i64> {
     row[column].value
 }
 
+/// AND (`truth` is true) or OR (false): one part that is not `truth` decides, else one unknown leaves it unknown.
+fn every(parts: &[Filter], row: &Row, truth: bool) -> Option<bool> {
+    let parts: Vec<Option<bool>> = parts.iter().map(|p| holds(p, row)).collect();
+    match parts {
+        parts if parts.contains(&Some(!truth)) => Some(!truth),
+        parts if parts.contains(&None) => None,
+        _ => Some(truth),
+    }
+}
+
 /// Three-valued logic: `None` is unknown.
 fn holds(filter: &Filter, row: &Row) -> Option<bool> {
     match filter {
-        Filter::And(parts) => parts.iter().fold(Some(true), |all, part| match (all, holds(part, row)) {
-            (Some(false), _) | (_, Some(false)) => Some(false),
-            (Some(true), Some(true)) => Some(true),
-            _ => None,
-        }),
-        Filter::Or(parts) => parts.iter().fold(Some(false), |any, part| match (any, holds(part, row)) {
-            (Some(true), _) | (_, Some(true)) => Some(true),
-            (Some(false), Some(false)) => Some(false),
-            _ => None,
-        }),
+        Filter::And(parts) => every(parts, row, true),
+        Filter::Or(parts) => every(parts, row, false),
         Filter::Not(inner) => holds(inner, row).map(|h| !h),
         Filter::Compare { column, op, value: constant } => value(row, column).map(|v| match op {
             Comparison::Eq => v == *constant,

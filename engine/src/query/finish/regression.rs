@@ -79,7 +79,8 @@ fn solve(normal: &Normal) -> Result<Option<Solved>> {
             Sign::NoSign => return Ok(None),
             Sign::Minus => return Err(inconsistent("a sum of squares is too small")),
         }
-        for (_, row) in rows.iter_mut().enumerate().filter(|(i, _)| *i != k) {
+        let others = rows.iter_mut().enumerate().filter(|(i, _)| *i != k);
+        for row in others.map(|(_, row)| row) {
             let factor = row[k].clone();
             for (entry, above) in row.iter_mut().zip(&pivot_row) {
                 *entry = (&*entry * &pivot - &factor * above) / &previous;

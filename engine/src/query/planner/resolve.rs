@@ -148,8 +148,8 @@ fn agreed(name: &str, holders: &[(&String, &Table)]) -> Result<Column> {
             return Err(QueryError::Conflict {
                 column: name.to_owned(),
                 field: field.to_owned(),
-                hospitals: [first.clone(), hospital.clone()],
-                values,
+                hospitals: Box::new([first.clone(), hospital.clone()]),
+                values: Box::new(values),
             });
         }
     }

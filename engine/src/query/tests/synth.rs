@@ -23,7 +23,7 @@ fn normal(row: u64, stream: u64) -> i64 {
     lanes.sum::<u64>() as i64 - 393_210
 }
 
-fn pick<'a>(h: i64, names: [&'a str; 5]) -> &'a str {
+fn pick(h: i64, names: [&str; 5]) -> &str {
     names[[35, 60, 80, 93].iter().filter(|limit| h >= **limit).count()]
 }
 

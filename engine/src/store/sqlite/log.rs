@@ -60,7 +60,7 @@ impl Log for SqliteStore {
     }
 
     fn log_size(&self) -> Result<u64, StoreError> {
-        self.database.read("log_size", |t| size(t))
+        self.database.read("log_size", size)
     }
 
     fn log_nodes(&self, level: u8, first: u64, end: u64) -> Result<Vec<Digest>, StoreError> {

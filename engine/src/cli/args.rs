@@ -1,0 +1,308 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Hospitals answer a question together, and nobody sees another's patients.
+#[derive(Debug, Parser)]
+#[command(name = "ward", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Print JSON on stdout instead of tables.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say less on stderr: no progress, no notes.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Folder with your certificate and keys [default: ~/.config/ward].
+    #[arg(long, global = true, env = "WARD_HOME", value_name = "DIR")]
+    pub home: Option<PathBuf>,
+    /// HTTP CONNECT proxy, as http://[user:password@]host:port.
+    #[arg(long, global = true, env = "WARD_PROXY", value_name = "URL")]
+    pub proxy: Option<String>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start an engine and four hospitals on this machine, and ask them real questions.
+    Demo(Demo),
+    /// Run or set up the engine.
+    #[command(subcommand)]
+    Engine(Engine),
+    /// Run or set up a hospital's node.
+    #[command(subcommand)]
+    Party(Party),
+    /// Become a member (researcher or operator) with a one-time token.
+    Enrol(Enrol),
+    /// Hold a key ceremony among the hospitals (operators).
+    Keygen(Keygen),
+    /// What the hospitals publish: tables, columns, units, bounds.
+    Catalogue {
+        /// One table only.
+        table: Option<String>,
+    },
+    /// Who is enrolled and connected.
+    Parties,
+    /// Print what a query would compute where, who learns what, and each hospital's verdict.
+    Explain(Explain),
+    /// Submit a query, follow it, and print the answer.
+    Submit(Submit),
+    /// Follow a job until it ends.
+    Watch {
+        /// Job id.
+        job: String,
+    },
+    /// Fetch, decrypt, verify and print the answer of a finished job.
+    Result(ResultArgs),
+    /// Check a receipt offline.
+    Verify {
+        /// Receipt file; `-` for stdin.
+        receipt: PathBuf,
+        /// Certificate of the consortium's authority [default: the one you enrolled under].
+        #[arg(long, value_name = "FILE")]
+        authority: Option<PathBuf>,
+    },
+    /// List jobs, or show one.
+    Jobs {
+        /// Job id.
+        job: Option<String>,
+        /// At most this many.
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// Cancel a job.
+    Cancel {
+        /// Job id.
+        job: String,
+    },
+    /// Print the shell's completion script.
+    Completion {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Explain the exit codes.
+    ExitCodes,
+}
+
+/// `ward demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Leave everything running, and say how to query it.
+    #[arg(long)]
+    pub keep: bool,
+    /// Folder for its state [default: a temporary folder, removed at the end unless --keep].
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Folder with the demo's data [default: the copy inside the binary].
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+/// `ward engine`.
+#[derive(Debug, Subcommand)]
+pub enum Engine {
+    /// Make a consortium: its authority, the engine's key, the store.
+    Init {
+        /// Folder for everything the engine keeps.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// Name of the consortium (a-z, 0-9, hyphens).
+        #[arg(long)]
+        consortium: String,
+        /// Names or addresses under which the engine is reached.
+        #[arg(long = "host", required = true)]
+        hosts: Vec<String>,
+        /// Floor k: a cell with fewer patients is withheld.
+        #[arg(long, default_value_t = 5)]
+        floor: u32,
+    },
+    /// Run the engine.
+    Run {
+        /// The folder made by `init`.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// Address to listen on.
+        #[arg(long, default_value = "0.0.0.0:7443")]
+        listen: String,
+    },
+    /// Make a one-time enrolment token.
+    Token {
+        /// The engine's folder.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// hospital, researcher or operator.
+        #[arg(long)]
+        role: String,
+        /// Name of the new member (a-z, 0-9, hyphens).
+        #[arg(long)]
+        name: String,
+        /// Address at which members reach the engine, as https://host:port.
+        #[arg(long)]
+        url: String,
+        /// Hours until it expires.
+        #[arg(long, default_value_t = 72)]
+        hours: u64,
+    },
+    /// Check the engine's audit chain and log.
+    Audit {
+        /// The engine's folder.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+    },
+}
+
+/// `ward party`.
+#[derive(Debug, Subcommand)]
+pub enum Party {
+    /// Enrol this node with a one-time token.
+    Enrol {
+        /// The node's configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The token; `-` reads it from stdin.
+        #[arg(long, env = "WARD_TOKEN", hide_env_values = true)]
+        token: String,
+    },
+    /// Run the node: connects out, and answers.
+    Run {
+        /// The node's configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Check everything the node needs, and say what to do.
+    Doctor {
+        /// The node's configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Queries this node has seen.
+    Jobs {
+        /// The node's configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Approve a query that waits for a person.
+    Approve {
+        /// The node's configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Job id.
+        job: String,
+    },
+    /// Deny a query that waits for a person.
+    Deny {
+        /// The node's configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Job id.
+        job: String,
+    },
+    /// Forget a pinned key, after its owner has confirmed the new one.
+    Unpin {
+        /// The node's configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// `hospital:NAME`, `researcher:NAME` or `engine:log`.
+        name: String,
+    },
+    /// Check the node's audit chain.
+    Audit {
+        /// The node's configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Print the events instead, as JSON lines.
+        #[arg(long)]
+        events: bool,
+    },
+}
+
+/// `ward enrol`.
+#[derive(Debug, Args)]
+pub struct Enrol {
+    /// The token; `-` reads it from stdin.
+    #[arg(long, env = "WARD_TOKEN", hide_env_values = true)]
+    pub token: String,
+}
+
+/// `ward keygen`.
+#[derive(Debug, Args)]
+pub struct Keygen {
+    /// Key holders [default: every enrolled hospital].
+    #[arg(long = "holder", value_name = "NAME")]
+    pub holders: Vec<String>,
+    /// Holders that a release takes [default: all].
+    #[arg(long)]
+    pub threshold: Option<u32>,
+    /// default-8192, bulk-16384 or study-4096.
+    #[arg(long, default_value = "default-8192")]
+    pub profile: String,
+    /// Seconds until the ceremony is given up.
+    #[arg(long, default_value_t = 600)]
+    pub time_limit: u64,
+}
+
+/// `ward explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The query.
+    pub sql: String,
+    /// Answer with at least this many hospitals [default: all that hold the data].
+    #[arg(long, value_name = "N")]
+    pub at_least: Option<u32>,
+}
+
+/// `ward submit`.
+#[derive(Debug, Args)]
+pub struct Submit {
+    /// The query; `-` reads it from stdin.
+    pub sql: String,
+    /// Answer with at least this many hospitals [default: all that hold the data].
+    #[arg(long, value_name = "N")]
+    pub at_least: Option<u32>,
+    /// Seconds until the job is given up.
+    #[arg(long, default_value_t = 600)]
+    pub time_limit: u64,
+    /// Print the job id and return at once.
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Where the answer goes.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `ward result`.
+#[derive(Debug, Args)]
+pub struct ResultArgs {
+    /// Job id.
+    pub job: String,
+    /// Where the answer goes.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Where an answer goes besides the terminal.
+#[derive(Debug, Clone, Args)]
+pub struct OutputArgs {
+    /// Write the receipt to this file.
+    #[arg(long, value_name = "FILE")]
+    pub receipt: Option<PathBuf>,
+    /// Write plots as SVG files into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub svg: Option<PathBuf>,
+    /// Do not draw plots in the terminal.
+    #[arg(long)]
+    pub no_plot: bool,
+}

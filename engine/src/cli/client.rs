@@ -1,0 +1,296 @@
+//! The researcher's session: an enrolled member, a channel to the engine, and the key that results are switched to.
+
+use std::path::{Path, PathBuf};
+
+use tokio_stream::StreamExt;
+use tonic::transport::Channel;
+use ward_math::Secret;
+use ward_protocols::he::{self, Ciphertext, Parameters, ReceiverSecret};
+use zeroize::Zeroizing;
+
+use crate::clock::now_ms;
+use crate::encoding::{Digest, HexBytes, canonical_json};
+use crate::grpc::MESSAGE_BYTES_MAX;
+use crate::grpc::frames::{Assembly, pieces};
+use crate::grpc::status::problem_of;
+use crate::grpc::v1::catalogue_client::CatalogueClient;
+use crate::grpc::v1::jobs_client::JobsClient;
+use crate::grpc::v1::parties_client::PartiesClient;
+use crate::grpc::v1::{self, put_key_request, result_frame, submit_request};
+use crate::grpc::{client, frames::FrameError};
+use crate::identity::{SealContext, SealKey, random};
+use crate::ledger::{Quorum, Receipt, TrustAnchors, VerifiedReceipt};
+use crate::member::{Membership, write_private};
+use crate::party::aggregate::{REQUEST, layout_of};
+use crate::party::ceremony::parameters;
+use crate::party::connect::Proxy;
+use crate::party::task::Request;
+use crate::problem::{Problem, ProblemKind};
+use crate::query::answer::Answer;
+use crate::query::catalogue::Catalogue;
+use crate::query::plan::Plan;
+
+const SEED_PLACE: SealContext<'static> = SealContext { table: "receiver", row: "self", column: "seed" };
+/// Largest result read, bytes.
+const RESULT_BYTES_MAX: u64 = 1 << 30;
+/// Largest plan read, bytes.
+const PLAN_BYTES_MAX: u64 = 64 << 20;
+
+/// An open session.
+pub struct Session {
+    /// Who is asking.
+    pub member: Membership,
+    channel: Channel,
+}
+
+/// A result that was decrypted and whose receipt holds.
+pub struct Opened {
+    /// The statistics.
+    pub answer: Answer,
+    /// The verified receipt.
+    pub receipt: VerifiedReceipt,
+    /// Its file.
+    pub receipt_json: Vec<u8>,
+    /// What crossed the network, and how long it took.
+    pub cost: v1::Cost,
+}
+
+fn status(status: tonic::Status) -> Problem {
+    problem_of(&status)
+}
+
+/// The member's folder.
+///
+/// # Errors
+/// When neither an option nor the environment says where it is.
+pub fn home(option: Option<&Path>) -> Result<PathBuf, Problem> {
+    if let Some(path) = option {
+        return Ok(path.to_owned());
+    }
+    let base = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
+    let base = base.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
+    base.map(|base| base.join("ward")).ok_or_else(|| {
+        Problem::new(ProblemKind::Validation, "member.home", "no home folder").hint("say where with --home DIR")
+    })
+}
+
+/// The key that seals a person's files.
+///
+/// # Errors
+/// When the file cannot be read or made.
+pub fn person_seal(home: &Path) -> Result<SealKey, Problem> {
+    SealKey::load_or_create(&home.join("seal.key"))
+        .map_err(|e| Problem::new(ProblemKind::Validation, "keys.seal", e.to_string()))
+}
+
+impl Session {
+    /// Opens a session of the member in `home`.
+    ///
+    /// # Errors
+    /// When nobody has enrolled there, or the engine cannot be reached.
+    pub async fn open(home: &Path, proxy: Option<Proxy>) -> Result<Self, Problem> {
+        let member = Membership::load(home, person_seal(home)?)?;
+        let channel = client::connect(&member.target(proxy)?).await?;
+        Ok(Self { member, channel })
+    }
+
+    /// The jobs service.
+    #[must_use]
+    pub fn jobs(&self) -> JobsClient<Channel> {
+        JobsClient::new(self.channel.clone())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    /// The hospitals.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn parties(&self) -> Result<Vec<v1::PartyStatus>, Problem> {
+        let mut service = PartiesClient::new(self.channel.clone());
+        Ok(service.list(v1::ListPartiesRequest {}).await.map_err(status)?.into_inner().parties)
+    }
+
+    /// The catalogue, and the key epoch in force.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn catalogue(&self) -> Result<(Catalogue, Option<v1::Epoch>), Problem> {
+        let mut service = CatalogueClient::new(self.channel.clone());
+        let response = service.get(v1::GetCatalogueRequest {}).await.map_err(status)?.into_inner();
+        let catalogue = serde_json::from_slice(&response.json).map_err(|e| unreadable("catalogue", &e))?;
+        Ok((catalogue, response.epoch))
+    }
+
+    fn receiver(&self, params: &Parameters) -> Result<ReceiverSecret, Problem> {
+        let path = self.member.folder.join("receiver.key");
+        let bad = |e: &dyn std::fmt::Display| {
+            Problem::new(ProblemKind::Validation, "keys.receiver", format!("{}: {e}", path.display()))
+        };
+        let seed: Zeroizing<Vec<u8>> = match std::fs::read(&path) {
+            Ok(sealed) => self.member.seal.open(SEED_PLACE, &sealed).map_err(|e| bad(&e))?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                let seed = Zeroizing::new(random::<32>().map_err(|e| bad(&e))?.to_vec());
+                write_private(&path, &self.member.seal.seal(SEED_PLACE, &seed).map_err(|e| bad(&e))?)?;
+                seed
+            }
+            Err(e) => return Err(bad(&e)),
+        };
+        let seed: [u8; 32] = seed.as_slice().try_into().map_err(|_| bad(&"not a seed of 32 bytes"))?;
+        Ok(ReceiverSecret::from_seed(params, &Secret::new(seed)))
+    }
+
+    /// Signs and submits a query.
+    ///
+    /// # Errors
+    /// The engine's, or the planner's.
+    pub async fn submit(&self, sql: &str, minimum: u32, time_limit_s: u64) -> Result<v1::Job, Problem> {
+        let (_, epoch) = self.catalogue().await?;
+        let epoch = epoch.ok_or_else(|| {
+            Problem::new(ProblemKind::Unavailable, "epoch.none", "the hospitals have no collective key yet")
+                .hint("an operator starts the key ceremony with `ward keygen`")
+        })?;
+        let params = parameters(&epoch.profile, epoch.holders.len())?;
+        let key = self.receiver(&params)?.public_key(&params).encode(&params);
+        self.put_key(&epoch.profile, &key).await?;
+        let now = now_ms();
+        let request = Request {
+            version: 1,
+            consortium: self.member.consortium.clone(),
+            researcher: self.member.member.name.clone(),
+            sql: sql.to_owned(),
+            participants_min: minimum,
+            epoch: Digest::parse(&epoch.id).ok_or_else(|| unreadable("epoch", &"not a digest"))?,
+            receiver_key: Digest::of(&key),
+            nonce: HexBytes(random::<16>().map_err(|e| Problem::internal(&e))?.to_vec()),
+            signed_unix_ms: now,
+            expires_unix_ms: now.saturating_add(time_limit_s.saturating_mul(1000)),
+        };
+        let request = canonical_json(&request);
+        let signature = self.member.identity.sign(REQUEST, &[&request]);
+        let signature = v1::Signature {
+            signer: self.member.member.name.clone(),
+            signature: signature.0.to_vec(),
+        };
+        let aggregate = v1::Aggregate { request: request.clone(), signature: Some(signature) };
+        let job = self.send(submit_request::Job::Aggregate(aggregate)).await?;
+        write_private(&self.job_file(&job.id, "request.json"), &request)?;
+        Ok(job)
+    }
+
+    /// Submits a key ceremony.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn keygen(&self, ceremony: v1::Ceremony) -> Result<v1::Job, Problem> {
+        self.send(submit_request::Job::Ceremony(ceremony)).await
+    }
+
+    async fn send(&self, job: submit_request::Job) -> Result<v1::Job, Problem> {
+        let request = v1::SubmitRequest { job: Some(job) };
+        let response = self.jobs().submit(request).await.map_err(status)?.into_inner();
+        response.job.ok_or_else(|| unreadable("submission", &"no job in the answer"))
+    }
+
+    async fn put_key(&self, profile: &str, key: &[u8]) -> Result<(), Problem> {
+        let header = v1::KeyHeader {
+            profile: profile.to_owned(),
+            sha256: Digest::of(key).0.to_vec(),
+            bytes: key.len() as u64,
+        };
+        let mut frames = vec![v1::PutKeyRequest { part: Some(put_key_request::Part::Header(header)) }];
+        frames.extend(pieces(key).map(|(piece, last)| {
+            let chunk = v1::Chunk { data: piece.to_vec(), last };
+            v1::PutKeyRequest { part: Some(put_key_request::Part::Chunk(chunk)) }
+        }));
+        self.jobs().put_key(tokio_stream::iter(frames)).await.map_err(status)?;
+        Ok(())
+    }
+
+    fn job_file(&self, job: &str, name: &str) -> PathBuf {
+        self.member.folder.join("jobs").join(job).join(name)
+    }
+
+    /// Fetches a result, verifies its receipt, decrypts it, and finishes the statistics.
+    ///
+    /// # Errors
+    /// The engine's; `receipt.*` when the receipt does not hold or is of another result.
+    pub async fn result(&self, job: &str) -> Result<Opened, Problem> {
+        let request = v1::ResultRequest { id: job.to_owned() };
+        let mut frames = self.jobs().result(request).await.map_err(status)?.into_inner();
+        let header = match frames.next().await.transpose().map_err(status)?.and_then(|f| f.part) {
+            Some(result_frame::Part::Header(header)) => header,
+            _ => return Err(unreadable("result", &"it does not begin with its header")),
+        };
+        let receipt = Receipt::from_json(&header.receipt).map_err(not_verified)?;
+        let trust = TrustAnchors::Authority(self.member.authority.clone());
+        let verified = receipt.verify(&trust, Quorum::Participants).map_err(not_verified)?;
+        let commitment = verified.commitment().clone();
+        let plan = body(&mut frames, header.plan_bytes, None, PLAN_BYTES_MAX).await?;
+        let sealed = body(&mut frames, header.bytes, Some(commitment.result_digest), RESULT_BYTES_MAX).await?;
+        let plan: Plan = serde_json::from_slice(&plan).map_err(|e| unreadable("plan", &e))?;
+        let wrong = |what: &str| not_verified(format!("the receipt is of another {what}"));
+        if commitment.job_id != job || commitment.consortium != self.member.consortium {
+            return Err(wrong("job"));
+        }
+        if Digest(plan.digest()) != commitment.plan_digest {
+            return Err(wrong("plan"));
+        }
+        if commitment.researcher != self.member.identity.public().digest() {
+            return Err(wrong("researcher"));
+        }
+        if let Ok(request) = std::fs::read(self.job_file(job, "request.json"))
+            && Digest::of(&request) != commitment.request_digest
+        {
+            return Err(wrong("request"));
+        }
+        let answer = self.open_result(&plan, &sealed, &commitment.participants)?;
+        write_private(&self.job_file(job, "receipt.json"), &header.receipt)?;
+        let cost = header.cost.unwrap_or_default();
+        Ok(Opened { answer, receipt: verified, receipt_json: header.receipt, cost })
+    }
+
+    fn open_result(&self, plan: &Plan, sealed: &[u8], participants: &[String]) -> Result<Answer, Problem> {
+        let params = parameters(&plan.protocol.profile, plan.protocol.key_holders.len())?;
+        let broken = |e: ward_protocols::Error| {
+            Problem::new(ProblemKind::Internal, "result.unreadable", format!("the result does not decrypt: {e}"))
+        };
+        let ciphertexts = Ciphertext::decode_all(&params, sealed).map_err(broken)?;
+        let plaintexts = he::decrypt(&params, &self.receiver(&params)?, &ciphertexts).map_err(broken)?;
+        let layout = layout_of(&params, plan).map_err(broken)?;
+        let slots = layout.unpack(&plaintexts).map_err(broken)?;
+        Ok(crate::query::finish(plan, &slots, participants)?)
+    }
+}
+
+/// A receipt that does not hold; exit code 9.
+pub fn not_verified(error: impl std::fmt::Display) -> Problem {
+    Problem::new(ProblemKind::Authorization, "receipt.not_verified", error.to_string())
+        .hint("do not use this answer; keep the file and tell the consortium")
+}
+
+fn unreadable(what: &str, error: &dyn std::fmt::Display) -> Problem {
+    Problem::new(ProblemKind::Internal, "engine.answer", format!("the engine's {what} does not parse: {error}"))
+}
+
+async fn body(
+    frames: &mut tonic::Streaming<v1::ResultFrame>,
+    bytes: u64,
+    digest: Option<Digest>,
+    bytes_max: u64,
+) -> Result<Vec<u8>, Problem> {
+    let broken = |e: FrameError| unreadable("result", &e);
+    let mut assembly = Assembly::unchecked(bytes, bytes_max).map_err(broken)?;
+    while let Some(frame) = frames.next().await {
+        let Some(result_frame::Part::Chunk(chunk)) = frame.map_err(status)?.part else {
+            return Err(unreadable("result", &"a frame is out of place"));
+        };
+        if let Some(whole) = assembly.push(&chunk.data, chunk.last).map_err(broken)? {
+            if digest.is_some_and(|digest| Digest::of(&whole) != digest) {
+                return Err(not_verified("the result is not the one in the receipt"));
+            }
+            return Ok(whole);
+        }
+    }
+    Err(unreadable("result", &"it ended early"))
+}

@@ -1,0 +1,7 @@
+//! The commands.
+
+pub mod demo;
+pub mod engine;
+mod oracle;
+pub mod party;
+pub mod research;

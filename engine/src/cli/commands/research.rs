@@ -1,0 +1,342 @@
+//! The commands of researchers and operators.
+
+use std::path::{Path, PathBuf};
+
+use tokio_stream::StreamExt;
+
+use super::engine::{failed, passed, report};
+use crate::cli::args::{Command, Explain, Global, Keygen, OutputArgs, Submit};
+use crate::cli::client::{Opened, Session, home, not_verified, person_seal};
+use crate::cli::exit::Exit;
+use crate::cli::output::number;
+use crate::cli::output::progress::{Progress, ProgressEvent};
+use crate::cli::output::report::{JobDetail, JobLine, ReceiptLine};
+use crate::cli::output::terminal::Terminal;
+use crate::cli::{UserError, plot, written};
+use crate::clock::utc;
+use crate::grpc::status::problem_of;
+use crate::grpc::v1::{self, JobState};
+use crate::identity::{CaCertificate, Role};
+use crate::ledger::{Quorum, Receipt, TrustAnchors, VerifiedReceipt};
+use crate::member::{Membership, token_text};
+use crate::party::connect::Proxy;
+use crate::problem::{Problem, ProblemKind};
+
+fn invalid(code: &str, message: impl Into<String>) -> Problem {
+    Problem::new(ProblemKind::Validation, code, message)
+}
+
+fn proxy(global: &Global) -> Result<Option<Proxy>, Problem> {
+    let parse = |text: &String| Proxy::parse(text).map_err(|e| invalid("proxy", e.to_string()));
+    global.proxy.as_ref().map(parse).transpose()
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// As the command says.
+pub async fn run(command: &Command, global: &Global, terminal: &Terminal) -> Result<Exit, Problem> {
+    let home = home(global.home.as_deref())?;
+    match command {
+        Command::Enrol(enrol) => {
+            let keys = (person_seal(&home)?, proxy(global)?);
+            let roles = [Role::Researcher, Role::Operator];
+            let member = Membership::enrol(&token_text(&enrol.token)?, &roles, &home, keys).await?;
+            terminal.say(&format!("{} is enrolled in {}", member.member.name, member.consortium));
+            terminal.say(&format!("fingerprint of the key: {}", member.member.fingerprint()));
+            return Ok(Exit::Ok);
+        }
+        Command::Verify { receipt, authority } => return verify(receipt, authority.as_deref(), &home, terminal),
+        _ => {}
+    }
+    let session = Session::open(&home, proxy(global)?).await?;
+    match command {
+        Command::Keygen(keygen) => run_keygen(&session, keygen, terminal).await,
+        Command::Catalogue { table } => {
+            let (catalogue, _) = session.catalogue().await?;
+            written(terminal.catalogue(&catalogue, table.as_deref()))
+        }
+        Command::Parties => parties(&session, terminal).await,
+        Command::Explain(explain) => run_explain(&session, explain, terminal).await,
+        Command::Submit(submit) => run_submit(&session, submit, terminal).await,
+        Command::Watch { job } => watch(&session, job, terminal).await.and_then(|job| ended(&job)),
+        Command::Result(args) => {
+            let opened = session.result(&args.job).await?;
+            show(&args.job, &opened, &args.output, terminal)
+        }
+        Command::Jobs { job, limit } => jobs(&session, job.as_deref(), *limit, terminal).await,
+        Command::Cancel { job } => {
+            let request = v1::CancelRequest { id: job.clone() };
+            let job = session.jobs().cancel(request).await.map_err(|s| problem_of(&s))?.into_inner();
+            terminal.say(&format!("job {} is {}", job.id, state_word(&job)));
+            Ok(Exit::Ok)
+        }
+        _ => Err(invalid("command", "this command is not one of a member's")),
+    }
+}
+
+fn state_word(job: &v1::Job) -> &'static str {
+    match job.state() {
+        JobState::Unspecified => "unknown",
+        JobState::Queued => "queued",
+        JobState::Waiting => "waiting",
+        JobState::Running => "running",
+        JobState::Committing => "committing",
+        JobState::Done => "done",
+        JobState::Failed => "failed",
+        JobState::Refused => "refused",
+        JobState::Cancelled => "cancelled",
+    }
+}
+
+async fn run_keygen(session: &Session, keygen: &Keygen, terminal: &Terminal) -> Result<Exit, Problem> {
+    let job = session
+        .keygen(v1::Ceremony {
+            profile: keygen.profile.clone(),
+            holders: keygen.holders.clone(),
+            threshold: keygen.threshold.unwrap_or(0),
+            time_limit_ms: keygen.time_limit.saturating_mul(1000),
+        })
+        .await?;
+    let job = watch(session, &job.id, terminal).await?;
+    ended(&job)?;
+    let (_, epoch) = session.catalogue().await?;
+    if let Some(epoch) = epoch {
+        let holders = epoch.holders.len();
+        terminal.say(&format!("key epoch {} is in force: {} of {holders} hospitals", epoch.id, epoch.threshold));
+    }
+    Ok(Exit::Ok)
+}
+
+async fn parties(session: &Session, terminal: &Terminal) -> Result<Exit, Problem> {
+    let parties = session.parties().await?;
+    if terminal.is_json() {
+        let rows: Vec<_> = parties
+            .iter()
+            .map(|p| serde_json::json!({ "name": p.name, "connected": p.connected, "fingerprint": p.fingerprint }))
+            .collect();
+        return written(terminal.json(&rows));
+    }
+    let width = parties.iter().map(|p| p.name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for p in &parties {
+        let state = if p.connected { "connected" } else { "away" };
+        text.push_str(&format!("{:width$}  {state:9}  {}\n", p.name, p.fingerprint));
+    }
+    written(terminal.data(&text))
+}
+
+async fn run_explain(session: &Session, explain: &Explain, terminal: &Terminal) -> Result<Exit, Problem> {
+    let request = v1::ExplainRequest {
+        sql: explain.sql.clone(),
+        participants_min: explain.at_least.unwrap_or(0),
+    };
+    let response = session.jobs().explain(request).await.map_err(|s| problem_of(&s))?.into_inner();
+    if terminal.is_json() {
+        return written(terminal.data(&String::from_utf8_lossy(&response.json)));
+    }
+    written(terminal.data(&response.text))
+}
+
+async fn run_submit(session: &Session, submit: &Submit, terminal: &Terminal) -> Result<Exit, Problem> {
+    let mut sql = submit.sql.clone();
+    if sql == "-" {
+        sql.clear();
+        std::io::Read::read_to_string(&mut std::io::stdin(), &mut sql)
+            .map_err(|e| invalid("query.stdin", e.to_string()))?;
+    }
+    let job = session.submit(&sql, submit.at_least.unwrap_or(0), submit.time_limit).await?;
+    if submit.no_wait {
+        let line = if terminal.is_json() { serde_json::json!({ "job": job.id }).to_string() } else { job.id };
+        return written(terminal.data(&line));
+    }
+    let job = watch(session, &job.id, terminal).await?;
+    ended(&job)?;
+    let opened = session.result(&job.id).await?;
+    show(&job.id, &opened, &submit.output, terminal)
+}
+
+/// Follows a job until it ends; comes back when the stream breaks.
+///
+/// # Errors
+/// The engine's.
+pub async fn watch(session: &Session, id: &str, terminal: &Terminal) -> Result<v1::Job, Problem> {
+    let get = || async {
+        let request = v1::GetJobRequest { id: id.to_owned() };
+        session.jobs().get(request).await.map(tonic::Response::into_inner).map_err(|s| problem_of(&s))
+    };
+    let job = get().await?;
+    let mut progress = Progress::start(terminal, &format!("job {id}"), &job.participants);
+    let mut after = 0;
+    let mut breaks = 0;
+    loop {
+        let request = v1::WatchRequest { id: id.to_owned(), after };
+        let followed = follow(session, request, &mut progress, &mut after).await;
+        let job = match (followed, get().await) {
+            (Ok(()), Ok(job)) => job,
+            (Err(problem), _) | (_, Err(problem)) if problem.retryable && breaks < 60 => {
+                breaks += 1;
+                tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+                continue;
+            }
+            (Err(problem), _) | (_, Err(problem)) => return Err(problem),
+        };
+        if !matches!(
+            job.state(),
+            JobState::Queued | JobState::Waiting | JobState::Running | JobState::Committing
+        ) {
+            progress.finish(state_word(&job));
+            return Ok(job);
+        }
+    }
+}
+
+async fn follow(
+    session: &Session,
+    request: v1::WatchRequest,
+    progress: &mut Progress,
+    after: &mut u64,
+) -> Result<(), Problem> {
+    let mut events = session.jobs().watch(request).await.map_err(|s| problem_of(&s))?.into_inner();
+    while let Some(event) = events.next().await {
+        let event = event.map_err(|s| problem_of(&s))?;
+        *after = event.sequence;
+        let job = v1::Job { state: event.state, ..v1::Job::default() };
+        progress.event(&ProgressEvent {
+            seq: event.sequence,
+            state: state_word(&job).to_owned(),
+            hospital: Some(event.hospital).filter(|name| !name.is_empty()),
+            step: event.step,
+            detail: event.detail,
+        });
+    }
+    Ok(())
+}
+
+fn problem_from(problem: v1::Problem) -> Problem {
+    let mut made = Problem::new(ProblemKind::from_name(&problem.kind), &problem.code, problem.message);
+    made.hint = problem.hint;
+    made.hospital = Some(problem.hospital).filter(|name| !name.is_empty());
+    made
+}
+
+/// How a job ended, as an exit code.
+fn ended(job: &v1::Job) -> Result<Exit, Problem> {
+    match job.state() {
+        JobState::Done => Ok(Exit::Ok),
+        JobState::Cancelled => Err(Problem::new(ProblemKind::Conflict, "job.cancelled", "the job was cancelled")),
+        _ => Err(job.problem.clone().map_or_else(
+            || Problem::new(ProblemKind::Internal, "job.ended", format!("job {} is {}", job.id, state_word(job))),
+            problem_from,
+        )),
+    }
+}
+
+/// Prints an answer, its plots and what it cost; writes the files that were asked for.
+///
+/// # Errors
+/// When something cannot be written.
+pub fn show(job: &str, opened: &Opened, output: &OutputArgs, terminal: &Terminal) -> Result<Exit, Problem> {
+    let file = |path: &Path, e: std::io::Error| invalid("output.file", format!("{}: {e}", path.display()));
+    written(terminal.answer(&opened.answer))?;
+    for plot in plot::from_answer(&opened.answer) {
+        if let Some(folder) = &output.svg {
+            std::fs::create_dir_all(folder).map_err(|e| file(folder, e))?;
+            let path = folder.join(plot.file_name());
+            std::fs::write(&path, plot.svg()).map_err(|e| file(&path, e))?;
+            terminal.say(&format!("plot: {}", path.display()));
+        }
+        if !output.no_plot && !terminal.is_json() && !plot.is_in_answer() {
+            written(terminal.data(&plot.term(&terminal.style())))?;
+        }
+    }
+    if let Some(path) = &output.receipt {
+        std::fs::write(path, &opened.receipt_json).map_err(|e| file(path, e))?;
+        terminal.say(&format!("receipt: {}", path.display()));
+    }
+    let (index, size) = opened.receipt.position();
+    let cost = &opened.cost;
+    terminal.say(&format!(
+        "job {job}: {} from hospitals, {} to hospitals, {} rounds, {}; receipt verified: leaf {index} of {size}, cosigned by {}",
+        number::bytes(cost.bytes_from_hospitals),
+        number::bytes(cost.bytes_to_hospitals),
+        cost.rounds,
+        number::duration_ms(cost.elapsed_ms),
+        opened.receipt.cosignatures().len(),
+    ));
+    Ok(Exit::Ok)
+}
+
+async fn jobs(session: &Session, id: Option<&str>, limit: u32, terminal: &Terminal) -> Result<Exit, Problem> {
+    if let Some(id) = id {
+        let request = v1::GetJobRequest { id: id.to_owned() };
+        let job = session.jobs().get(request).await.map_err(|s| problem_of(&s))?.into_inner();
+        let detail = JobDetail {
+            attempts: job.attempt,
+            participation: job.participants.join(", "),
+            hospitals: Vec::new(),
+            verdicts: Vec::new(),
+            error: job.problem.clone().map(|p| UserError::from(problem_from(p))),
+            receipt: None::<ReceiptLine>,
+            job: line_of(job),
+        };
+        return written(terminal.job(&detail));
+    }
+    let request = v1::ListJobsRequest { limit, before: String::new() };
+    let listed = session.jobs().list(request).await.map_err(|s| problem_of(&s))?.into_inner().jobs;
+    let lines: Vec<JobLine> = listed.into_iter().map(line_of).collect();
+    written(terminal.jobs(&lines))
+}
+
+fn line_of(job: v1::Job) -> JobLine {
+    JobLine {
+        state: state_word(&job).to_owned(),
+        submitted: utc(job.created_unix_ms),
+        took_ms: None,
+        submitter: job.owner,
+        query: job.summary,
+        id: job.id,
+    }
+}
+
+fn verify(path: &Path, authority: Option<&Path>, home: &PathBuf, terminal: &Terminal) -> Result<Exit, Problem> {
+    let bad = |path: &Path, e: &dyn std::fmt::Display| invalid("receipt.file", format!("{}: {e}", path.display()));
+    let mut json = Vec::new();
+    if path == Path::new("-") {
+        std::io::Read::read_to_end(&mut std::io::stdin(), &mut json).map_err(|e| bad(path, &e))?;
+    } else {
+        json = std::fs::read(path).map_err(|e| bad(path, &e))?;
+    }
+    let authority = match authority {
+        Some(file) => {
+            let pem = std::fs::read_to_string(file).map_err(|e| bad(file, &e))?;
+            CaCertificate::from_pem(&pem).map_err(|e| bad(file, &e))?
+        }
+        None => Membership::load(home, person_seal(home)?)?.authority,
+    };
+    let subject = format!("receipt {}", path.display());
+    let checked = Receipt::from_json(&json).and_then(|receipt| {
+        receipt.verify(&TrustAnchors::Authority(authority), Quorum::Participants)
+    });
+    match checked {
+        Ok(verified) => report(terminal, &subject, lines_of(&verified)),
+        Err(error) => {
+            let line = failed("receipt", not_verified(error).message);
+            report(terminal, &subject, vec![line])
+        }
+    }
+}
+
+fn lines_of(verified: &VerifiedReceipt) -> Vec<crate::cli::output::report::CheckLine> {
+    let commitment = verified.commitment();
+    let (index, size) = verified.position();
+    let cosigners: Vec<_> = verified.cosignatures().iter().map(|c| c.name.as_str()).collect();
+    vec![
+        passed("query", commitment.query.clone()),
+        passed("participants", commitment.participants.join(", ")),
+        passed("finished", utc(commitment.finished_at_ms)),
+        passed("result", format!("sealed result {}", commitment.result_digest)),
+        passed("log", format!("leaf {index} of a tree of {size}, signed by the engine")),
+        passed("cosigned", cosigners.join(", ")),
+    ]
+}

@@ -1,0 +1,101 @@
+//! The client side: a channel to the engine over TLS, under a member's certificate.
+
+use std::time::Duration;
+
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Uri};
+
+use crate::party::connect::{self, Proxy};
+use crate::problem::{Problem, ProblemKind};
+
+/// How to reach the engine.
+#[derive(Clone)]
+pub struct Target {
+    /// `https://host:port`.
+    pub url: String,
+    /// Certificate of the consortium's CA, PEM.
+    pub authority_pem: String,
+    /// The member's certificate and key, PEM; none for enrolment.
+    pub identity_pem: Option<(String, zeroize::Zeroizing<String>)>,
+    /// HTTP CONNECT proxy.
+    pub proxy: Option<Proxy>,
+}
+
+/// Time to establish a connection.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// Host and port of an engine address.
+///
+/// # Errors
+/// When the text is not `https://host[:port]`.
+pub fn host_and_port(url: &str) -> Result<(String, u16), Problem> {
+    let bad = || {
+        Problem::new(ProblemKind::Validation, "engine.url", format!("`{url}` is not an engine address"))
+            .hint("write it as https://host:port")
+    };
+    let uri: Uri = url.parse().map_err(|_| bad())?;
+    if uri.scheme_str() != Some("https") {
+        return Err(bad());
+    }
+    let host = uri.host().ok_or_else(bad)?.trim_start_matches('[').trim_end_matches(']').to_owned();
+    Ok((host, uri.port_u16().unwrap_or(443)))
+}
+
+/// Opens a channel to the engine.
+///
+/// # Errors
+/// [`Problem`] with kind `unavailable` when it cannot be reached, `validation` for an address or certificate that
+/// does not parse.
+pub async fn connect(target: &Target) -> Result<Channel, Problem> {
+    let (host, port) = host_and_port(&target.url)?;
+    let mut tls = ClientTlsConfig::new()
+        .ca_certificate(Certificate::from_pem(&target.authority_pem))
+        .domain_name(host.clone());
+    if let Some((certificate, key)) = &target.identity_pem {
+        tls = tls.identity(Identity::from_pem(certificate, key.as_str()));
+    }
+    let invalid = |e: tonic::transport::Error| {
+        Problem::new(ProblemKind::Validation, "engine.tls", format!("TLS set-up failed: {}", chain(&e)))
+    };
+    let endpoint = Endpoint::from_shared(target.url.clone())
+        .map_err(invalid)?
+        .tls_config(tls)
+        .map_err(invalid)?
+        .connect_timeout(CONNECT_LIMIT)
+        .http2_keep_alive_interval(Duration::from_secs(15))
+        .keep_alive_timeout(Duration::from_secs(15))
+        .keep_alive_while_idle(true)
+        .tcp_nodelay(true)
+        .initial_connection_window_size(8 << 20)
+        .initial_stream_window_size(4 << 20);
+    let proxy = target.proxy.clone();
+    let connector = tower::service_fn(move |_: Uri| {
+        let (host, proxy) = (host.clone(), proxy.clone());
+        async move {
+            let stream = connect::connect_via(&host, port, proxy.as_ref(), connect::ConnectLimits::default()).await?;
+            Ok::<_, connect::ConnectError>(hyper_util::rt::TokioIo::new(stream))
+        }
+    });
+    endpoint.connect_with_connector(connector).await.map_err(|error| {
+        Problem::new(
+            ProblemKind::Unavailable,
+            "engine.unreachable",
+            format!("no connection to {}: {}", target.url, chain(&error)),
+        )
+        .hint("is the engine running, and does its address match its certificate?")
+    })
+}
+
+/// An error with its causes on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let line = cause.to_string();
+        if !text.contains(&line) {
+            text.push_str(": ");
+            text.push_str(&line);
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,252 @@
+//! The hub: every hospital's node that is connected now, and the calls that wait for it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, oneshot};
+use tonic::Status;
+
+use super::frames::{Assembly, BODY_BYTES_MAX, FrameError, pieces};
+use super::v1::{self, engine_frame, reply};
+use crate::encoding::{Digest, canonical_json};
+use crate::job::nodes::{Answered, Calling, NodeError, Nodes};
+use crate::party::task::{Outcome, Task};
+use crate::problem::{Problem, ProblemKind};
+
+/// Frames that may wait for a slow connection before senders wait too.
+const QUEUE_FRAMES: usize = 16;
+
+/// What a call waits for.
+type Waiting = oneshot::Sender<Result<Answered, NodeError>>;
+
+/// The connected nodes.
+#[derive(Default)]
+pub struct Hub {
+    nodes: Mutex<HashMap<String, Arc<Connection>>>,
+    numbers: AtomicU64,
+    /// Notified whenever a node connects or leaves.
+    pub changed: Notify,
+    bytes_out: Mutex<HashMap<String, u64>>,
+}
+
+/// One node's stream.
+pub struct Connection {
+    name: String,
+    number: u64,
+    outgoing: mpsc::Sender<Result<v1::EngineFrame, Status>>,
+    pending: Mutex<HashMap<u64, Waiting>>,
+    bodies: Mutex<HashMap<u64, (Outcome, Assembly)>>,
+    replaced: Notify,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Hub {
+    /// Registers a node's stream, in place of an older one of the same name. Returns the connection and the frames
+    /// to send.
+    pub fn connect(
+        &self,
+        name: &str,
+    ) -> (Arc<Connection>, mpsc::Receiver<Result<v1::EngineFrame, Status>>) {
+        let (outgoing, frames) = mpsc::channel(QUEUE_FRAMES);
+        let connection = Arc::new(Connection {
+            name: name.to_owned(),
+            number: self.numbers.fetch_add(1, Ordering::Relaxed),
+            outgoing,
+            pending: Mutex::default(),
+            bodies: Mutex::default(),
+            replaced: Notify::new(),
+        });
+        if let Some(old) = lock(&self.nodes).insert(name.to_owned(), connection.clone()) {
+            old.replaced.notify_one();
+            old.fail_all();
+        }
+        self.changed.notify_waiters();
+        (connection, frames)
+    }
+
+    /// Forgets a connection that ended, unless a newer one took its place.
+    pub fn disconnect(&self, connection: &Connection) {
+        let mut nodes = lock(&self.nodes);
+        if nodes.get(&connection.name).is_some_and(|c| c.number == connection.number) {
+            nodes.remove(&connection.name);
+        }
+        drop(nodes);
+        connection.fail_all();
+        self.changed.notify_waiters();
+    }
+
+    fn connection(&self, node: &str) -> Option<Arc<Connection>> {
+        lock(&self.nodes).get(node).cloned()
+    }
+
+    /// Bytes sent down to each node since the engine started.
+    #[must_use]
+    pub fn bytes_out(&self) -> HashMap<String, u64> {
+        lock(&self.bytes_out).clone()
+    }
+
+    async fn call_node(
+        &self,
+        node: &str,
+        task: &Task,
+        body: &[u8],
+        limit: Duration,
+    ) -> Result<Answered, NodeError> {
+        let away = || NodeError::Away(node.to_owned());
+        let connection = self.connection(node).ok_or_else(away)?;
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let (waiting, answer) = oneshot::channel();
+        lock(&connection.pending).insert(number, waiting);
+        let sent = tokio::time::timeout(limit, async {
+            connection.send(number, task, body).await.map_err(|_| away())?;
+            *lock(&self.bytes_out).entry(node.to_owned()).or_default() += body.len() as u64;
+            answer.await.map_err(|_| away())?
+        })
+        .await;
+        connection.forget(number);
+        sent.unwrap_or_else(|_| Err(NodeError::Slow { node: node.to_owned(), limit_ms: limit.as_millis() }))
+    }
+}
+
+impl Nodes for Hub {
+    fn connected(&self) -> Vec<String> {
+        let mut names: Vec<_> = lock(&self.nodes).keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    fn call<'a>(&'a self, node: &'a str, task: &'a Task, body: Arc<Vec<u8>>, limit: Duration) -> Calling<'a> {
+        Box::pin(async move { self.call_node(node, task, &body, limit).await })
+    }
+}
+
+impl Connection {
+    /// Waits until a newer connection of the same node takes this one's place.
+    pub async fn replaced(&self) {
+        self.replaced.notified().await;
+    }
+
+    /// Sends one frame; an error means the stream is gone.
+    ///
+    /// # Errors
+    /// When the stream has ended.
+    pub async fn frame(&self, frame: engine_frame::Frame) -> Result<(), Gone> {
+        self.outgoing.send(Ok(v1::EngineFrame { frame: Some(frame) })).await.map_err(|_| Gone)
+    }
+
+    async fn send(&self, number: u64, task: &Task, body: &[u8]) -> Result<(), Gone> {
+        let header = v1::Task {
+            number,
+            task: canonical_json(task),
+            body_bytes: body.len() as u64,
+            body_sha256: if body.is_empty() { Vec::new() } else { Digest::of(body).0.to_vec() },
+        };
+        self.frame(engine_frame::Frame::Task(header)).await?;
+        for (piece, last) in pieces(body) {
+            self.frame(engine_frame::Frame::Body(v1::Body { task: number, data: piece.to_vec(), last }))
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn forget(&self, number: u64) {
+        lock(&self.pending).remove(&number);
+        lock(&self.bodies).remove(&number);
+    }
+
+    fn fail_all(&self) {
+        lock(&self.bodies).clear();
+        for (_, waiting) in lock(&self.pending).drain() {
+            // A call that gave up meanwhile does not listen any more.
+            let _ = waiting.send(Err(NodeError::Away(self.name.clone())));
+        }
+    }
+
+    fn answer(&self, number: u64, result: Result<Answered, NodeError>) {
+        if let Some(waiting) = lock(&self.pending).remove(&number) {
+            // As above.
+            let _ = waiting.send(result);
+        }
+    }
+
+    /// Takes a reply's header. An answer to a call that is not waiting any more is dropped.
+    ///
+    /// # Errors
+    /// [`FrameError`] when a body over the limit is announced.
+    pub fn reply(&self, reply: v1::Reply) -> Result<(), FrameError> {
+        let number = reply.task;
+        if !lock(&self.pending).contains_key(&number) {
+            return Ok(());
+        }
+        let protocol = |what: &str| NodeError::Protocol { node: self.name.clone(), what: what.to_owned() };
+        let outcome = match reply.result {
+            Some(reply::Result::Outcome(json)) => serde_json::from_slice::<Outcome>(&json)
+                .map_err(|error| protocol(&format!("unreadable outcome: {error}"))),
+            Some(reply::Result::Refusal(refusal)) => {
+                Err(NodeError::Refused(problem_of(refusal).at(&self.name)))
+            }
+            None => Err(protocol("reply without outcome")),
+        };
+        match outcome {
+            Err(error) => self.answer(number, Err(error)),
+            Ok(outcome) if reply.body_bytes == 0 => {
+                self.answer(number, Ok(Answered { outcome, body: Vec::new() }));
+            }
+            Ok(outcome) => match Digest::from_slice(&reply.body_sha256) {
+                None => self.answer(number, Err(protocol("body without digest"))),
+                Some(digest) => {
+                    let assembly = Assembly::new(reply.body_bytes, digest, BODY_BYTES_MAX)?;
+                    lock(&self.bodies).insert(number, (outcome, assembly));
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// Takes a piece of a reply's body.
+    ///
+    /// # Errors
+    /// [`FrameError`] when the body is not as announced; the call fails with it.
+    pub fn body(&self, body: &v1::Body) -> Result<(), FrameError> {
+        let mut bodies = lock(&self.bodies);
+        let Some((_, assembly)) = bodies.get_mut(&body.task) else {
+            // Late pieces of a call that gave up are dropped; pieces of nothing end the stream.
+            let known = body.task < u64::MAX && !lock(&self.pending).contains_key(&body.task);
+            return if known { Ok(()) } else { Err(FrameError::Unannounced) };
+        };
+        match assembly.push(&body.data, body.last) {
+            Ok(None) => Ok(()),
+            Ok(Some(whole)) => {
+                if let Some((outcome, _)) = bodies.remove(&body.task) {
+                    drop(bodies);
+                    self.answer(body.task, Ok(Answered { outcome, body: whole }));
+                }
+                Ok(())
+            }
+            Err(error) => {
+                bodies.remove(&body.task);
+                drop(bodies);
+                let what = error.to_string();
+                self.answer(body.task, Err(NodeError::Protocol { node: self.name.clone(), what }));
+                Err(error)
+            }
+        }
+    }
+}
+
+/// The stream has ended.
+#[derive(Debug, thiserror::Error)]
+#[error("the node's stream has ended")]
+pub struct Gone;
+
+fn problem_of(refusal: v1::Refusal) -> Problem {
+    let mut problem = Problem::new(ProblemKind::from_name(&refusal.kind), &refusal.code, refusal.message);
+    problem.hint = refusal.hint;
+    problem.retryable = refusal.retryable;
+    problem
+}

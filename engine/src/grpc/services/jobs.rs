@@ -1,0 +1,240 @@
+//! The jobs service.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming as Incoming};
+
+use super::Streaming;
+use crate::encoding::Digest;
+use crate::grpc::frames::{Assembly, pieces};
+use crate::grpc::status::status_of;
+use crate::grpc::v1::{self, jobs_server, put_key_request, result_frame, submit_request};
+use crate::grpc::{convert, peer};
+use crate::identity::Role;
+use crate::job::Engine;
+use crate::job::view::SealedResult;
+use crate::problem::{Problem, ProblemKind};
+use crate::store::{Job, JobId, JobSummary};
+
+/// Largest public key of a researcher, bytes.
+const KEY_BYTES_MAX: u64 = 8 << 20;
+/// How often a watcher looks without being told.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The service.
+pub struct JobsService(pub Arc<Engine>);
+
+fn invalid(message: impl Into<String>) -> Status {
+    status_of(Problem::new(ProblemKind::Validation, "request.malformed", message))
+}
+
+fn job_id(text: &str) -> Result<JobId, Status> {
+    JobId::parse(text).map_err(|e| status_of(Problem::from(e).hint("`ward jobs` lists your jobs")))
+}
+
+impl JobsService {
+    async fn view(&self, job: &Job) -> Result<v1::Job, Status> {
+        let (summary, participants) = Engine::summary_of(job);
+        let problem = self.0.problem_of(&job.summary).await.map_err(status_of)?;
+        Ok(row(&job.summary, summary, participants, problem))
+    }
+}
+
+fn row(s: &JobSummary, summary: String, participants: Vec<String>, problem: Option<Problem>) -> v1::Job {
+    v1::Job {
+        id: s.id.to_string(),
+        kind: convert::kind(s.kind).into(),
+        state: convert::state(s.state).into(),
+        owner: s.owner.clone(),
+        summary,
+        created_unix_ms: s.created_ms,
+        deadline_unix_ms: s.deadline_ms,
+        attempt: s.attempt,
+        problem: problem.map(convert::problem),
+        participants,
+    }
+}
+
+#[tonic::async_trait]
+impl jobs_server::Jobs for JobsService {
+    type WatchStream = Streaming<v1::JobEvent>;
+    type ResultStream = Streaming<v1::ResultFrame>;
+
+    async fn put_key(
+        &self,
+        request: Request<Incoming<v1::PutKeyRequest>>,
+    ) -> Result<Response<v1::PutKeyResponse>, Status> {
+        peer::member_in(&self.0, &request, &[Role::Researcher]).await?;
+        let mut frames = request.into_inner();
+        let mut assembly = None;
+        while let Some(frame) = frames.next().await {
+            match frame?.part {
+                Some(put_key_request::Part::Header(header)) if assembly.is_none() => {
+                    let digest = Digest::from_slice(&header.sha256).ok_or_else(|| invalid("no digest"))?;
+                    let begun = Assembly::new(header.bytes, digest, KEY_BYTES_MAX);
+                    assembly = Some(begun.map_err(|e| invalid(e.to_string()))?);
+                }
+                Some(put_key_request::Part::Chunk(chunk)) => {
+                    let assembly = assembly.as_mut().ok_or_else(|| invalid("a chunk before the header"))?;
+                    let whole = assembly.push(&chunk.data, chunk.last).map_err(|e| invalid(e.to_string()))?;
+                    if let Some(key) = whole {
+                        self.0.write_blob(key).await.map_err(status_of)?;
+                        return Ok(Response::new(v1::PutKeyResponse {}));
+                    }
+                }
+                _ => return Err(invalid("a frame that is out of place")),
+            }
+        }
+        Err(invalid("the key ended early"))
+    }
+
+    async fn submit(
+        &self,
+        request: Request<v1::SubmitRequest>,
+    ) -> Result<Response<v1::SubmitResponse>, Status> {
+        let member = peer::member(&self.0, &request).await?;
+        let job = match request.into_inner().job {
+            Some(submit_request::Job::Aggregate(a)) => {
+                let signature = a.signature.map(|s| s.signature).unwrap_or_default();
+                self.0.submit(&member, &a.request, &signature).await
+            }
+            Some(submit_request::Job::Ceremony(c)) => {
+                let what = (c.profile, c.threshold, c.time_limit_ms);
+                self.0.submit_ceremony(&member, c.holders, what).await
+            }
+            None => return Err(invalid("a submission without a job")),
+        };
+        let job = self.view(&job.map_err(status_of)?).await?;
+        Ok(Response::new(v1::SubmitResponse { job: Some(job) }))
+    }
+
+    async fn explain(
+        &self,
+        request: Request<v1::ExplainRequest>,
+    ) -> Result<Response<v1::ExplainResponse>, Status> {
+        let member = peer::member(&self.0, &request).await?;
+        let v1::ExplainRequest { sql, participants_min } = request.into_inner();
+        let explanation = self.0.explain(&member, &sql, participants_min).await.map_err(status_of)?;
+        let json = crate::encoding::canonical_json(&explanation);
+        Ok(Response::new(v1::ExplainResponse { json, text: explanation.text() }))
+    }
+
+    async fn get(&self, request: Request<v1::GetJobRequest>) -> Result<Response<v1::Job>, Status> {
+        let member = peer::member(&self.0, &request).await?;
+        let id = job_id(&request.into_inner().id)?;
+        let job = self.0.job_for(&member, &id).await.map_err(status_of)?;
+        Ok(Response::new(self.view(&job).await?))
+    }
+
+    async fn list(
+        &self,
+        request: Request<v1::ListJobsRequest>,
+    ) -> Result<Response<v1::ListJobsResponse>, Status> {
+        let member = peer::member(&self.0, &request).await?;
+        let v1::ListJobsRequest { limit, before } = request.into_inner();
+        let before = if before.is_empty() { None } else { Some(job_id(&before)?) };
+        let limit = if limit == 0 { 20 } else { limit.min(200) };
+        let mut jobs = Vec::new();
+        for summary in self.0.jobs_for(&member, limit, before).await.map_err(status_of)? {
+            let job = self.0.job_for(&member, &summary.id).await.map_err(status_of)?;
+            jobs.push(self.view(&job).await?);
+        }
+        Ok(Response::new(v1::ListJobsResponse { jobs }))
+    }
+
+    async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let member = peer::member(&self.0, &request).await?;
+        let v1::WatchRequest { id, after } = request.into_inner();
+        let id = job_id(&id)?;
+        self.0.job_for(&member, &id).await.map_err(status_of)?;
+        let (events, stream) = mpsc::channel(16);
+        tokio::spawn(watch(self.0.clone(), id, after, events));
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+
+    async fn result(
+        &self,
+        request: Request<v1::ResultRequest>,
+    ) -> Result<Response<Self::ResultStream>, Status> {
+        let member = peer::member(&self.0, &request).await?;
+        let id = job_id(&request.into_inner().id)?;
+        let job = self.0.job_for(&member, &id).await.map_err(status_of)?;
+        let sealed = self.0.result(&member, &job).await.map_err(status_of)?;
+        let (frames, stream) = mpsc::channel(4);
+        tokio::spawn(send_result(id, sealed, frames));
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+
+    async fn cancel(&self, request: Request<v1::CancelRequest>) -> Result<Response<v1::Job>, Status> {
+        let member = peer::member(&self.0, &request).await?;
+        let id = job_id(&request.into_inner().id)?;
+        let job = self.0.cancel(&member, &id).await.map_err(status_of)?;
+        Ok(Response::new(self.view(&job).await?))
+    }
+}
+
+/// Sends events until the job has ended or nobody listens.
+async fn watch(
+    engine: Arc<Engine>,
+    id: JobId,
+    mut after: u64,
+    events: mpsc::Sender<Result<v1::JobEvent, Status>>,
+) {
+    loop {
+        let progress = engine.progress.notified();
+        let rows = match engine.events(&id, after).await {
+            Ok(rows) => rows,
+            Err(problem) => {
+                // Nobody may be listening any more.
+                let _ = events.send(Err(status_of(problem))).await;
+                return;
+            }
+        };
+        for row in rows {
+            after = row.seq;
+            let ended = row.state.is_terminal();
+            if events.send(Ok(convert::event(row))).await.is_err() || ended {
+                return;
+            }
+        }
+        tokio::select! {
+            () = progress => {}
+            () = tokio::time::sleep(LOOK) => {}
+            () = events.closed() => return,
+        }
+    }
+}
+
+async fn send_result(id: JobId, sealed: SealedResult, frames: mpsc::Sender<Result<v1::ResultFrame, Status>>) {
+    let header = v1::ResultHeader {
+        job_id: id.to_string(),
+        receipt: sealed.receipt,
+        participants: sealed.participants,
+        epoch: Some(convert::epoch(&sealed.job.prepare.epoch)),
+        sha256: Digest::of(&sealed.ciphertexts).0.to_vec(),
+        bytes: sealed.ciphertexts.len() as u64,
+        plan_bytes: sealed.plan.len() as u64,
+        cost: Some(v1::Cost {
+            bytes_from_hospitals: sealed.bytes_from_hospitals,
+            bytes_to_hospitals: sealed.bytes_to_hospitals,
+            rounds: 4,
+            elapsed_ms: sealed.elapsed_ms,
+        }),
+    };
+    let frame = |part| Ok(v1::ResultFrame { part: Some(part) });
+    if frames.send(frame(result_frame::Part::Header(header))).await.is_err() {
+        return;
+    }
+    for body in [&sealed.plan, &sealed.ciphertexts] {
+        for (piece, last) in pieces(body) {
+            let chunk = v1::Chunk { data: piece.to_vec(), last };
+            if frames.send(frame(result_frame::Part::Chunk(chunk))).await.is_err() {
+                return;
+            }
+        }
+    }
+}

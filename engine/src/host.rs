@@ -1,0 +1,178 @@
+//! The engine as a process: its folder, its start, its end.
+//!
+//! Folder: `ca/` (the consortium's authority), `engine.json` (name, floor, certificate), `engine.key`, the store's
+//! database and `blobs/`. One engine runs on a folder at a time.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, Notify, watch};
+
+use crate::clock::now_ms;
+use crate::grpc::hub::Hub;
+use crate::grpc::server;
+use crate::identity::{CertificateAuthority, Identity, Role, Token};
+use crate::job::{Engine, audit_event, scheduler};
+use crate::ledger::EmbeddedLedger;
+use crate::member::write_private;
+use crate::problem::{Problem, ProblemKind};
+use crate::store::{Blobs, SqliteStore, Store, TokenRecord};
+
+/// Jobs worked on at once.
+const WORKERS: usize = 4;
+/// Days that the engine's certificate is valid.
+const VALIDITY_DAYS: u32 = 825;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    consortium: String,
+    floor: u32,
+    hosts: Vec<String>,
+    certificate: String,
+}
+
+fn bad(path: &Path, error: &dyn std::fmt::Display) -> Problem {
+    Problem::new(ProblemKind::Validation, "engine.folder", format!("{}: {error}", path.display()))
+}
+
+/// Makes a consortium in an empty folder.
+///
+/// # Errors
+/// When the folder holds one already, or a name or host is malformed.
+pub fn init(folder: &Path, consortium: &str, hosts: &[String], floor: u32) -> Result<(), Problem> {
+    let path = folder.join("engine.json");
+    if path.exists() {
+        return Err(Problem::new(ProblemKind::Conflict, "engine.exists", format!("{} holds a consortium already", folder.display())));
+    }
+    if floor == 0 {
+        return Err(Problem::new(ProblemKind::Validation, "engine.floor", "the floor is at least 1"));
+    }
+    let invalid = |e: crate::identity::IdentityError| {
+        Problem::new(ProblemKind::Validation, "engine.identity", e.to_string())
+    };
+    let now_s = now_ms() / 1000;
+    let authority = CertificateAuthority::create(consortium, now_s).map_err(invalid)?;
+    let identity = Identity::generate().map_err(invalid)?;
+    let certificate = authority
+        .server_certificate(&identity.public(), "engine", hosts, now_s, VALIDITY_DAYS)
+        .map_err(invalid)?;
+    let settings = Settings {
+        consortium: consortium.to_owned(),
+        floor,
+        hosts: hosts.to_vec(),
+        certificate: hex::encode(&certificate.der),
+    };
+    authority.save(&folder.join("ca")).map_err(invalid)?;
+    write_private(&folder.join("engine.key"), identity.to_pem().map_err(invalid)?.as_bytes())?;
+    let text = serde_json::to_string_pretty(&settings).map_err(|e| Problem::internal(&e))?;
+    write_private(&path, text.as_bytes())
+}
+
+/// What a folder holds, opened.
+pub struct EngineFolder {
+    settings: Settings,
+    identity: Arc<Identity>,
+    authority: CertificateAuthority,
+    store: Arc<dyn Store>,
+}
+
+impl EngineFolder {
+    /// Opens a folder made by [`init`].
+    ///
+    /// # Errors
+    /// When it holds none, or it is damaged.
+    pub fn open(folder: &Path) -> Result<Self, Problem> {
+        let path = folder.join("engine.json");
+        let text = std::fs::read_to_string(&path).map_err(|e| {
+            bad(&path, &e).hint("make a consortium first: `ward engine init --data DIR --consortium NAME --host HOST`")
+        })?;
+        let settings: Settings = serde_json::from_str(&text).map_err(|e| bad(&path, &e))?;
+        let key = folder.join("engine.key");
+        let pem = std::fs::read_to_string(&key).map(zeroize::Zeroizing::new).map_err(|e| bad(&key, &e))?;
+        let identity = Arc::new(Identity::from_pem(&pem).map_err(|e| bad(&key, &e))?);
+        let authority = CertificateAuthority::load(&folder.join("ca")).map_err(|e| bad(&folder.join("ca"), &e))?;
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder, identity.clone())?);
+        Ok(Self { settings, identity, authority, store })
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The engine's key.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The consortium.
+    #[must_use]
+    pub fn consortium(&self) -> &str {
+        &self.settings.consortium
+    }
+
+    /// Makes a one-time enrolment token.
+    ///
+    /// # Errors
+    /// For a malformed name, role or address.
+    pub fn token(&self, role: Role, name: &str, url: &str, hours: u64) -> Result<Token, Problem> {
+        let expires_ms = now_ms().saturating_add(hours.saturating_mul(3_600_000));
+        let ca = self.authority.certificate().clone();
+        let token = Token::create(url, role, name, expires_ms, ca)
+            .map_err(|e| Problem::new(ProblemKind::Validation, "engine.token", e.to_string()))?;
+        let record =
+            TokenRecord { hash: token.hash(), role, name: name.to_owned(), created_ms: now_ms(), expires_ms };
+        let audit = audit_event("operator", "operator", "token.make", &format!("member:{name}"));
+        self.store.add_token(&record, &audit)?;
+        Ok(token)
+    }
+}
+
+/// Runs the engine of a folder on a bound listener until `stop` turns true.
+///
+/// # Errors
+/// When another engine runs on the folder, or serving fails.
+pub async fn run(folder: &Path, listener: TcpListener, stop: watch::Receiver<bool>) -> Result<(), Problem> {
+    let opened = EngineFolder::open(folder)?;
+    let _lock = lock(folder)?;
+    let certificate = hex::decode(&opened.settings.certificate).map_err(|e| bad(folder, &e))?;
+    let hub = Arc::new(Hub::default());
+    let engine = Arc::new(Engine {
+        consortium: opened.settings.consortium.clone(),
+        floor: opened.settings.floor,
+        ledger: EmbeddedLedger::new(opened.store.clone(), opened.identity.clone(), &opened.settings.consortium),
+        store: opened.store,
+        blobs: Arc::new(Blobs::open(&folder.join("blobs"))?),
+        nodes: hub.clone(),
+        identity: opened.identity,
+        certificate,
+        authority: Arc::new(opened.authority),
+        wake: Notify::new(),
+        progress: Notify::new(),
+        commit_turn: Mutex::new(()),
+    });
+    let workers: Vec<_> = (0..WORKERS)
+        .map(|n| tokio::spawn(scheduler::worker(engine.clone(), format!("worker-{n}"), stop.clone())))
+        .collect();
+    let served = server::serve(engine, hub, listener, stop).await;
+    for worker in workers {
+        worker.abort();
+    }
+    served
+}
+
+/// Holds the folder for this process; the lock goes with the process, however it ends.
+fn lock(folder: &Path) -> Result<File, Problem> {
+    let path = folder.join("engine.lock");
+    let file = File::create(&path).map_err(|e| bad(&path, &e))?;
+    file.try_lock().map_err(|_| {
+        Problem::new(ProblemKind::Conflict, "engine.running", format!("an engine is running on {}", folder.display()))
+    })?;
+    Ok(file)
+}

@@ -1,0 +1,444 @@
+//! An encrypted aggregate, as the engine runs it: prepare, contribute, sum, key switch.
+//!
+//! The engine sees ciphertexts, sizes and times. Every step is kept before the next begins, so that a restart goes on
+//! where it was, and what a hospital has sent is never asked for twice in another form.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use ward_protocols::he::{self, C0, C1, Ciphertext, KeySwitchShare, Parameters};
+
+use super::nodes::{Answered, NodeError};
+use super::work::{Work, later};
+use crate::encoding::{Digest, canonical_json};
+use crate::identity::{PublicKey, Signature};
+use crate::party::aggregate::{CONTRIBUTION, KEY_SWITCH, contribution_parts};
+use crate::party::ceremony::parameters;
+use crate::party::task::{ContributionHeader, Outcome, Prepare, Task};
+use crate::problem::{Problem, ProblemKind};
+use crate::query::plan::{Participation, Plan};
+
+/// How long hospitals beyond the minimum are waited for.
+const GRACE: Duration = Duration::from_secs(3);
+/// Between two rounds of asking.
+const PAUSE: Duration = Duration::from_millis(150);
+/// Limit of one call.
+const CALL: Duration = Duration::from_secs(60);
+
+/// What the engine keeps of an aggregate when it is submitted.
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+pub struct Aggregate {
+    /// What every node is told.
+    pub prepare: Prepare,
+    /// The plan.
+    pub plan: Plan,
+    /// SHA-256 of the researcher's key.
+    pub receiver_key: Digest,
+}
+
+impl Aggregate {
+    /// Hospitals and key holders, sorted.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<String> {
+        let mut names = self.plan.hospitals.clone();
+        names.extend(self.prepare.epoch.holders.iter().cloned());
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// How many hospitals must contribute.
+    #[must_use]
+    pub fn needed(&self) -> usize {
+        match self.plan.participation {
+            Participation::All => self.plan.hospitals.len(),
+            Participation::AtLeast(least) => least as usize,
+        }
+    }
+
+    fn threshold(&self) -> usize {
+        self.prepare.epoch.threshold as usize
+    }
+
+    /// Parameters of its epoch.
+    ///
+    /// # Errors
+    /// When the epoch's profile is unknown.
+    pub fn parameters(&self) -> Result<Parameters, Problem> {
+        parameters(&self.prepare.epoch.profile, self.prepare.epoch.holders.len())
+    }
+}
+
+fn is_held(names: &[String], name: &str) -> bool {
+    names.iter().any(|n| n == name)
+}
+
+/// Asks every node to take the job in; returns once enough have.
+///
+/// # Errors
+/// A refusal that leaves too few hospitals or key holders.
+pub async fn prepare(work: &Work, job: &Aggregate) -> Result<(), Problem> {
+    let receiver = Arc::new(work.blob(job.receiver_key).await?);
+    let mut enough_since = None;
+    loop {
+        let mut open = Vec::new();
+        for node in job.nodes() {
+            let ready = work.part(&node, "prepared").await?.is_some();
+            if !ready && work.part(&node, "refused").await?.is_none() {
+                open.push(node);
+            }
+        }
+        let task = Task::Prepare(Box::new(job.prepare.clone()));
+        for (node, answer) in work.call_all(&open, &task, receiver.clone(), CALL).await {
+            match answer {
+                Ok(Answered { outcome: Outcome::Prepared { pending: false }, .. }) => {
+                    work.put_part(&node, "prepared", b"{}", b"").await?;
+                    work.event(Some(&node), "prepared", "").await?;
+                }
+                Ok(Answered { outcome: Outcome::Prepared { pending: true }, .. }) => {
+                    work.event_once(&node, "approval", "waits for a person at the hospital").await?;
+                }
+                other => refused_or_later(work, &node, other, "prepare").await?,
+            }
+        }
+        let (ready, refused) = standing(work, job).await?;
+        can_go_on(job, &refused)?;
+        let hospitals = job.plan.hospitals.iter().filter(|n| is_held(&ready, n)).count();
+        let holders = job.prepare.epoch.holders.iter().filter(|n| is_held(&ready, n)).count();
+        if ready.len() + refused.len() == job.nodes().len() {
+            return Ok(());
+        }
+        if hospitals >= job.needed() && holders >= job.threshold() {
+            let since = *enough_since.get_or_insert_with(tokio::time::Instant::now);
+            if since.elapsed() >= GRACE {
+                return Ok(());
+            }
+        }
+        work.check_deadline("hospitals to take the job in")?;
+        work.wait_for_change(PAUSE).await;
+    }
+}
+
+/// Keeps a refusal; lets passing faults pass.
+async fn refused_or_later(
+    work: &Work,
+    node: &str,
+    answer: Result<Answered, NodeError>,
+    step: &str,
+) -> Result<(), Problem> {
+    let error = match answer {
+        Ok(_) => NodeError::Protocol { node: node.to_owned(), what: format!("unexpected outcome to {step}") },
+        Err(error) => error,
+    };
+    if error.is_passing() {
+        return work.event_once(node, "away", &error.problem().code).await;
+    }
+    let problem = error.problem();
+    work.put_part(node, "refused", &canonical_json(&problem), b"").await?;
+    work.event(Some(node), "refused", &problem.code).await
+}
+
+type Refusals = BTreeMap<String, Problem>;
+
+async fn standing(work: &Work, job: &Aggregate) -> Result<(Vec<String>, Refusals), Problem> {
+    let mut ready = Vec::new();
+    let mut refused = Refusals::new();
+    for node in job.nodes() {
+        if let Some(part) = work.part(&node, "refused").await? {
+            let problem = serde_json::from_slice(&part.header).map_err(|e| Problem::internal(&e))?;
+            refused.insert(node, problem);
+        } else if work.part(&node, "prepared").await?.is_some() {
+            ready.push(node);
+        }
+    }
+    Ok((ready, refused))
+}
+
+/// Ends the job when the refusals leave too few.
+fn can_go_on(job: &Aggregate, refused: &Refusals) -> Result<(), Problem> {
+    let left = |names: &[String]| names.iter().filter(|n| !refused.contains_key(*n)).count();
+    let short_of_hospitals = left(&job.plan.hospitals) < job.needed();
+    if short_of_hospitals || left(&job.prepare.epoch.holders) < job.threshold() {
+        // There is a refusal, or nothing would be short.
+        return match refused.values().next() {
+            Some(problem) => Err(problem.clone()),
+            None => Err(Problem::internal(&"the plan needs more nodes than there are")),
+        };
+    }
+    Ok(())
+}
+
+/// Collects contributions until every hospital that is ready has given one, or enough have and the rest are late;
+/// then fixes who is in the sum.
+///
+/// # Errors
+/// A refusal that leaves too few hospitals.
+pub async fn contribute(work: &Work, job: &Aggregate) -> Result<Vec<ContributionHeader>, Problem> {
+    if let Some(part) = work.part("", "selection").await? {
+        return serde_json::from_slice(&part.header).map_err(|e| Problem::internal(&e));
+    }
+    let mut enough_since = None;
+    loop {
+        let (ready, refused) = standing(work, job).await?;
+        can_go_on(job, &refused)?;
+        let mut open = Vec::new();
+        for node in job.plan.hospitals.iter().filter(|n| is_held(&ready, n)) {
+            if work.part(node, "contribution").await?.is_none() {
+                open.push(node.clone());
+            }
+        }
+        let task = Task::Contribute { job: work.id().to_owned() };
+        for (node, answer) in work.call_all(&open, &task, Arc::default(), CALL).await {
+            match answer {
+                Ok(Answered { outcome: Outcome::Contributed { contribution }, body }) => {
+                    take_contribution(work, job, &node, contribution, body).await?;
+                }
+                other => refused_or_later(work, &node, other, "contribute").await?,
+            }
+        }
+        let given = contributions(work, job).await?;
+        let (ready, refused) = standing(work, job).await?;
+        can_go_on(job, &refused)?;
+        let expected = job.plan.hospitals.iter().filter(|n| is_held(&ready, n)).count();
+        let mut complete = given.len() >= expected && given.len() >= job.needed();
+        if given.len() >= job.needed() {
+            let since = *enough_since.get_or_insert_with(tokio::time::Instant::now);
+            complete |= since.elapsed() >= GRACE;
+        }
+        if complete {
+            work.put_part("", "selection", &canonical_json(&given), b"").await?;
+            return Ok(given);
+        }
+        work.check_deadline("contributions")?;
+        work.wait_for_change(PAUSE).await;
+    }
+}
+
+async fn contributions(work: &Work, job: &Aggregate) -> Result<Vec<ContributionHeader>, Problem> {
+    let mut given = Vec::new();
+    for node in &job.plan.hospitals {
+        if let Some(part) = work.part(node, "contribution").await? {
+            given.push(serde_json::from_slice(&part.header).map_err(|e| Problem::internal(&e))?);
+        }
+    }
+    Ok(given)
+}
+
+/// Checks a contribution's signature, digests and every residue, and keeps it.
+async fn take_contribution(
+    work: &Work,
+    job: &Aggregate,
+    node: &str,
+    header: ContributionHeader,
+    body: Vec<u8>,
+) -> Result<(), Problem> {
+    let key = work.engine().member_key(node).await?;
+    let params = job.parameters()?;
+    let count = job.plan.ciphertexts as usize;
+    let (id, prepare) = (work.id().to_owned(), job.prepare.clone());
+    let name = node.to_owned();
+    let checked = tokio::task::spawn_blocking(move || {
+        check_contribution(&id, &prepare, &header, &name, &key)?;
+        let (c0, c1) = body.split_at_checked(header.c0_bytes as usize).ok_or("the body is too short")?;
+        if Digest::of(c0) != header.c0 || Digest::of(c1) != header.c1 {
+            return Err("the ciphertexts are not those that were signed".to_owned());
+        }
+        let list = ciphertexts(&params, c0, c1).map_err(|e| e.to_string())?;
+        if list.len() != count {
+            return Err("another number of ciphertexts than the plan".to_owned());
+        }
+        Ok((header, body))
+    })
+    .await
+    .map_err(|e| Problem::internal(&e))?;
+    match checked {
+        Ok((header, body)) => {
+            work.put_part(node, "contribution", &canonical_json(&header), &body).await?;
+            work.event(Some(node), "encrypted", "").await
+        }
+        Err(what) => {
+            let error = NodeError::Protocol { node: node.to_owned(), what };
+            refused_or_later(work, node, Err(error), "contribute").await
+        }
+    }
+}
+
+fn check_contribution(
+    job: &str,
+    prepare: &Prepare,
+    header: &ContributionHeader,
+    node: &str,
+    key: &PublicKey,
+) -> Result<(), String> {
+    if header.hospital != node {
+        return Err("the contribution is in another hospital's name".to_owned());
+    }
+    let parts = contribution_parts(job, prepare, header);
+    let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+    let signature = Signature::from_slice(&header.signature.0).ok_or("malformed signature")?;
+    key.verify(CONTRIBUTION, &parts, &signature).map_err(|e| e.to_string())
+}
+
+fn ciphertexts(params: &Parameters, c0: &[u8], c1: &[u8]) -> Result<Vec<Ciphertext>, ward_protocols::Error> {
+    Ciphertext::zip(C0::decode_all(params, c0)?, C1::decode_all(params, c1)?)
+}
+
+/// The sum of the selected contributions, and the body that lets every key holder make it again.
+async fn sum(
+    work: &Work,
+    job: &Aggregate,
+    selection: &[ContributionHeader],
+) -> Result<(Vec<Ciphertext>, Vec<u8>), Problem> {
+    let params = job.parameters()?;
+    let mut sum = he::Accumulator::new(&params);
+    let mut c1s = Vec::new();
+    for header in selection {
+        let body = work.part_body(&header.hospital, "contribution").await?;
+        let (c0, c1) = body
+            .split_at_checked(header.c0_bytes as usize)
+            .ok_or_else(|| Problem::internal(&"a kept contribution is too short"))?;
+        c1s.extend_from_slice(c1);
+        tokio::task::block_in_place(|| sum.add(&ciphertexts(&params, c0, c1)?))
+            .map_err(|e: ward_protocols::Error| Problem::internal(&e))?;
+    }
+    Ok((sum.finish(), c1s))
+}
+
+/// Has the sum switched to the researcher's key by `threshold` holders; keeps the result.
+///
+/// # Errors
+/// A refusal that leaves too few holders.
+pub async fn switch(work: &Work, job: &Aggregate, selection: &[ContributionHeader]) -> Result<(), Problem> {
+    if work.part("", "result").await?.is_some() {
+        return Ok(());
+    }
+    let (sum, body) = sum(work, job, selection).await?;
+    let body = Arc::new(body);
+    for round in 0.. {
+        let active = choose_active(work, job, round).await?;
+        let Some(shares) = collect_shares(work, job, selection, (&active, round), &body).await? else {
+            continue;
+        };
+        let params = job.parameters()?;
+        let result = tokio::task::block_in_place(|| {
+            let shares =
+                shares.iter().map(|s| KeySwitchShare::decode_all(&params, s)).collect::<Result<Vec<_>, _>>()?;
+            let switched = he::key_switch_combine(&params, &sum, &shares)?;
+            Ok(Ciphertext::encode_all(&params, &switched))
+        })
+        .map_err(|e: ward_protocols::Error| Problem::internal(&e))?;
+        work.put_part("", "result", &canonical_json(&active), &result).await?;
+        return Ok(());
+    }
+    unreachable!("rounds are not bounded but by the deadline")
+}
+
+/// The holders of a round: those that are connected and ready, contributors first. Kept before anybody is asked.
+async fn choose_active(work: &Work, job: &Aggregate, round: u32) -> Result<Vec<String>, Problem> {
+    let step = format!("active.{round}");
+    if let Some(part) = work.part("", &step).await? {
+        return serde_json::from_slice(&part.header).map_err(|e| Problem::internal(&e));
+    }
+    loop {
+        let (ready, refused) = standing(work, job).await?;
+        can_go_on(job, &refused)?;
+        let connected = work.engine().nodes.connected();
+        let able = |name: &&String| is_held(&ready, name) && is_held(&connected, name);
+        let mut active: Vec<String> = job.prepare.epoch.holders.iter().filter(able).cloned().collect();
+        if active.len() >= job.threshold() {
+            active.truncate(job.threshold());
+            work.put_part("", &step, &canonical_json(&active), b"").await?;
+            return Ok(active);
+        }
+        work.check_deadline("key holders")?;
+        work.wait_for_change(PAUSE).await;
+    }
+}
+
+/// Shares of all active holders; none when a holder stays away and others can take its place.
+async fn collect_shares(
+    work: &Work,
+    job: &Aggregate,
+    selection: &[ContributionHeader],
+    (active, round): (&[String], u32),
+    body: &Arc<Vec<u8>>,
+) -> Result<Option<Vec<Vec<u8>>>, Problem> {
+    let step = format!("share.{round}");
+    let started = tokio::time::Instant::now();
+    let task = Task::KeySwitch {
+        job: work.id().to_owned(),
+        contributions: selection.to_vec(),
+        active: active.to_vec(),
+    };
+    loop {
+        let mut open = Vec::new();
+        for node in active {
+            if work.part(node, &step).await?.is_none() {
+                open.push(node.clone());
+            }
+        }
+        if open.is_empty() {
+            let mut shares = Vec::new();
+            for node in active {
+                shares.push(work.part_body(node, &step).await?);
+            }
+            return Ok(Some(shares));
+        }
+        for (node, answer) in work.call_all(&open, &task, body.clone(), CALL).await {
+            match answer {
+                Ok(Answered { outcome: Outcome::KeySwitched { sum, shares, signature }, body }) => {
+                    let key = work.engine().member_key(&node).await?;
+                    let parts: [&[u8]; 3] = [work.id().as_bytes(), &sum.0, &shares.0];
+                    let valid = Signature::from_slice(&signature.0)
+                        .is_some_and(|s| key.verify(KEY_SWITCH, &parts, &s).is_ok());
+                    let params = job.parameters()?;
+                    if !valid || Digest::of(&body) != shares || KeySwitchShare::decode_all(&params, &body).is_err() {
+                        let what = "the key-switch share is malformed or not signed".to_owned();
+                        return Err(NodeError::Protocol { node, what }.problem());
+                    }
+                    work.put_part(&node, &step, b"{}", &body).await?;
+                    work.event(Some(&node), "share sent", "").await?;
+                }
+                other => refused_or_later(work, &node, other, "key switch").await?,
+            }
+        }
+        let (_, refused) = standing(work, job).await?;
+        can_go_on(job, &refused)?;
+        let replaceable = job.prepare.epoch.holders.len() > job.threshold();
+        let lost = active.iter().any(|node| refused.contains_key(node));
+        if replaceable && (lost || started.elapsed() > GRACE) && is_still_open(work, active, &step).await? {
+            return Ok(None);
+        }
+        work.check_deadline("key-switch shares")?;
+        work.wait_for_change(PAUSE).await;
+    }
+}
+
+async fn is_still_open(work: &Work, active: &[String], step: &str) -> Result<bool, Problem> {
+    for node in active {
+        if work.part(node, step).await?.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Tells the nodes that the job is over; those that are away learn it when they ask.
+pub async fn abandon(work: &Work, job: &Aggregate, outcome: &str) {
+    let task = Task::Abandon { job: work.id().to_owned(), outcome: outcome.to_owned() };
+    let mut calls = JoinSet::new();
+    for node in job.nodes() {
+        let (engine, task) = (work.engine().clone(), task.clone());
+        calls.spawn(async move { engine.nodes.call(&node, &task, Arc::default(), later(5)).await.is_ok() });
+    }
+    while calls.join_next().await.is_some() {}
+}
+
+/// The kind of an error when the time of a job is up.
+#[must_use]
+pub fn late(what: &str) -> Problem {
+    Problem::new(ProblemKind::Unavailable, "job.deadline", format!("the time limit passed while waiting for {what}"))
+        .hint("see `ward jobs --parties` for who is connected, or allow more time with --time-limit")
+}

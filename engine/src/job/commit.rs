@@ -1,0 +1,199 @@
+//! Committing: the result's commitment goes into the log, the hospitals that took part cosign the checkpoint, and the
+//! job is done with its receipt.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::aggregate::Aggregate;
+use super::nodes::Answered;
+use super::work::Work;
+use crate::clock::now_ms;
+use crate::encoding::{Digest, canonical_json, separated};
+use crate::ledger::{
+    COMMITMENT_VERSION, Checkpoint, Commitment, Ledger, LedgerError, Note, NoteSignature, Receipt, TlogProof,
+    cosigner_name, verify_cosignature,
+};
+use crate::party::task::{ContributionHeader, Epoch, Outcome, Request, Task};
+use crate::problem::{Problem, ProblemKind};
+use crate::store::{Conclusion, JobState};
+
+/// Limit of one call.
+const CALL: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(150);
+
+impl From<LedgerError> for Problem {
+    fn from(error: LedgerError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+/// Logs the commitment, has it cosigned, ends the job.
+///
+/// # Errors
+/// A cosigner that refuses, the deadline, storage.
+pub async fn commit(work: &Work, job: &Aggregate, selection: &[ContributionHeader]) -> Result<(), Problem> {
+    let commitment = commitment(work, job, selection).await?;
+    let digest = commitment.digest();
+    let receipt = cosign(work, &commitment).await?;
+    let json = receipt.to_json().map_err(|e| Problem::internal(&e))?;
+    if work.part("", "receipt").await?.is_none() {
+        work.put_part("", "receipt", json.as_bytes(), b"").await?;
+    }
+    let result = work.part("", "result").await?.map(|part| part.blob);
+    let conclusion = Conclusion { code: "ok".to_owned(), message: "released".to_owned(), rule: None, result };
+    work.conclude(JobState::Committing, JobState::Done, conclusion, Some(digest)).await
+}
+
+/// The commitment; made once, so that a restart logs the same.
+async fn commitment(
+    work: &Work,
+    job: &Aggregate,
+    selection: &[ContributionHeader],
+) -> Result<Commitment, Problem> {
+    if let Some(part) = work.part("", "commitment").await? {
+        return serde_json::from_slice(&part.header).map_err(|e| Problem::internal(&e));
+    }
+    let request: Request = serde_json::from_str(&job.prepare.request).map_err(|e| Problem::internal(&e))?;
+    let researcher = work.engine().member_key(&request.researcher).await?;
+    let by = |f: &dyn Fn(&ContributionHeader) -> Digest| -> BTreeMap<String, Digest> {
+        selection.iter().map(|h| (h.hospital.clone(), f(h))).collect()
+    };
+    let result = work.part_body("", "result").await?;
+    let commitment = Commitment {
+        version: COMMITMENT_VERSION,
+        consortium: work.engine().consortium.clone(),
+        job_id: work.id().to_owned(),
+        query: job.plan.canonical.clone(),
+        request_digest: Digest::of(job.prepare.request.as_bytes()),
+        plan_digest: job.prepare.plan,
+        researcher: researcher.digest(),
+        dataset_versions: selection.iter().map(|h| (h.hospital.clone(), h.dataset_version.clone())).collect(),
+        participants: selection.iter().map(|h| h.hospital.clone()).collect(),
+        key_epoch: job.prepare.epoch.id.to_string(),
+        protocol_digest: Digest(job.parameters()?.digest()),
+        policy_digests: by(&|h| h.policy),
+        floor: job.plan.floor,
+        software: format!("ward {}", env!("CARGO_PKG_VERSION")),
+        result_digest: Digest::of(&result),
+        contribution_digests: by(&|h| separated("contribution/1", &[&h.c0.0, &h.c1.0])),
+        finished_at_ms: now_ms(),
+    };
+    commitment.check().map_err(|e| Problem::internal(&e))?;
+    work.put_part("", "commitment", &canonical_json(&commitment), b"").await?;
+    Ok(commitment)
+}
+
+/// Collects every participant's cosignature on one checkpoint. Rounds of different jobs take turns, so that no hospital
+/// is shown an older tree after a newer one.
+async fn cosign(work: &Work, commitment: &Commitment) -> Result<Receipt, Problem> {
+    let engine = work.engine();
+    let digest = commitment.digest();
+    loop {
+        let turn = engine.commit_turn.lock().await;
+        let attempt = tokio::task::block_in_place(|| -> Result<_, LedgerError> {
+            let index = engine.ledger.append(&digest)?;
+            let note = engine.ledger.checkpoint()?;
+            let size = Checkpoint::parse(note.text())?.head.size;
+            Ok((index, note, engine.ledger.inclusion(index, size)?))
+        })?;
+        let (index, mut note, inclusion) = attempt;
+        let mut missing = Vec::new();
+        let mut certificates = vec![engine.certificate.clone()];
+        for hospital in &commitment.participants {
+            let task = cosign_task(work, commitment, (index, &note, &inclusion), None)?;
+            match cosignature(work, hospital, task, commitment, (index, &note, &inclusion)).await? {
+                Some(line) => {
+                    note.add(line)?;
+                    certificates.push(engine.member_certificate(hospital).await?);
+                }
+                None => missing.push(hospital.clone()),
+            }
+        }
+        drop(turn);
+        if missing.is_empty() {
+            let proof = TlogProof { index, proof: inclusion, checkpoint: note };
+            return Ok(Receipt::new(commitment.clone(), &proof, &certificates, engine.authority_der()));
+        }
+        for hospital in &missing {
+            work.event_once(hospital, "away", "to cosign").await?;
+        }
+        work.check_deadline("cosignatures")?;
+        work.wait_for_change(PAUSE).await;
+    }
+}
+
+fn cosign_task(
+    work: &Work,
+    commitment: &Commitment,
+    (index, note, inclusion): (u64, &Note, &[Digest]),
+    from_size: Option<u64>,
+) -> Result<Task, Problem> {
+    let size = Checkpoint::parse(note.text())?.head.size;
+    let from_size = from_size.unwrap_or(0);
+    let consistency = if from_size == 0 {
+        Vec::new()
+    } else {
+        tokio::task::block_in_place(|| work.engine().ledger.consistency(from_size, size))?
+    };
+    let text = canonical_json(commitment);
+    Ok(Task::Cosign {
+        job: work.id().to_owned(),
+        commitment: String::from_utf8(text).map_err(|e| Problem::internal(&e))?,
+        leaf_index: index,
+        inclusion: inclusion.to_vec(),
+        checkpoint: note.to_string(),
+        from_size,
+        consistency,
+    })
+}
+
+/// A hospital's cosignature; none when it is away. It says from which tree the consistency proof must lead.
+async fn cosignature(
+    work: &Work,
+    hospital: &str,
+    mut task: Task,
+    commitment: &Commitment,
+    attempt: (u64, &Note, &[Digest]),
+) -> Result<Option<NoteSignature>, Problem> {
+    let engine = work.engine();
+    for _ in 0..2 {
+        match engine.nodes.call(hospital, &task, Arc::default(), CALL).await {
+            Ok(Answered { outcome: Outcome::Cosigned { cosignature: Some(line), .. }, .. }) => {
+                let line = NoteSignature::parse(&line)?;
+                let mut signed = attempt.1.clone();
+                signed.add(line.clone())?;
+                let name = cosigner_name(&engine.consortium, hospital);
+                let key = engine.member_key(hospital).await?;
+                let valid = verify_cosignature(&signed, &name, &key)?.is_some();
+                if !valid {
+                    return Err(Problem::new(ProblemKind::Internal, "node.protocol", "the cosignature does not hold")
+                        .at(hospital));
+                }
+                work.event_once(hospital, "cosigned", "").await?;
+                return Ok(Some(line));
+            }
+            Ok(Answered { outcome: Outcome::Cosigned { cosignature: None, last_size }, .. }) => {
+                task = cosign_task(work, commitment, attempt, Some(last_size))?;
+            }
+            Ok(_) => {
+                return Err(Problem::new(ProblemKind::Internal, "node.protocol", "unexpected outcome to cosign")
+                    .at(hospital));
+            }
+            Err(error) if error.is_passing() => return Ok(None),
+            Err(error) => return Err(error.problem()),
+        }
+    }
+    Ok(None)
+}
+
+/// The leaf of a key epoch in the log.
+///
+/// # Errors
+/// Storage.
+pub async fn log_epoch(work: &Work, epoch: &Epoch) -> Result<Digest, Problem> {
+    let digest = separated("key-epoch/1", &[work.id().as_bytes(), &canonical_json(epoch)]);
+    let index = tokio::task::block_in_place(|| work.engine().ledger.append(&digest))?;
+    work.event(None, "logged", &format!("key epoch {} is leaf {index}", epoch.id)).await?;
+    Ok(digest)
+}

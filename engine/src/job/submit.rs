@@ -1,0 +1,247 @@
+//! Submitting: a signed request becomes a queued job, or is refused with a reason. Explaining: the same, with nothing
+//! kept and every hospital's verdict.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::aggregate::Aggregate;
+use super::nodes::{Answered, NodeError};
+use super::protocol::protocol_info;
+use super::work::message_of;
+use super::{Engine, audit_event};
+use crate::clock::now_ms;
+use crate::encoding::{Digest, HexBytes, canonical_json};
+use crate::identity::{Member, Role, Signature, random};
+use crate::party::aggregate::{REQUEST, participation};
+use crate::party::ceremony::parameters;
+use crate::party::task::{CeremonySpec, Epoch, Outcome, Prepare, Request, Task};
+use crate::problem::{Problem, ProblemKind};
+use crate::query::catalogue::Catalogue;
+use crate::query::explain::{CostModel, Explanation};
+use crate::query::plan::Plan;
+use crate::store::{Job, JobId, JobKind, JobState, NewJob, Submitted, blocking};
+
+/// Longest time a job may take.
+const TIME_LIMIT_MS_MAX: u64 = 7 * 24 * 3_600_000;
+/// Limit of one hospital's verdict.
+const VERDICT: Duration = Duration::from_secs(5);
+
+fn invalid(code: &str, message: impl Into<String>) -> Problem {
+    Problem::new(ProblemKind::Validation, code, message)
+}
+
+/// Plans a query under an epoch.
+///
+/// # Errors
+/// The planner's refusal.
+pub fn plan(sql: &str, minimum: u32, catalogue: &Catalogue, epoch: &Epoch) -> Result<Plan, Problem> {
+    let params = parameters(&epoch.profile, epoch.holders.len())?;
+    let query = crate::query::parse(sql)?;
+    let plan = crate::query::plan(&query, catalogue, &protocol_info(epoch, &params), participation(minimum))?;
+    if plan.hospitals.len() > epoch.holders.len() {
+        let message = format!("{} hospitals in a sum, the key was made for {}", plan.hospitals.len(), epoch.holders.len());
+        return Err(Problem::new(ProblemKind::Compliance, "epoch.hospitals", message)
+            .hint("hold a new key ceremony with all hospitals: `ward keygen`"));
+    }
+    Ok(plan)
+}
+
+impl Engine {
+    /// Queues a researcher's signed query. The same request again is the same job.
+    ///
+    /// # Errors
+    /// [`Problem`] for a request that is not signed by its researcher, stale, under another epoch, without its key, or
+    /// refused by the planner.
+    pub async fn submit(&self, member: &Member, request: &[u8], signature: &[u8]) -> Result<Job, Problem> {
+        if member.role != Role::Researcher {
+            return Err(Problem::new(ProblemKind::Authorization, "role.researcher", "only researchers submit queries"));
+        }
+        let digest = Digest::of(request);
+        let parsed = self.check_request(member, request, signature).await?;
+        let epoch = self.epoch().await?;
+        if parsed.epoch != epoch.id {
+            return Err(Problem::new(ProblemKind::Conflict, "request.epoch", "the request is under another key epoch")
+                .hint("submit it again: the client takes the epoch in force"));
+        }
+        let receiver = parsed.receiver_key;
+        self.read_blob(receiver).await.map_err(|_| {
+            invalid("request.receiver_key", "the key for the result has not been sent").hint("use `ward submit`")
+        })?;
+        let catalogue = self.catalogue().await?;
+        let plan = plan(&parsed.sql, parsed.participants_min, &catalogue, &epoch)?;
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|e| Problem::internal(&e));
+        let now = now_ms();
+        let id = JobId::new(now, random::<10>().map_err(|e| Problem::internal(&e))?);
+        let prepare = Prepare {
+            job: id.to_string(),
+            request: text(request.to_vec())?,
+            signature: HexBytes(signature.to_vec()),
+            certificate: HexBytes(self.member_certificate(&member.name).await?),
+            catalogue: text(canonical_json(&catalogue))?,
+            plan: Digest(plan.digest()),
+            epoch,
+        };
+        let job = Aggregate { prepare, plan, receiver_key: parsed.receiver_key };
+        self.queue(NewJob {
+            id,
+            kind: JobKind::Aggregate,
+            owner: member.name.clone(),
+            request: request.to_vec(),
+            request_digest: digest,
+            plan: text(canonical_json(&job))?,
+            result_key: None,
+            created_ms: now,
+            deadline_ms: parsed.expires_unix_ms.min(now + TIME_LIMIT_MS_MAX),
+        })
+        .await
+    }
+
+    async fn check_request(&self, member: &Member, request: &[u8], signature: &[u8]) -> Result<Request, Problem> {
+        let parsed: Request = serde_json::from_slice(request)
+            .map_err(|e| invalid("request.unreadable", format!("the request does not parse: {e}")))?;
+        let signature = Signature::from_slice(signature)
+            .ok_or_else(|| invalid("request.signature", "the signature is malformed"))?;
+        let key = self.member_key(&member.name).await?;
+        let forged = |_| Problem::new(ProblemKind::Authorization, "request.signature", "the signature does not hold");
+        key.verify(REQUEST, &[request], &signature).map_err(forged)?;
+        if parsed.version != 1 || parsed.consortium != self.consortium || parsed.researcher != member.name {
+            return Err(invalid("request.consortium", "the request is for another consortium, or in another's name"));
+        }
+        if canonical_json(&parsed) != request {
+            return Err(invalid("request.canonical", "the request is not in its canonical form"));
+        }
+        let now = now_ms();
+        if parsed.expires_unix_ms <= now || parsed.signed_unix_ms > now + 300_000 {
+            return Err(invalid("request.stale", "the request is expired, or from the future")
+                .hint("check this machine's clock"));
+        }
+        Ok(parsed)
+    }
+
+    async fn queue(&self, job: NewJob) -> Result<Job, Problem> {
+        let id = job.id.clone();
+        let mut audit = audit_event(&job.owner, "member", "job.submit", &format!("job:{id}"));
+        audit.detail = job.kind.as_str().to_owned();
+        let message = message_of(&id, JobState::Queued);
+        let submitted = blocking(&self.store, move |s| s.submit(&job, &audit, &message)).await?;
+        let id = match submitted {
+            Submitted::New => id,
+            Submitted::Existing(summary) => summary.id.clone(),
+        };
+        self.wake.notify_one();
+        let queued = blocking(&self.store, move |s| s.job(&id)).await?;
+        queued.ok_or_else(|| Problem::internal(&"a queued job is gone"))
+    }
+
+    /// Queues a key ceremony.
+    ///
+    /// # Errors
+    /// [`Problem`] for another role than operator, unknown holders, or an impossible threshold.
+    pub async fn submit_ceremony(
+        &self,
+        member: &Member,
+        mut holders: Vec<String>,
+        (profile, threshold, time_limit_ms): (String, u32, u64),
+    ) -> Result<Job, Problem> {
+        if member.role != Role::Operator {
+            return Err(Problem::new(ProblemKind::Authorization, "role.operator", "only operators hold key ceremonies"));
+        }
+        let members = blocking(&self.store, |s| s.members()).await?;
+        let hospitals: Vec<_> =
+            members.into_iter().filter(|m| m.role == Role::Hospital && m.revoked_ms.is_none()).collect();
+        if holders.is_empty() {
+            holders = hospitals.iter().map(|m| m.name.clone()).collect();
+        }
+        holders.sort();
+        holders.dedup();
+        let mut certificates = Vec::new();
+        for holder in &holders {
+            let found = hospitals.iter().find(|m| &m.name == holder);
+            let unknown = || {
+                Problem::new(ProblemKind::NotFound, "member.unknown", format!("no hospital is enrolled as {holder}"))
+                    .hint("see `ward parties`")
+            };
+            certificates.push(HexBytes(found.ok_or_else(unknown)?.certificate.clone()));
+        }
+        let threshold = if threshold == 0 { holders.len() as u32 } else { threshold };
+        if holders.len() < 2 || threshold < 2 || threshold as usize > holders.len() {
+            let message = format!("a threshold of {threshold} of {} hospitals is not possible", holders.len());
+            return Err(invalid("ceremony.threshold", message).hint("at least 2 hospitals, threshold from 2 to all"));
+        }
+        parameters(&profile, holders.len())?;
+        let now = now_ms();
+        let id = JobId::new(now, random::<10>().map_err(|e| Problem::internal(&e))?);
+        let spec = CeremonySpec {
+            id: id.to_string(),
+            consortium: self.consortium.clone(),
+            profile,
+            holders,
+            certificates,
+            threshold,
+        };
+        let request = canonical_json(&spec);
+        self.queue(NewJob {
+            id,
+            kind: JobKind::KeyCeremony,
+            owner: member.name.clone(),
+            request_digest: Digest::of(&request),
+            plan: String::from_utf8(request.clone()).map_err(|e| Problem::internal(&e))?,
+            request,
+            result_key: None,
+            created_ms: now,
+            deadline_ms: now + time_limit_ms.clamp(1_000, TIME_LIMIT_MS_MAX),
+        })
+        .await
+    }
+
+    /// Explains a query: the plan, and what each hospital's policy says to it.
+    ///
+    /// # Errors
+    /// The planner's refusal.
+    pub async fn explain(&self, member: &Member, sql: &str, minimum: u32) -> Result<Explanation, Problem> {
+        let epoch = self.epoch().await?;
+        let catalogue = self.catalogue().await?;
+        let plan = plan(sql, minimum, &catalogue, &epoch)?;
+        let catalogue = String::from_utf8(canonical_json(&catalogue)).map_err(|e| Problem::internal(&e))?;
+        let mut nodes = plan.hospitals.clone();
+        nodes.extend(epoch.holders.iter().cloned());
+        nodes.sort();
+        nodes.dedup();
+        let task = Task::Check {
+            sql: sql.to_owned(),
+            researcher: member.name.clone(),
+            participants_min: minimum,
+            catalogue,
+            epoch,
+        };
+        let mut calls = tokio::task::JoinSet::new();
+        for node in nodes {
+            let (nodes, task) = (self.nodes.clone(), task.clone());
+            calls.spawn(async move {
+                let answer = nodes.call(&node, &task, Arc::default(), VERDICT).await;
+                verdict_of(&node, answer)
+            });
+        }
+        let mut verdicts = calls.join_all().await;
+        verdicts.sort();
+        Ok(crate::query::explain::explain(&plan, &CostModel::default()).with_verdicts(verdicts))
+    }
+}
+
+/// A hospital's verdict: name, words, rule.
+fn verdict_of(node: &str, answer: Result<Answered, NodeError>) -> (String, String, String) {
+    let (verdict, rule) = match answer {
+        Ok(Answered { outcome: Outcome::Checked { by_hand: false }, .. }) => {
+            ("would answer".to_owned(), String::new())
+        }
+        Ok(Answered { outcome: Outcome::Checked { by_hand: true }, .. }) => {
+            ("would answer after a person there approves".to_owned(), "policy.approval".to_owned())
+        }
+        Ok(_) => ("answered nonsense".to_owned(), "node.protocol".to_owned()),
+        Err(error) => {
+            let problem = error.problem();
+            (problem.message, problem.code)
+        }
+    };
+    (node.to_owned(), verdict, rule)
+}

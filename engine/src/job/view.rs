@@ -1,0 +1,191 @@
+//! Looking at jobs: who may see which, how one ended, its result and its receipt.
+
+use std::collections::BTreeMap;
+
+use super::Engine;
+use super::aggregate::Aggregate;
+use super::work::{job_event, message_of};
+use super::audit_event;
+use crate::identity::{Member, Role};
+use crate::party::task::CeremonySpec;
+use crate::problem::{Problem, ProblemKind};
+use crate::store::{
+    BlobId, Job, JobEventRow, JobFilter, JobId, JobKind, JobState, JobSummary, Part, blocking,
+};
+
+/// A result as it is handed to the researcher.
+pub struct SealedResult {
+    /// The plan.
+    pub plan: Vec<u8>,
+    /// The receipt.
+    pub receipt: Vec<u8>,
+    /// Everything the job was told.
+    pub job: Aggregate,
+    /// Hospitals in the sum.
+    pub participants: Vec<String>,
+    /// The ciphertexts.
+    pub ciphertexts: Vec<u8>,
+    /// Bytes that hospitals sent.
+    pub bytes_from_hospitals: u64,
+    /// Bytes that hospitals were sent.
+    pub bytes_to_hospitals: u64,
+    /// From submission to release, milliseconds.
+    pub elapsed_ms: u64,
+}
+
+impl Engine {
+    /// A job that this member may see: its own, or any for an operator.
+    ///
+    /// # Errors
+    /// `job.unknown`, also for a job of somebody else.
+    pub async fn job_for(&self, member: &Member, id: &JobId) -> Result<Job, Problem> {
+        let wanted = id.clone();
+        let job = blocking(&self.store, move |s| s.job(&wanted)).await?;
+        job.filter(|job| member.role == Role::Operator || job.summary.owner == member.name).ok_or_else(|| {
+            Problem::new(ProblemKind::NotFound, "job.unknown", format!("there is no job {id} of yours"))
+                .hint("`ward jobs` lists them")
+        })
+    }
+
+    /// Jobs this member may see, newest first.
+    ///
+    /// # Errors
+    /// Storage.
+    pub async fn jobs_for(&self, member: &Member, limit: u32, before: Option<JobId>) -> Result<Vec<JobSummary>, Problem> {
+        let owner = (member.role != Role::Operator).then(|| member.name.clone());
+        let filter = JobFilter { owner, state: None, before, limit };
+        Ok(blocking(&self.store, move |s| s.jobs(&filter)).await?)
+    }
+
+    /// Progress after a number.
+    ///
+    /// # Errors
+    /// Storage.
+    pub async fn events(&self, id: &JobId, after: u64) -> Result<Vec<JobEventRow>, Problem> {
+        let id = id.clone();
+        Ok(blocking(&self.store, move |s| s.events(&id, after, 0)).await?)
+    }
+
+    async fn parts(&self, id: &JobId) -> Result<Vec<Part>, Problem> {
+        let id = id.clone();
+        Ok(blocking(&self.store, move |s| s.parts(&id)).await?)
+    }
+
+    /// One sentence on what a job is.
+    #[must_use]
+    pub fn summary_of(job: &Job) -> (String, Vec<String>) {
+        match job.summary.kind {
+            JobKind::Aggregate => serde_json::from_str::<Aggregate>(&job.plan)
+                .map(|a| (a.plan.canonical, a.plan.hospitals))
+                .unwrap_or_default(),
+            JobKind::KeyCeremony => serde_json::from_str::<CeremonySpec>(&job.plan)
+                .map(|s| {
+                    let text = format!("key ceremony, {}, {} of {}", s.profile, s.threshold, s.holders.len());
+                    (text, s.holders)
+                })
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Why a job ended without a result.
+    ///
+    /// # Errors
+    /// Storage.
+    pub async fn problem_of(&self, summary: &JobSummary) -> Result<Option<Problem>, Problem> {
+        if !matches!(summary.state, JobState::Failed | JobState::Refused) {
+            return Ok(None);
+        }
+        let parts = self.parts(&summary.id).await?;
+        let kept = parts.iter().find(|part| part.step == "problem");
+        if let Some(problem) = kept.and_then(|part| serde_json::from_slice(&part.header).ok()) {
+            return Ok(Some(problem));
+        }
+        let kind =
+            if summary.state == JobState::Refused { ProblemKind::Compliance } else { ProblemKind::Unavailable };
+        let conclusion = summary.conclusion.clone().unwrap_or_default();
+        Ok(Some(Problem::new(kind, &conclusion.code, conclusion.message)))
+    }
+
+    /// The receipt of a job that is done.
+    ///
+    /// # Errors
+    /// `job.not_done`, or storage.
+    pub async fn receipt(&self, summary: &JobSummary) -> Result<Vec<u8>, Problem> {
+        let receipt = self.parts(&summary.id).await?.into_iter().find(|part| part.step == "receipt");
+        match receipt {
+            Some(part) if summary.state == JobState::Done => Ok(part.header),
+            _ => Err(not_done(summary)),
+        }
+    }
+
+    /// The sealed result of a job that is done. Every fetch is audited.
+    ///
+    /// # Errors
+    /// `job.not_done`, or storage.
+    pub async fn result(&self, member: &Member, job: &Job) -> Result<SealedResult, Problem> {
+        let summary = &job.summary;
+        if member.role != Role::Researcher || summary.owner != member.name {
+            let message = "a result goes to the researcher who asked for it";
+            return Err(Problem::new(ProblemKind::Authorization, "role.result", message));
+        }
+        let receipt = self.receipt(summary).await?;
+        let aggregate: Aggregate = serde_json::from_str(&job.plan).map_err(|e| Problem::internal(&e))?;
+        let parts = self.parts(&summary.id).await?;
+        let mut sizes: BTreeMap<&str, u64> = BTreeMap::new();
+        for part in parts.iter().filter(|part| !part.party.is_empty()) {
+            let bytes = self.blobs.reader(&part.blob)?.length();
+            *sizes.entry(part.step.as_str()).or_default() += bytes;
+        }
+        let result: BlobId = summary
+            .conclusion
+            .as_ref()
+            .and_then(|c| c.result)
+            .ok_or_else(|| Problem::internal(&"a finished job without result"))?;
+        let participants = crate::ledger::Receipt::from_json(&receipt)
+            .map_err(|e| Problem::internal(&e))?
+            .commitment
+            .participants;
+        let contributed = sizes.get("contribution").copied().unwrap_or(0);
+        let holders = aggregate.prepare.epoch.threshold as u64;
+        let receiver = self.blobs.reader(&aggregate.receiver_key)?.length();
+        let elapsed_ms = self
+            .events(&summary.id, 0)
+            .await?
+            .last()
+            .map_or(0, |row| row.event.at_ms.saturating_sub(summary.created_ms));
+        let mut audit = audit_event(&member.name, "researcher", "result.fetch", &format!("job:{}", summary.id));
+        audit.detail = result.to_string();
+        blocking(&self.store, move |s| s.audit(&audit)).await?;
+        Ok(SealedResult {
+            plan: crate::encoding::canonical_json(&aggregate.plan),
+            receipt,
+            participants,
+            ciphertexts: self.read_blob(result).await?,
+            bytes_from_hospitals: sizes.values().sum(),
+            bytes_to_hospitals: holders * contributed / 2 + aggregate.nodes().len() as u64 * receiver,
+            elapsed_ms,
+            job: aggregate,
+        })
+    }
+
+    /// Cancels a job.
+    ///
+    /// # Errors
+    /// When it has ended, or storage.
+    pub async fn cancel(&self, member: &Member, id: &JobId) -> Result<Job, Problem> {
+        self.job_for(member, id).await?;
+        let audit = audit_event(&member.name, member.role.as_str(), "job.cancel", &format!("job:{id}"));
+        let event = job_event(None, "cancelled", &format!("by {}", member.name));
+        let message = message_of(id, JobState::Cancelled);
+        let wanted = id.clone();
+        blocking(&self.store, move |s| s.cancel(&wanted, &event, &audit, &message)).await?;
+        self.progress.notify_waiters();
+        self.job_for(member, id).await
+    }
+}
+
+fn not_done(summary: &JobSummary) -> Problem {
+    let message = format!("job {} is {}", summary.id, summary.state);
+    let kind = if summary.state.is_terminal() { ProblemKind::NotFound } else { ProblemKind::Unavailable };
+    Problem::new(kind, "job.not_done", message).hint("`ward watch JOB` follows it")
+}

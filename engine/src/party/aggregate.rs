@@ -1,0 +1,445 @@
+//! The node's side of an encrypted aggregate: take the job in, contribute, switch the sum to the researcher's key.
+//!
+//! Parties: hospitals with data, key holders (mostly the same). Inputs: slot vectors. Output: their sum, to the
+//! researcher only. Adversary: malicious engine and up to threshold - 1 key holders. Rounds: prepare, contribute, key
+//! switch. Source: Mouchet et al., PoPETs 2021, protocol PubColKeySwitch; the rules under which a share is given are
+//! those of the design, section 6: a decryption share is an oracle.
+//!
+//! Every byte drawn here is stored before it is sent; a retry replays it, another request for the same cell is
+//! refused.
+
+use std::sync::Arc;
+
+use rand_core::SeedableRng;
+use ward_protocols::he::{self, ActiveKeyShare, C1, Ciphertext, KeySwitchShare, Parameters};
+
+use super::ceremony::{parameters, refuse};
+use super::local::policy::{self, Approval};
+use super::local::step::{self, SlotValue};
+use super::node::{JobApproval, Node};
+use super::task::{CeremonySpec, ContributionHeader, Epoch, Outcome, Prepare, Request};
+use crate::encoding::{Digest, HexBytes, canonical_json, separated};
+use crate::job::protocol::protocol_info;
+use crate::problem::{Problem, ProblemKind};
+use crate::query::catalogue::Catalogue;
+use crate::query::plan::{Participation, Plan};
+
+/// What a contribution signs: job, request, plan, epoch and both halves of the ciphertexts.
+#[must_use]
+pub fn contribution_parts(job: &str, prepare: &Prepare, header: &ContributionHeader) -> Vec<Vec<u8>> {
+    vec![
+        job.as_bytes().to_vec(),
+        Digest::of(prepare.request.as_bytes()).0.to_vec(),
+        prepare.plan.0.to_vec(),
+        prepare.epoch.id.0.to_vec(),
+        header.hospital.as_bytes().to_vec(),
+        header.c0.0.to_vec(),
+        header.c1.0.to_vec(),
+        header.c0_bytes.to_be_bytes().to_vec(),
+        header.c1_bytes.to_be_bytes().to_vec(),
+        header.dataset_version.as_bytes().to_vec(),
+        header.policy.0.to_vec(),
+    ]
+}
+
+/// Context of a contribution's signature.
+pub const CONTRIBUTION: &str = "ward/v1/contribution";
+/// Context of a key-switch share's signature.
+pub const KEY_SWITCH: &str = "ward/v1/key-switch";
+/// Context of a researcher's request.
+pub const REQUEST: &str = "ward/v1/request";
+/// A clock may be off by this much.
+const SKEW_MS: u64 = 300_000;
+
+/// An epoch this node holds a share of.
+struct HeldEpoch {
+    epoch: Epoch,
+    spec: CeremonySpec,
+    params: Parameters,
+}
+
+/// A job this node has taken in.
+struct TakenIn {
+    prepare: Prepare,
+    held: HeldEpoch,
+    plan: Plan,
+    catalogue: Catalogue,
+    receiver: Vec<u8>,
+    digest: Digest,
+    researcher: String,
+}
+
+/// How a query's participation is read from its minimum.
+#[must_use]
+pub fn participation(minimum: u32) -> Participation {
+    if minimum == 0 { Participation::All } else { Participation::AtLeast(minimum) }
+}
+
+impl Node {
+    fn held(&self, epoch: &Epoch) -> Result<HeldEpoch, Problem> {
+        let unknown = || {
+            refuse("epoch.unknown", "this node holds no share of that key epoch")
+                .hint("the request was made under another epoch; submit it again")
+        };
+        let kept = self.recall("epoch", &epoch.id.to_string())?.ok_or_else(unknown)?;
+        let (known, spec): (Epoch, CeremonySpec) =
+            serde_json::from_slice(&kept).map_err(|e| Problem::internal(&e))?;
+        if known != *epoch {
+            return Err(unknown());
+        }
+        let params = parameters(&known.profile, known.holders.len())?;
+        Ok(HeldEpoch { epoch: known, spec, params })
+    }
+
+    /// Makes the plan again and holds it against this node's own catalogue and policy.
+    fn replan(&self, sql: &str, minimum: u32, catalogue: &str, held: &HeldEpoch) -> Result<(Plan, Catalogue), Problem> {
+        let catalogue: Catalogue = serde_json::from_str(catalogue)
+            .map_err(|e| refuse("catalogue.unreadable", format!("the catalogue does not parse: {e}")))?;
+        if catalogue.consortium != self.consortium() {
+            return Err(refuse("catalogue.consortium", "the catalogue is of another consortium"));
+        }
+        let query = crate::query::parse(sql).map_err(Problem::from)?;
+        let protocol = protocol_info(&held.epoch, &held.params);
+        let plan = crate::query::plan(&query, &catalogue, &protocol, participation(minimum)).map_err(Problem::from)?;
+        Ok((plan, catalogue))
+    }
+
+    fn judge(&self, plan: &Plan, researcher: &str) -> Result<Approval, Problem> {
+        let data = self.data();
+        let hospitals = plan.hospitals.len();
+        if plan.hospitals.iter().any(|name| name == self.name()) {
+            let publication = data
+                .publication(self.name(), self.floor())
+                .map_err(|e| Problem::new(ProblemKind::Unavailable, "data.unreadable", e.to_string()))?;
+            policy::validate_against(plan, &publication).map_err(Problem::from)?;
+            return policy::check(plan, self.policy(), researcher, hospitals).map_err(Problem::from);
+        }
+        policy::check(plan, self.policy(), researcher, hospitals).map_err(Problem::from)
+    }
+
+    /// Would this node answer? Nothing is computed, nothing kept.
+    pub(super) fn check(
+        &self,
+        sql: &str,
+        researcher: &str,
+        minimum: u32,
+        catalogue: &str,
+        epoch: &Epoch,
+    ) -> Result<Outcome, Problem> {
+        let held = self.held(epoch)?;
+        let (plan, _) = self.replan(sql, minimum, catalogue, &held)?;
+        let approval = self.judge(&plan, researcher)?;
+        Ok(Outcome::Checked { by_hand: matches!(approval, Approval::ByHand) })
+    }
+
+    /// Takes a job in: the researcher's signature and pin, the plan made again, policy, approval.
+    pub(super) fn prepare(&self, prepare: &Prepare, receiver: &[u8]) -> Result<Outcome, Problem> {
+        let digest = Digest::of(&canonical_json(prepare));
+        let known = self.recall("prepare", &prepare.job)?;
+        if known.is_none() {
+            let held = self.held(&prepare.epoch)?;
+            let request = self.check_request(prepare, &held, receiver)?;
+            let (plan, _) = self.replan(&request.sql, request.participants_min, &prepare.catalogue, &held)?;
+            if plan.digest() != prepare.plan.0 {
+                return Err(refuse("plan.digest", "the engine's plan is not the one that follows from the query"));
+            }
+            let approval = self.judge(&plan, &request.researcher).inspect_err(|problem| {
+                if let Err(error) = self.audit_refusal("job.accept", &prepare.job, &problem.code) {
+                    tracing::error!(%error, "a refusal could not be audited");
+                }
+            })?;
+            let request_digest = Digest::of(prepare.request.as_bytes());
+            let by_hand = matches!(approval, Approval::ByHand);
+            let who = (request.researcher.as_str(), plan.canonical.as_str());
+            self.take_in(&prepare.job, request_digest, who, by_hand)?;
+            self.once("receiver-key", &prepare.job, request.receiver_key, receiver)?;
+        }
+        self.once("prepare", &prepare.job, digest, &canonical_json(prepare))?;
+        match self.approval(&prepare.job)? {
+            JobApproval::Approved => Ok(Outcome::Prepared { pending: false }),
+            JobApproval::Pending => Ok(Outcome::Prepared { pending: true }),
+            JobApproval::Denied => Err(refuse("policy.denied", "a person at the hospital denied this query")),
+        }
+    }
+
+    fn check_request(&self, prepare: &Prepare, held: &HeldEpoch, receiver: &[u8]) -> Result<Request, Problem> {
+        let bad = |code: &str, what: &str| refuse(code, what);
+        let request: Request = serde_json::from_str(&prepare.request)
+            .map_err(|e| bad("request.unreadable", &format!("the request does not parse: {e}")))?;
+        self.pin_researcher(&request.researcher, &prepare.certificate.0)?;
+        self.check_signature(
+            &prepare.certificate.0,
+            REQUEST,
+            &[prepare.request.as_bytes()],
+            &prepare.signature.0,
+        )
+        .map_err(|p| bad("request.signature", &p.message))?;
+        if request.version != 1 || request.consortium != self.consortium() {
+            return Err(bad("request.consortium", "the request is for another consortium"));
+        }
+        if request.epoch != held.epoch.id {
+            return Err(bad("request.epoch", "the request is under another key epoch"));
+        }
+        if Digest::of(receiver) != request.receiver_key {
+            return Err(bad("request.receiver_key", "the result key sent is not the one the researcher signed"));
+        }
+        he::PublicKey::decode(&held.params, receiver)
+            .map_err(|e| bad("request.receiver_key", &format!("the result key does not parse: {e}")))?;
+        let now = self.now_ms();
+        if now + SKEW_MS < request.signed_unix_ms || now > request.expires_unix_ms.saturating_add(SKEW_MS) {
+            return Err(bad("request.stale", "the request is expired, or from the future")
+                .hint("check both clocks with `ward party doctor`"));
+        }
+        Ok(request)
+    }
+
+    fn taken_in(&self, job: &str) -> Result<TakenIn, Problem> {
+        let unknown =
+            || Problem::new(ProblemKind::NotFound, "job.unknown", "this node has not taken that job in");
+        let bytes = self.recall("prepare", job)?.ok_or_else(unknown)?;
+        if self.approval(job)? != JobApproval::Approved {
+            return Err(refuse("policy.approval", "the job is not approved at this hospital"));
+        }
+        let prepare: Prepare = serde_json::from_slice(&bytes).map_err(|e| Problem::internal(&e))?;
+        let held = self.held(&prepare.epoch)?;
+        let request: Request = serde_json::from_str(&prepare.request).map_err(|e| Problem::internal(&e))?;
+        let (plan, catalogue) =
+            self.replan(&request.sql, request.participants_min, &prepare.catalogue, &held)?;
+        let receiver = self.recall("receiver-key", job)?.ok_or_else(unknown)?;
+        Ok(TakenIn {
+            digest: Digest::of(&bytes),
+            prepare,
+            held,
+            plan,
+            catalogue,
+            receiver: receiver.to_vec(),
+            researcher: request.researcher,
+        })
+    }
+
+    /// Computes over the hospital's rows, encrypts, signs, keeps; a retry replays.
+    pub(super) fn contribute(self: &Arc<Self>, job: &str) -> Result<(Outcome, Vec<u8>), Problem> {
+        if let Some(kept) = self.recall("contribution", job)? {
+            let (contribution, body) = split_contribution(&kept)?;
+            return Ok((Outcome::Contributed { contribution }, body.to_vec()));
+        }
+        let taken = self.taken_in(job)?;
+        let data = self.data();
+        let floor = self.floor().max(taken.catalogue.floor);
+        let local = step::run(&taken.plan, &data, self.name(), floor).map_err(Problem::from)?;
+        self.audit("data.read", job, &format!("{} for {}", taken.plan.query.table, taken.researcher))?;
+        let published = taken.catalogue.hospitals.get(self.name()).and_then(|p| p.table(&taken.plan.query.table));
+        if published.is_none_or(|table| table.dataset_version != local.dataset_version) {
+            self.published.notify_one();
+            return Err(refuse("data.version", "the data changed since the catalogue was published")
+                .hint("submit the query again: it will name the new version"));
+        }
+        let (c0, c1) = self.encrypt(&taken, local.slots)?;
+        let mut header = ContributionHeader {
+            hospital: self.name().to_owned(),
+            certificate: HexBytes(self.certificate().to_vec()),
+            c0: Digest::of(&c0),
+            c1: Digest::of(&c1),
+            c0_bytes: c0.len() as u64,
+            c1_bytes: c1.len() as u64,
+            dataset_version: local.dataset_version,
+            policy: self.policy_digest(),
+            signature: HexBytes::default(),
+        };
+        let parts = contribution_parts(job, &taken.prepare, &header);
+        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+        header.signature = HexBytes(self.sign(CONTRIBUTION, &parts));
+        let record = join_contribution(&header, &[c0, c1].concat());
+        self.once("contribution", job, taken.digest, &record)?;
+        let kept = self.recall("contribution", job)?.unwrap_or_default();
+        let (contribution, body) = split_contribution(&kept)?;
+        Ok((Outcome::Contributed { contribution }, body.to_vec()))
+    }
+
+    fn encrypt(&self, taken: &TakenIn, slots: Vec<SlotValue>) -> Result<(Vec<u8>, Vec<u8>), Problem> {
+        let params = &taken.held.params;
+        let internal = |e: ward_protocols::Error| Problem::internal(&e);
+        let key = self
+            .recall("epoch-key", &taken.held.epoch.id.to_string())?
+            .ok_or_else(|| Problem::internal(&"the epoch's public key is gone"))?;
+        let key = he::PublicKey::decode(params, &key).map_err(internal)?;
+        let layout = layout_of(params, &taken.plan).map_err(internal)?;
+        let slots: Vec<he::SlotValue> = slots
+            .into_iter()
+            .map(|slot| match slot {
+                SlotValue::Int(value) => he::SlotValue::Int(value),
+                SlotValue::UniformModT => he::SlotValue::UniformModT,
+            })
+            .collect();
+        let mut rng = self.fresh_rng()?;
+        let plaintexts = layout.pack_with(&slots, &mut rng).map_err(internal)?;
+        let ciphertexts = he::encrypt_all(params, &key, &plaintexts, &mut rng);
+        Ok((Ciphertext::encode_c0(params, &ciphertexts), Ciphertext::encode_c1(params, &ciphertexts)))
+    }
+
+    /// Switches the sum to the researcher's key, after checking that it is the sum of the hospitals' signed
+    /// contributions and nothing else.
+    pub(super) fn key_switch(
+        &self,
+        job: &str,
+        contributions: &[ContributionHeader],
+        active: &[String],
+        body: &[u8],
+    ) -> Result<(Outcome, Vec<u8>), Problem> {
+        let taken = self.taken_in(job)?;
+        self.check_contributions(job, &taken, contributions)?;
+        let sum = sum_c1(&taken, contributions, body)?;
+        let encoded = C1::encode_all(&taken.held.params, &sum);
+        let sum_digest = Digest::of(&encoded);
+        // One sum per job, one share per (epoch, ciphertext, active set).
+        self.once("sum", job, sum_digest, &sum_digest.0)?;
+        let receiver = Digest::of(&taken.receiver);
+        let cell = separated(
+            "ward/v1/share-cell",
+            &[&taken.held.epoch.id.0, &sum_digest.0, &canonical_json(&active)],
+        );
+        let binding = separated("ward/v1/share", &[job.as_bytes(), &receiver.0]);
+        let cell = cell.to_string();
+        let shares = match self.recall_bound("share", &cell, binding)? {
+            Some(shares) => shares,
+            None => {
+                let key = self.active_share(&taken.held, active)?;
+                let params = &taken.held.params;
+                let target =
+                    he::PublicKey::decode(params, &taken.receiver).map_err(|e| Problem::internal(&e))?;
+                let shares = he::key_switch_share(params, &key, &sum, &target, &mut self.fresh_rng()?);
+                let shares = KeySwitchShare::encode_all(params, &shares);
+                self.audit("share.give", job, &format!("sum {sum_digest}, to {}", taken.researcher))?;
+                self.once("share", &cell, binding, &shares)?;
+                self.recall_bound("share", &cell, binding)?.unwrap_or_default()
+            }
+        };
+        let digest = Digest::of(&shares);
+        let signature = HexBytes(self.sign(KEY_SWITCH, &[job.as_bytes(), &sum_digest.0, &digest.0]));
+        Ok((Outcome::KeySwitched { sum: sum_digest, shares: digest, signature }, shares.to_vec()))
+    }
+
+    fn check_contributions(
+        &self,
+        job: &str,
+        taken: &TakenIn,
+        contributions: &[ContributionHeader],
+    ) -> Result<(), Problem> {
+        let names: Vec<&String> = contributions.iter().map(|c| &c.hospital).collect();
+        if !names.windows(2).all(|pair| pair[0] < pair[1]) {
+            return Err(refuse("sum.inputs", "the inputs of the sum are not sorted, or one is named twice"));
+        }
+        if let Some(foreign) = names.iter().find(|name| !taken.plan.hospitals.contains(name)) {
+            return Err(refuse("sum.inputs", format!("{foreign} is not among the hospitals of the plan")));
+        }
+        let needed = match taken.plan.participation {
+            Participation::All => taken.plan.hospitals.len(),
+            Participation::AtLeast(least) => least as usize,
+        };
+        let needed = needed.max(self.policy().hospitals_min as usize);
+        if names.len() < needed {
+            let message = format!("a sum of {} inputs, at least {needed} needed", names.len());
+            return Err(refuse("sum.inputs_min", message));
+        }
+        for header in contributions {
+            self.pin_hospital(&header.hospital, &header.certificate.0)?;
+            let parts = contribution_parts(job, &taken.prepare, header);
+            let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+            self.check_signature(&header.certificate.0, CONTRIBUTION, &parts, &header.signature.0)
+                .map_err(|problem| problem.at(&header.hospital))?;
+        }
+        let own = contributions.iter().find(|header| header.hospital == self.name());
+        let kept = self.own_contribution(job)?;
+        match (own, kept) {
+            (Some(own), Some(kept)) if *own == kept => Ok(()),
+            (None, None) => Ok(()),
+            _ => Err(refuse("sum.own_input", "this hospital's own contribution is not in the sum as it gave it")),
+        }
+    }
+
+    fn active_share(&self, held: &HeldEpoch, active: &[String]) -> Result<ActiveKeyShare, Problem> {
+        let holders = &held.spec.holders;
+        let point = |name: &String| {
+            let index = holders.iter().position(|holder| holder == name);
+            index.map(|i| i as u32 + 1).ok_or_else(|| refuse("share.active", format!("{name} holds no key share")))
+        };
+        let points = active.iter().map(point).collect::<Result<Vec<_>, _>>()?;
+        if points.windows(2).any(|pair| pair[0] >= pair[1]) || points.len() != held.spec.threshold as usize {
+            return Err(refuse("share.active", "the active holders are not as many as the threshold, sorted"));
+        }
+        let me = point(&self.name().to_owned())?;
+        if !points.contains(&me) {
+            return Err(refuse("share.active", "this node is not among the active holders"));
+        }
+        let secret = self
+            .recall("epoch-secret", &held.epoch.id.to_string())?
+            .ok_or_else(|| Problem::internal(&"the epoch's key share is gone"))?;
+        if held.spec.threshold as usize == holders.len() {
+            let seed: [u8; 32] =
+                secret.as_slice().try_into().map_err(|_| Problem::internal(&"a kept key share is not a seed"))?;
+            let seed = ward_math::Secret::new(seed);
+            return Ok(he::SecretKeyShare::from_seed(&held.params, &seed).active_all(&held.params));
+        }
+        let share = he::ThresholdKeyShare::decode(&held.params, &secret).map_err(|e| Problem::internal(&e))?;
+        share.active(&held.params, me, &points).map_err(|e| refuse("share.active", e.to_string()))
+    }
+
+    fn fresh_rng(&self) -> Result<chacha20::ChaCha20Rng, Problem> {
+        let mut seed = zeroize::Zeroizing::new([0; 32]);
+        getrandom::fill(seed.as_mut_slice()).map_err(|e| Problem::internal(&e))?;
+        Ok(chacha20::ChaCha20Rng::from_seed(*seed))
+    }
+}
+
+/// The layout of a plan's slots.
+///
+/// # Errors
+/// When the parameters have no room for a slot of the plan.
+pub fn layout_of(params: &Parameters, plan: &Plan) -> Result<he::Layout, ward_protocols::Error> {
+    let runs: Vec<(u32, usize)> = plan.runs().into_iter().map(|(width, count)| (width, count as usize)).collect();
+    he::Layout::runs(params, &runs)
+}
+
+/// A contribution as it is kept: length of the header, header, ciphertexts.
+fn join_contribution(header: &ContributionHeader, body: &[u8]) -> Vec<u8> {
+    let header = canonical_json(header);
+    [&(header.len() as u64).to_be_bytes()[..], &header, body].concat()
+}
+
+/// Takes a kept contribution apart.
+///
+/// # Errors
+/// When it is damaged.
+pub(super) fn split_contribution(kept: &[u8]) -> Result<(ContributionHeader, &[u8]), Problem> {
+    let damaged = || Problem::internal(&"a kept contribution is damaged");
+    let (length, rest) = kept.split_first_chunk::<8>().ok_or_else(damaged)?;
+    let length = usize::try_from(u64::from_be_bytes(*length)).map_err(|_| damaged())?;
+    let (header, body) = rest.split_at_checked(length).ok_or_else(damaged)?;
+    let header = serde_json::from_slice(header).map_err(|_| damaged())?;
+    Ok((header, body))
+}
+
+/// Adds the c1 parts, each checked against the digest its hospital signed.
+fn sum_c1(taken: &TakenIn, contributions: &[ContributionHeader], body: &[u8]) -> Result<Vec<C1>, Problem> {
+    let params = &taken.held.params;
+    let mut rest = body;
+    let mut accumulator = he::C1Accumulator::new(params);
+    for header in contributions {
+        let bad = |what: &str| refuse("sum.input", what).at(&header.hospital);
+        let bytes = usize::try_from(header.c1_bytes).map_err(|_| bad("an input is too long"))?;
+        let (encoded, tail) = rest.split_at_checked(bytes).ok_or_else(|| bad("an input was not sent"))?;
+        if Digest::of(encoded) != header.c1 {
+            return Err(bad("an input is not the one its hospital signed"));
+        }
+        let list = C1::decode_all(params, encoded).map_err(|e| bad(&e.to_string()))?;
+        if list.len() != taken.plan.ciphertexts as usize {
+            return Err(bad("an input has another number of ciphertexts than the plan"));
+        }
+        accumulator.add(&list).map_err(|e| bad(&e.to_string()))?;
+        rest = tail;
+    }
+    if !rest.is_empty() {
+        return Err(refuse("sum.input", "more was sent than the inputs of the sum"));
+    }
+    Ok(accumulator.finish())
+}

@@ -1,0 +1,125 @@
+//! What is on this machine: the configuration, the data behind it, the disk.
+
+use std::path::Path;
+
+use super::Check;
+use crate::party::local::config::{PartyConfig, TableConfig};
+use crate::party::local::data::{ColumnSurvey, LocalData, Survey};
+
+/// Free bytes under which the node is in danger: it stores keys and shares before it sends them.
+const FREE_BYTES_MIN: u64 = 64 << 20;
+/// Free bytes under which someone should look.
+const FREE_BYTES_GOOD: u64 = 1 << 30;
+
+/// Reads the configuration.
+#[must_use]
+pub fn check_config(path: &Path) -> (Check, Option<PartyConfig>) {
+    match PartyConfig::load(path) {
+        Ok(config) => {
+            let columns: usize = config.tables.iter().map(|t| t.columns.len()).sum();
+            let detail = format!("{} tables with {columns} columns", config.tables.len());
+            let check = if config.tables.is_empty() {
+                Check::warn("config", detail, "add a [[table]] section: the hospital publishes nothing yet")
+            } else {
+                Check::ok("config", detail)
+            };
+            (check, Some(config))
+        }
+        Err(error) => (Check::fail("config", error.to_string(), error.hint()), None),
+    }
+}
+
+/// Reads every source and counts what maps: two checks per table, its source and its mapping.
+#[must_use]
+pub fn check_data(config: &PartyConfig) -> Vec<Check> {
+    let data = LocalData::new(config);
+    let mut checks = Vec::new();
+    for table in &config.tables {
+        let name = format!("data.{}", table.name);
+        match data.survey(&table.name) {
+            Err(error) => checks.push(Check::fail(name, error.to_string(), error.hint())),
+            Ok(survey) => {
+                checks.push(source(name, table, &survey));
+                checks.push(mapping(table, &survey));
+            }
+        }
+    }
+    checks
+}
+
+fn source(name: String, table: &TableConfig, survey: &Survey) -> Check {
+    let mut detail = format!("{} rows of at most {}", survey.rows, table.rows_max);
+    if let Some(patients) = survey.patients {
+        detail.push_str(&format!(", {} patients", patients.distinct));
+        if patients.missing > 0 {
+            detail.push_str(&format!(", {} rows without one", patients.missing));
+            return Check::warn(name, detail, "check the patient column: floors count rows, and these name nobody");
+        }
+        if patients.distinct < survey.rows {
+            let advice = "a patient has several rows here; floors count rows, so raise [policy] floor accordingly";
+            return Check::warn(name, detail, advice);
+        }
+    }
+    if survey.rows == 0 {
+        return Check::warn(name, detail, "the file has a heading and no rows; is it the right one?");
+    }
+    if survey.rows > table.rows_max / 10 * 9 {
+        return Check::warn(name, detail, "raise rows_max before the table outgrows it");
+    }
+    Check::ok(name, detail)
+}
+
+fn mapping(table: &TableConfig, survey: &Survey) -> Check {
+    let name = format!("mapping.{}", table.name);
+    let notable: Vec<String> = survey.columns.iter().filter_map(|c| findings(c, survey.rows)).collect();
+    if notable.is_empty() {
+        return Check::ok(name, format!("{} columns map", survey.columns.len()));
+    }
+    let advice = "check kind, codes, values, min and max of these columns; what does not map is left out and counted";
+    let questionable = survey.columns.iter().any(is_questionable);
+    let detail = notable.join("; ");
+    if questionable { Check::warn(name, detail, advice) } else { Check::ok(name, detail) }
+}
+
+/// Missing values are of the nature of data; values that cannot be used are worth a look.
+fn is_questionable(column: &ColumnSurvey) -> bool {
+    column.unparseable + column.unmapped + column.out_of_bounds > 0
+}
+
+fn findings(column: &ColumnSurvey, rows: u64) -> Option<String> {
+    let counts = [
+        ("missing", column.missing),
+        ("no number", column.unparseable),
+        ("no code", column.unmapped),
+        ("out of bounds", column.out_of_bounds),
+    ];
+    let found: Vec<String> =
+        counts.iter().filter(|(_, n)| *n > 0).map(|(what, n)| format!("{n} {what}")).collect();
+    (!found.is_empty()).then(|| format!("{}: {} of {rows}", column.column, found.join(", ")))
+}
+
+/// Checks that the state folder can be written and has room.
+#[must_use]
+pub fn check_disk(data_dir: &Path) -> Check {
+    let shown = data_dir.display();
+    let probe = data_dir.join(format!(".doctor-{}", std::process::id()));
+    let written = std::fs::write(&probe, [0u8; 4096]).and_then(|()| std::fs::remove_file(&probe));
+    if let Err(error) = written {
+        let advice = "create the folder, owned by the user that runs the node, and set data_dir to it";
+        return Check::fail("disk", format!("cannot write in {shown}: {}", error.kind()), advice);
+    }
+    let stat = match rustix::fs::statvfs(data_dir) {
+        Ok(stat) => stat,
+        Err(error) => {
+            let detail = format!("cannot tell the free space of {shown}: {}", error.kind());
+            return Check::warn("disk", detail, "look at the free space yourself");
+        }
+    };
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    let detail = format!("{} MiB free in {shown}", free >> 20);
+    match free {
+        0..FREE_BYTES_MIN => Check::fail("disk", detail, "make room: the node stores shares before it sends them"),
+        FREE_BYTES_MIN..FREE_BYTES_GOOD => Check::warn("disk", detail, "make room soon: less than 1 GiB is left"),
+        _ => Check::ok("disk", detail),
+    }
+}

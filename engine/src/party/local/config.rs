@@ -1,0 +1,279 @@
+//! The party node's one TOML file, read into types that cannot be wrong.
+//!
+//! Paths in it are relative to the file itself. `docs/operating/party.example.toml` shows every setting.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::decimal::Decimal;
+use super::policy::Policy;
+use super::{raw, tables};
+use crate::party::connect::Proxy;
+use crate::query::catalogue::Column;
+
+/// Largest configuration file that is read, in bytes.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// A party node's configuration.
+#[derive(Clone, Debug)]
+pub struct PartyConfig {
+    /// The hospital's name; `None` takes the name in the certificate.
+    pub name: Option<String>,
+    /// Folder of the node's own state (keys, store).
+    pub data_dir: PathBuf,
+    /// Proxy for the connection to the engine.
+    pub proxy: Option<Proxy>,
+    /// Where the key that seals the keys at rest comes from.
+    pub seal_key: SealKey,
+    /// The published tables.
+    pub tables: Vec<TableConfig>,
+    /// What may be asked.
+    pub policy: Policy,
+}
+
+/// Where the seal key comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SealKey {
+    /// A file that holds it.
+    File(PathBuf),
+    /// An environment variable of this name that holds it.
+    Env(String),
+}
+
+/// Where a table's rows are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A CSV file with a heading line.
+    Csv(PathBuf),
+    /// A Parquet file.
+    Parquet(PathBuf),
+}
+
+impl Source {
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Csv(path) | Self::Parquet(path) => path,
+        }
+    }
+}
+
+/// A published table and how to read it.
+#[derive(Clone, Debug)]
+pub struct TableConfig {
+    /// Name in the consortium's catalogue.
+    pub name: String,
+    /// One sentence for people.
+    pub description: String,
+    /// The rows.
+    pub source: Source,
+    /// Field delimiter of a CSV file.
+    pub delimiter: u8,
+    /// Texts that mean a missing value, besides the empty one.
+    pub null_values: BTreeSet<String>,
+    /// Upper bound on the number of rows.
+    pub rows_max: u64,
+    /// Data-use tags.
+    pub data_use: Vec<String>,
+    /// Source column that names the patient; never published.
+    pub patient: Option<String>,
+    /// The published columns.
+    pub columns: Vec<ColumnConfig>,
+}
+
+impl TableConfig {
+    /// The column of that catalogue name.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<&ColumnConfig> {
+        self.columns.iter().find(|c| c.column.name == name)
+    }
+}
+
+/// A published column and how its values are mapped: raw text, then `values`, then `scale` and `offset`, then
+/// rounding to the fixed point, then the bounds.
+#[derive(Clone, Debug, Serialize)]
+pub struct ColumnConfig {
+    /// The definition that is published.
+    pub column: Column,
+    /// Name in the source.
+    pub source: String,
+    /// Raw text to the catalogue's text.
+    pub values: BTreeMap<String, String>,
+    /// Factor of the unit conversion.
+    pub scale: Decimal,
+    /// Summand of the unit conversion, in the catalogue's unit.
+    pub offset: Decimal,
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}: {reason}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// It is not TOML, or has a field that is unknown, missing or of another type.
+    #[error("{path}:{line}: {message}")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// A setting makes no sense.
+    #[error("{path}:{line}: {section}: {message}")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Which table, column or section.
+        section: String,
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+}
+
+impl ConfigError {
+    /// Stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "config.unreadable",
+            Self::Syntax { .. } => "config.syntax",
+            Self::Invalid { .. } => "config.invalid",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &str {
+        match self {
+            Self::Unreadable { .. } => "give the path of the party's TOML file, readable by this user",
+            Self::Syntax { .. } => "compare the line with the annotated example in docs/operating/party.example.toml",
+            Self::Invalid { hint, .. } => hint,
+        }
+    }
+}
+
+impl PartyConfig {
+    /// Reads and checks a configuration file; data sources are not opened yet.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the line and a hint.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let unreadable =
+            |reason: String| ConfigError::Unreadable { path: path.to_path_buf(), reason: reason.to_lowercase() };
+        let mut text = String::new();
+        std::fs::File::open(path)
+            .and_then(|file| file.take(BYTES_MAX + 1).read_to_string(&mut text))
+            .map_err(|error| unreadable(error.kind().to_string()))?;
+        if text.len() as u64 > BYTES_MAX {
+            return Err(unreadable(format!("it is larger than {BYTES_MAX} bytes")));
+        }
+        Self::from_text(&text, path)
+    }
+
+    /// Checks the text of a configuration that stands at `path`.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn from_text(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let file: raw::File = toml::from_str(text).map_err(|error| ConfigError::Syntax {
+            path: path.to_path_buf(),
+            line: error.span().map_or(1, |span| line_of(text, span.start)),
+            message: error.message().replace('\n', " "),
+        })?;
+        let checker = Checker { path, text, section: "party".into() };
+        checker.file(file)
+    }
+
+    /// The table of that catalogue name.
+    #[must_use]
+    pub fn table(&self, name: &str) -> Option<&TableConfig> {
+        self.tables.iter().find(|t| t.name == name)
+    }
+}
+
+/// Turns raw shapes into checked ones, and knows where they stood.
+pub(super) struct Checker<'a> {
+    path: &'a Path,
+    text: &'a str,
+    section: String,
+}
+
+impl Checker<'_> {
+    /// The same for another section.
+    pub(super) fn within(&self, section: String) -> Checker<'_> {
+        Checker { path: self.path, text: self.text, section }
+    }
+
+    pub(super) fn invalid(&self, span: &Range<usize>, message: String, hint: &str) -> ConfigError {
+        ConfigError::Invalid {
+            path: self.path.to_path_buf(),
+            line: line_of(self.text, span.start),
+            section: self.section.clone(),
+            message,
+            hint: hint.into(),
+        }
+    }
+
+    /// A path of the file, relative to the file's folder.
+    pub(super) fn resolve(&self, path: &Path) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).join(path)
+    }
+
+    fn file(&self, file: raw::File) -> Result<PartyConfig, ConfigError> {
+        let name = match file.party.name {
+            Some(name) if !is_hospital_name(name.get_ref()) => {
+                let message = format!("the name `{}` is not 1 to 64 letters, digits, `.`, `_` or `-`", name.get_ref());
+                return Err(self.invalid(&name.span(), message, "leave it out to take the certificate's name"));
+            }
+            name => name.map(toml::Spanned::into_inner),
+        };
+        let data_dir = self.resolve(&file.party.data_dir);
+        let network = self.within("network".into());
+        let proxy = match file.network.proxy {
+            Some(text) => Some(Proxy::parse(text.get_ref()).map_err(|error| {
+                network.invalid(&text.span(), error.to_string(), "write proxy = \"http://host:port\"")
+            })?),
+            None => None,
+        };
+        let keys = self.within("keys".into());
+        let seal_key = match file.keys.seal_key {
+            None => SealKey::File(data_dir.join("seal.key")),
+            Some(raw::SealKey::File(path)) => SealKey::File(self.resolve(&path)),
+            Some(raw::SealKey::Env(name)) if name.get_ref().is_empty() || name.get_ref().contains(['=', '\0']) => {
+                let hint = "write seal_key = { env = \"WARD_SEAL_KEY\" }";
+                return Err(keys.invalid(&name.span(), "no name of an environment variable".into(), hint));
+            }
+            Some(raw::SealKey::Env(name)) => SealKey::Env(name.into_inner()),
+        };
+        let tables = tables::check(self, file.table)?;
+        let policy = tables::check_policy(&self.within("policy".into()), file.policy, &tables)?;
+        Ok(PartyConfig { name, data_dir, proxy, seal_key, tables, policy })
+    }
+}
+
+fn is_hospital_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+fn line_of(text: &str, at: usize) -> usize {
+    text.as_bytes().iter().take(at).filter(|b| **b == b'\n').count() + 1
+}

@@ -1,0 +1,181 @@
+//! The shapes of the TOML file, before anything is checked. Unknown fields are refused.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::query::catalogue::{ColumnKind, OutOfBounds};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub party: Party,
+    #[serde(default)]
+    pub network: Network,
+    #[serde(default)]
+    pub keys: Keys,
+    #[serde(default)]
+    pub table: Vec<Table>,
+    #[serde(default)]
+    pub policy: Policy,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Party {
+    pub name: Option<Spanned<String>>,
+    pub data_dir: PathBuf,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Network {
+    pub proxy: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Keys {
+    pub seal_key: Option<SealKey>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum SealKey {
+    File(PathBuf),
+    Env(Spanned<String>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Table {
+    pub name: Spanned<String>,
+    #[serde(default)]
+    pub description: String,
+    pub source: Source,
+    pub delimiter: Option<Spanned<String>>,
+    pub null_values: Option<Vec<String>>,
+    pub rows_max: Spanned<u64>,
+    #[serde(default)]
+    pub data_use: Vec<String>,
+    pub patient: Option<String>,
+    #[serde(default)]
+    pub column: Vec<Column>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Source {
+    Csv(PathBuf),
+    Parquet(PathBuf),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Column {
+    pub name: Spanned<String>,
+    pub source: Option<String>,
+    pub kind: ColumnKind,
+    pub digits: Option<u8>,
+    #[serde(default)]
+    pub unit: String,
+    pub min: Option<Number>,
+    pub max: Option<Number>,
+    #[serde(default)]
+    pub codes: Vec<Code>,
+    #[serde(default)]
+    pub values: BTreeMap<String, Code>,
+    pub scale: Option<Number>,
+    pub offset: Option<Number>,
+    #[serde(default)]
+    pub out_of_bounds: OutOfBounds,
+    #[serde(default)]
+    pub description: String,
+}
+
+/// A number as written in TOML, or as a decimal text.
+#[derive(Clone, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Number {
+    Whole(i64),
+    Float(f64),
+    Text(String),
+}
+
+/// A code as a text; a whole number stands for its text.
+#[derive(Clone, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Code {
+    Text(String),
+    Whole(i64),
+}
+
+impl Code {
+    pub(super) fn into_text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Whole(value) => value.to_string(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Policy {
+    #[serde(default = "one")]
+    pub floor: Spanned<u32>,
+    pub statistics: Option<Vec<Spanned<String>>>,
+    #[serde(default)]
+    pub by_hospital: bool,
+    #[serde(default)]
+    pub approval: super::policy::ApprovalMode,
+    #[serde(default = "one")]
+    pub km_step_min: Spanned<u32>,
+    #[serde(default = "two")]
+    pub hospitals_min: Spanned<u32>,
+    #[serde(default)]
+    pub table: Vec<PolicyTable>,
+    #[serde(default)]
+    pub user: Vec<PolicyUser>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PolicyTable {
+    pub name: Spanned<String>,
+    pub allow: Option<Vec<Spanned<String>>>,
+    #[serde(default)]
+    pub deny: Vec<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PolicyUser {
+    pub name: Spanned<String>,
+    pub key: Option<Spanned<String>>,
+}
+
+fn one() -> Spanned<u32> {
+    Spanned::new(0..0, 1)
+}
+
+fn two() -> Spanned<u32> {
+    Spanned::new(0..0, 2)
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            floor: one(),
+            statistics: None,
+            by_hospital: false,
+            approval: super::policy::ApprovalMode::default(),
+            km_step_min: one(),
+            hospitals_min: two(),
+            table: Vec::new(),
+            user: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The local step: a plan over this hospital's rows, to the slots that are encrypted next.
+
+use std::collections::{BTreeSet, HashMap};
+
+use polars::prelude::{DataFrame, DataType, lit};
+
+use super::config::{ColumnConfig, TableConfig};
+use super::data::LocalData;
+use super::scan::{named, outside_name};
+use super::sums::{MISSING, Rows, Withheld, cell_count, inconsistent};
+use super::{LocalError, filter, scan};
+use crate::query::ast::HOSPITAL;
+use crate::query::plan::{Block, Content, Factor, Filter, Measure, Plan};
+
+/// A hospital's contribution in the clear: it never leaves the node but encrypted.
+pub struct Contribution {
+    /// One value per slot, in the plan's order.
+    pub slots: Vec<SlotValue>,
+    /// Digest of the data that were read.
+    pub dataset_version: String,
+    /// Rows in the filter, for the hospital's own audit; never sent.
+    pub rows_in_filter: u64,
+}
+
+/// The value of one slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotValue {
+    /// This integer.
+    Int(i128),
+    /// A fresh uniform number modulo the plaintext modulus, drawn once where it is encrypted.
+    UniformModT,
+}
+
+/// Computes a plan over the rows of this hospital. `floor` is the hospital's own; the plan's applies where it
+/// is higher.
+///
+/// # Errors
+/// [`LocalError`]; no content of the data and no plan makes it panic.
+pub fn run(plan: &Plan, data: &LocalData, hospital: &str, floor: u32) -> Result<Contribution, LocalError> {
+    let Some(index) = plan.hospitals.iter().position(|h| h == hospital) else {
+        return Err(LocalError::HospitalAbsent { hospital: hospital.into() });
+    };
+    let table = data.table(&plan.query.table)?;
+    let state = data.state(table)?;
+    let needs = Needs::of(plan);
+    let frame = read(plan, table, &needs, index)?;
+    state.still_holds(table)?;
+
+    let mut rows = Rows {
+        plan,
+        floor: u64::from(floor.max(plan.floor)),
+        len: frame.height(),
+        values: HashMap::new(),
+        cells: Vec::new(),
+    };
+    for name in &needs.sums {
+        rows.values.insert((*name).to_owned(), integers(table, &frame, name)?);
+    }
+    let mut outside = HashMap::new();
+    for name in &needs.outside {
+        outside.insert(*name, flags(table, &frame, name)?);
+    }
+    let ungrouped = rows.group()?;
+    let withheld = plan.strata.iter().map(|s| rows.withheld(s)).collect::<Result<Vec<_>, _>>()?;
+    let step = Step { rows, hospital: index, outside, ungrouped, withheld };
+    let mut slots = Vec::new();
+    for (at, block) in plan.blocks.iter().enumerate() {
+        step.block(at, block, &mut slots)?;
+    }
+    Ok(Contribution {
+        slots,
+        dataset_version: state.dataset_version.clone(),
+        rows_in_filter: step.rows.len as u64,
+    })
+}
+
+/// The columns a plan reads.
+struct Needs<'a> {
+    /// By the condition.
+    filter: BTreeSet<&'a str>,
+    /// By groups, strata and blocks.
+    sums: BTreeSet<&'a str>,
+    /// By counts of values out of bounds.
+    outside: BTreeSet<&'a str>,
+}
+
+impl<'a> Needs<'a> {
+    fn of(plan: &'a Plan) -> Self {
+        let mut needs = Self { filter: BTreeSet::new(), sums: BTreeSet::new(), outside: BTreeSet::new() };
+        if let Some(filter) = &plan.filter {
+            filter_columns(filter, 0, &mut needs.filter);
+        }
+        needs.sums.extend(plan.groups.iter().map(|g| g.column.as_str()));
+        for stratum in &plan.strata {
+            needs.sums.extend(stratum.cases.iter().chain(&stratum.levels).map(String::as_str));
+            needs.sums.extend(stratum.by.iter().map(|s| s.column()));
+        }
+        for block in &plan.blocks {
+            match &block.content {
+                Content::Measure(measure) => needs.measure(measure),
+                Content::Extremum { column, .. } => {
+                    needs.sums.insert(column);
+                }
+                Content::Missing { column } | Content::OutOfBounds { column } => {
+                    needs.sums.insert(column);
+                    needs.outside.insert(column);
+                }
+                Content::Withheld { .. } | Content::Ungrouped => {}
+            }
+        }
+        needs
+    }
+
+    fn measure(&mut self, measure: &'a Measure) {
+        self.sums.extend(measure.cases.iter().map(String::as_str));
+        self.sums.extend(measure.by.iter().map(|s| s.column()));
+        self.sums.extend(measure.product.iter().map(|factor| match factor {
+            Factor::Value(column) | Factor::Level { column, .. } => column.as_str(),
+        }));
+    }
+}
+
+fn filter_columns<'a>(filter: &'a Filter, depth: usize, columns: &mut BTreeSet<&'a str>) {
+    // `filter::expression` refuses what is deeper.
+    if depth > filter::DEPTH_MAX {
+        return;
+    }
+    match filter {
+        Filter::And(parts) | Filter::Or(parts) => {
+            parts.iter().for_each(|part| filter_columns(part, depth + 1, columns));
+        }
+        Filter::Not(part) => filter_columns(part, depth + 1, columns),
+        Filter::Compare { column, .. }
+        | Filter::In { column, .. }
+        | Filter::IsNull { column }
+        | Filter::Always { column, .. } => {
+            columns.insert(column);
+        }
+    }
+}
+
+/// Reads, maps, bounds and filters the rows; keeps the columns that are summed.
+fn read(plan: &Plan, table: &TableConfig, needs: &Needs<'_>, hospital: usize) -> Result<DataFrame, LocalError> {
+    let names: BTreeSet<&str> = needs.filter.union(&needs.sums).copied().collect();
+    let mut columns: Vec<&ColumnConfig> = Vec::new();
+    for name in names.iter().filter(|name| **name != HOSPITAL) {
+        let own = table.column(name).filter(|own| plan.column(name).is_some_and(|c| c.agrees_with(&own.column)));
+        match own {
+            Some(own) => columns.push(own),
+            None => return Err(inconsistent(format!("column `{name}` is not as this hospital publishes it"))),
+        }
+    }
+    // Rows can only be counted over some column.
+    if columns.is_empty() {
+        columns.extend(table.columns.first());
+    }
+    let sources: BTreeSet<&str> = columns.iter().map(|c| c.source.as_str()).collect();
+    let sources: Vec<&str> = sources.into_iter().collect();
+    let code = lit(hospital as i64).cast(DataType::Int64).alias(HOSPITAL);
+    let mut frame = scan::mapped(scan::scan(table, &sources)?, table, &columns).with_column(code);
+    if let Some(condition) = &plan.filter {
+        frame = frame.filter(filter::expression(condition)?);
+    }
+    let kept = needs.sums.iter().copied().chain([HOSPITAL]).collect::<BTreeSet<_>>();
+    let flags = needs.outside.iter().map(|name| named(&outside_name(name)));
+    let kept = kept.into_iter().map(named).chain(flags).collect::<Vec<_>>();
+    scan::collect(table, frame.select(kept))
+}
+
+fn unread(table: &TableConfig, name: &str) -> LocalError {
+    inconsistent(format!("column `{name}` of table `{}` was not read", table.name))
+}
+
+fn integers(table: &TableConfig, frame: &DataFrame, name: &str) -> Result<Vec<i64>, LocalError> {
+    let values = frame.column(name).and_then(|series| series.i64()).map_err(|_| unread(table, name))?;
+    Ok(values.iter().map(|value| value.unwrap_or(MISSING)).collect())
+}
+
+fn flags(table: &TableConfig, frame: &DataFrame, name: &str) -> Result<Vec<bool>, LocalError> {
+    let name = outside_name(name);
+    let values = frame.column(&name).and_then(|series| series.bool()).map_err(|_| unread(table, &name))?;
+    Ok(values.iter().map(|value| value.unwrap_or(false)).collect())
+}
+
+/// The blocks of a contribution.
+struct Step<'a> {
+    rows: Rows<'a>,
+    /// Index of this hospital in the plan.
+    hospital: usize,
+    outside: HashMap<&'a str, Vec<bool>>,
+    ungrouped: u64,
+    withheld: Vec<Withheld>,
+}
+
+impl Step<'_> {
+    fn block(&self, at: usize, block: &Block, slots: &mut Vec<SlotValue>) -> Result<(), LocalError> {
+        let before = slots.len();
+        match &block.content {
+            Content::Extremum { column, max, stratum } => {
+                self.extremum(column, *max, *stratum, slots)?;
+            }
+            content => {
+                let fits = |value: i128| {
+                    let beyond = value.checked_shr(block.width.saturating_sub(1)).unwrap_or(value >> 127);
+                    block.width > 0 && (beyond == 0 || beyond == -1)
+                };
+                for value in self.integers(content)? {
+                    if !fits(value) {
+                        return Err(LocalError::SlotTooWide { block: at, width: block.width });
+                    }
+                    slots.push(SlotValue::Int(value));
+                }
+            }
+        }
+        let filled = slots.len() - before;
+        if filled == block.slots as usize {
+            return Ok(());
+        }
+        Err(inconsistent(format!("block {at} has {} slots, its content {filled}", block.slots)))
+    }
+
+    fn integers(&self, content: &Content) -> Result<Vec<i128>, LocalError> {
+        Ok(match content {
+            Content::Measure(measure) => self.rows.sums(measure, &self.withheld)?,
+            Content::Withheld { stratum } => {
+                let bit = 1i128.checked_shl(self.hospital as u32).filter(|bit| *bit > 0);
+                let (Some(withheld), Some(bit)) = (self.withheld.get(*stratum), bit) else {
+                    return Err(inconsistent(format!("no stratum {stratum}, or more than 126 hospitals")));
+                };
+                withheld.iter().map(|withheld| if *withheld { bit } else { 0 }).collect()
+            }
+            Content::Ungrouped => vec![i128::from(self.ungrouped)],
+            Content::Missing { column } => {
+                let (values, _) = self.quality(column)?;
+                self.rows.count(|row| values[row] == MISSING)
+            }
+            Content::OutOfBounds { column } => {
+                let (_, outside) = self.quality(column)?;
+                self.rows.count(|row| outside[row])
+            }
+            Content::Extremum { .. } => Vec::new(),
+        })
+    }
+
+    fn quality(&self, column: &str) -> Result<(&[i64], &[bool]), LocalError> {
+        match (self.rows.values.get(column), self.outside.get(column)) {
+            (Some(values), Some(outside)) => Ok((values, outside)),
+            _ => Err(inconsistent(format!("column `{column}` is not read"))),
+        }
+    }
+
+    fn extremum(
+        &self,
+        name: &str,
+        max: bool,
+        stratum: usize,
+        slots: &mut Vec<SlotValue>,
+    ) -> Result<(), LocalError> {
+        let plan = self.rows.plan;
+        let (Some(column), Some(definition), Some(withheld)) =
+            (plan.column(name), plan.strata.get(stratum), self.withheld.get(stratum))
+        else {
+            return Err(inconsistent(format!("no stratum {stratum} or column `{name}`")));
+        };
+        let points = column.max.checked_sub(column.min).and_then(|span| usize::try_from(span).ok());
+        let points = points.and_then(|span| span.checked_add(1)).ok_or_else(|| inconsistent("an empty domain"))?;
+        plan.cells().checked_mul(points).ok_or_else(|| inconsistent("a domain without end"))?;
+        cell_count(plan.cells() * points, &[])?;
+        for (cell, extremum) in self.rows.extrema(name, max, definition)?.into_iter().enumerate() {
+            let own = extremum
+                .filter(|_| !withheld.get(cell).copied().unwrap_or(true))
+                .and_then(|value| usize::try_from(value.checked_sub(column.min)?).ok());
+            slots.extend((0..points).map(|point| match own {
+                Some(own) if (max && point <= own) || (!max && point >= own) => SlotValue::UniformModT,
+                _ => SlotValue::Int(0),
+            }));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,13 @@
+//! The party: the node that each hospital runs. It connects out, decides by its own policy, computes over its own rows,
+//! holds its share of the key, and keeps an audit chain of everything that left the house.
+
+pub mod aggregate;
+pub mod ceremony;
+pub mod connect;
+pub mod doctor;
+pub mod local;
+pub mod node;
+pub mod probe;
+pub mod task;
+pub mod transport;
+mod witness;

@@ -1,0 +1,198 @@
+//! The node's end of its stream: connects out, says hello, answers tasks, and comes back after every break.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+
+use super::node::Node;
+use super::task::Task;
+use crate::encoding::{Digest, canonical_json};
+use crate::grpc::client::{self, Target};
+use crate::grpc::frames::{Assembly, BODY_BYTES_MAX, pieces};
+use crate::grpc::status::problem_of;
+use crate::grpc::v1::parties_client::PartiesClient;
+use crate::grpc::v1::{self, engine_frame, node_frame, reply};
+use crate::grpc::{MESSAGE_BYTES_MAX, frames::FrameError};
+use crate::problem::{Problem, ProblemKind};
+
+/// Tasks worked on at once.
+const TASKS_MAX: usize = 4;
+/// Longest pause between two attempts to connect.
+const PAUSE_MAX: Duration = Duration::from_secs(15);
+/// A heartbeat is sent this often, and the engine is given up after three without a frame.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// Keeps the node connected until `stop` turns true.
+///
+/// # Errors
+/// Only for what waiting does not mend: an address or certificate that does not parse, or the engine's refusal of
+/// this member.
+pub async fn run(node: Arc<Node>, target: Target, mut stop: watch::Receiver<bool>) -> Result<(), Problem> {
+    let mut pause = Duration::from_millis(100);
+    while !*stop.borrow() {
+        let session = tokio::select! {
+            session = session(&node, &target, &mut pause) => session,
+            _ = stop.changed() => return Ok(()),
+        };
+        let problem = match session {
+            Ok(()) => Problem::new(ProblemKind::Unavailable, "engine.closed", "the engine ended the stream"),
+            Err(problem) if is_final(&problem) => return Err(problem),
+            Err(problem) => problem,
+        };
+        tracing::warn!(%problem, pause_ms = pause.as_millis(), "not connected to the engine; trying again");
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.changed() => return Ok(()),
+        }
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+    Ok(())
+}
+
+fn is_final(problem: &Problem) -> bool {
+    matches!(problem.kind, ProblemKind::Validation | ProblemKind::Authorization | ProblemKind::Conflict)
+}
+
+type Outgoing = mpsc::Sender<v1::NodeFrame>;
+
+async fn session(node: &Arc<Node>, target: &Target, pause: &mut Duration) -> Result<(), Problem> {
+    let channel = client::connect(target).await?;
+    let (outgoing, frames) = mpsc::channel(16);
+    let hello = v1::Hello {
+        version: 1,
+        software: env!("CARGO_PKG_VERSION").to_owned(),
+        publication: Some(publication(node).await?),
+    };
+    send(&outgoing, node_frame::Frame::Hello(hello)).await?;
+    let mut incoming = service(channel)
+        .attach(ReceiverStream::new(frames))
+        .await
+        .map_err(|status| problem_of(&status))?
+        .into_inner();
+    let permits = Arc::new(Semaphore::new(TASKS_MAX));
+    let mut bodies: HashMap<u64, (Task, Assembly)> = HashMap::new();
+    let mut beat = tokio::time::interval(HEARTBEAT);
+    let mut silent = 0;
+    loop {
+        let frame = tokio::select! {
+            frame = incoming.next() => frame,
+            () = node.published.notified() => {
+                send(&outgoing, node_frame::Frame::Publication(publication(node).await?)).await?;
+                continue;
+            }
+            _ = beat.tick() => {
+                silent += 1;
+                if silent > 3 {
+                    return Err(Problem::new(ProblemKind::Unavailable, "engine.silent", "the engine fell silent"));
+                }
+                send(&outgoing, node_frame::Frame::Heartbeat(v1::Heartbeat { nonce: silent })).await?;
+                continue;
+            }
+        };
+        silent = 0;
+        let Some(frame) = frame else { return Ok(()) };
+        let Some(frame) = frame.map_err(|status| problem_of(&status))?.frame else { continue };
+        if let engine_frame::Frame::Welcome(welcome) = &frame {
+            *pause = Duration::from_millis(100);
+            let certificate = welcome.certificate.as_ref().map_or(&[][..], |c| &c.der);
+            node.welcome(welcome.floor, &welcome.consortium, certificate)?;
+            tracing::info!(engine = %target.url, "connected");
+        }
+        if let Some((number, task, body)) = take(frame, &mut bodies).map_err(|e| protocol(&*e))? {
+            let (node, outgoing, permits) = (node.clone(), outgoing.clone(), permits.clone());
+            tokio::spawn(async move {
+                // The semaphore is never closed.
+                let _permit = permits.acquire_owned().await;
+                let result = node.handle(task, body).await;
+                if answer(&outgoing, number, result).await.is_err() {
+                    tracing::debug!(number, "the stream ended before the answer");
+                }
+            });
+        }
+    }
+}
+
+fn service(channel: Channel) -> PartiesClient<Channel> {
+    PartiesClient::new(channel)
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX)
+}
+
+fn protocol(error: &(dyn std::error::Error + 'static)) -> Problem {
+    Problem::new(ProblemKind::Unavailable, "engine.protocol", format!("the engine broke the protocol: {error}"))
+}
+
+async fn publication(node: &Arc<Node>) -> Result<v1::Publication, Problem> {
+    let (json, signature) = node.publication().await?;
+    let signature = v1::Signature { signer: node.name().to_owned(), signature };
+    Ok(v1::Publication { hospital: node.name().to_owned(), json, signature: Some(signature) })
+}
+
+/// Takes a frame in; returns a task once it is whole.
+fn take(
+    frame: engine_frame::Frame,
+    bodies: &mut HashMap<u64, (Task, Assembly)>,
+) -> Result<Option<(u64, Task, Vec<u8>)>, Box<dyn std::error::Error + Send + Sync>> {
+    match frame {
+        engine_frame::Frame::Task(header) => {
+            let task: Task = serde_json::from_slice(&header.task)?;
+            if header.body_bytes == 0 {
+                return Ok(Some((header.number, task, Vec::new())));
+            }
+            let digest = Digest::from_slice(&header.body_sha256).ok_or(FrameError::Digest)?;
+            let assembly = Assembly::new(header.body_bytes, digest, BODY_BYTES_MAX)?;
+            bodies.insert(header.number, (task, assembly));
+            Ok(None)
+        }
+        engine_frame::Frame::Body(piece) => {
+            let (_, assembly) = bodies.get_mut(&piece.task).ok_or(FrameError::Unannounced)?;
+            let Some(body) = assembly.push(&piece.data, piece.last)? else { return Ok(None) };
+            Ok(bodies.remove(&piece.task).map(|(task, _)| (piece.task, task, body)))
+        }
+        engine_frame::Frame::Welcome(_) | engine_frame::Frame::Heartbeat(_) => Ok(None),
+    }
+}
+
+async fn send(outgoing: &Outgoing, frame: node_frame::Frame) -> Result<(), Problem> {
+    outgoing
+        .send(v1::NodeFrame { frame: Some(frame) })
+        .await
+        .map_err(|_| Problem::new(ProblemKind::Unavailable, "engine.closed", "the engine ended the stream"))
+}
+
+async fn answer(
+    outgoing: &Outgoing,
+    number: u64,
+    result: Result<(super::task::Outcome, Vec<u8>), Problem>,
+) -> Result<(), Problem> {
+    let (outcome, body) = match result {
+        Ok((outcome, body)) => (reply::Result::Outcome(canonical_json(&outcome)), body),
+        Err(problem) => {
+            tracing::info!(%problem, "task refused");
+            let refusal = v1::Refusal {
+                kind: problem.kind.name().to_owned(),
+                code: problem.code,
+                message: problem.message,
+                hint: problem.hint,
+                retryable: problem.retryable,
+            };
+            (reply::Result::Refusal(refusal), Vec::new())
+        }
+    };
+    let header = v1::Reply {
+        task: number,
+        result: Some(outcome),
+        body_bytes: body.len() as u64,
+        body_sha256: if body.is_empty() { Vec::new() } else { Digest::of(&body).0.to_vec() },
+    };
+    send(outgoing, node_frame::Frame::Reply(header)).await?;
+    for (piece, last) in pieces(&body) {
+        send(outgoing, node_frame::Frame::Body(v1::Body { task: number, data: piece.to_vec(), last })).await?;
+    }
+    Ok(())
+}

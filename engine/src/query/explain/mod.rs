@@ -1,0 +1,203 @@
+//! What a plan means, in words, before anybody computes: what runs where, who learns what, what it costs.
+
+mod text;
+mod words;
+
+use serde::{Deserialize, Serialize};
+
+use super::plan::Plan;
+
+/// A plan explained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// Canonical text of the query.
+    pub query: String,
+    /// What each hospital computes over its rows.
+    pub local: LocalStep,
+    /// Hospitals that publish the table but cannot answer.
+    pub left_out: Vec<LeftOut>,
+    /// What happens under encryption.
+    pub secure: SecureStep,
+    /// What is withheld, and how.
+    pub release: Release,
+    /// What the researcher's machine computes from the sums, by heading.
+    pub finish: Vec<String>,
+    /// Who learns what.
+    pub learns: Vec<Learns>,
+    /// Against whom the secrecy holds, and against whom it does not.
+    pub threat_model: Vec<String>,
+    /// Differential privacy spent; `None`: no noise is added.
+    pub epsilon: Option<f64>,
+    /// What the hospitals' policies say; filled in by the caller.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// The local step, the same at every hospital.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalStep {
+    /// Hospitals that compute it.
+    pub hospitals: Vec<String>,
+    /// Condition on rows.
+    pub filter: Option<String>,
+    /// Group columns with the number of their codes.
+    pub groups: Vec<String>,
+    /// The sums, in words.
+    pub measures: Vec<String>,
+}
+
+/// A hospital that is not asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// The hospital.
+    pub hospital: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// The encrypted sum.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SecureStep {
+    /// Encryption profile.
+    pub profile: String,
+    /// Hospitals holding a share of the key.
+    pub key_holders: Vec<String>,
+    /// How many of them a release takes.
+    pub threshold: u32,
+    /// Numbers each hospital contributes.
+    pub slots: u64,
+    /// Ciphertexts they fill.
+    pub ciphertexts: u32,
+    /// Bytes each hospital sends: its contribution and its key-switch share.
+    pub bytes_up: u64,
+    /// Bytes each hospital receives: the sum that it switches.
+    pub bytes_down: u64,
+    /// The rounds between the engine and the hospitals.
+    pub rounds: Vec<String>,
+    /// Predicted seconds, by `cost_model`.
+    pub seconds: f64,
+    /// The model behind `seconds`.
+    pub cost_model: CostModel,
+}
+
+/// The rules of release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Floor of the consortium.
+    pub floor: u32,
+    /// The rules, in words.
+    pub rules: Vec<String>,
+}
+
+/// What somebody learns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Learns {
+    /// Who.
+    pub who: String,
+    /// What.
+    pub what: String,
+}
+
+/// What a hospital's policy says to the query.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The hospital.
+    pub hospital: String,
+    /// What it says.
+    pub verdict: String,
+    /// The rule behind it.
+    pub rule: String,
+}
+
+/// A simple model of time: a constant for the local step, work per ciphertext, bytes over the slowest link, and
+/// round trips. The hospitals work at the same time; the engine adds up one contribution after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CostModel {
+    /// Reading, filtering and adding up a hospital's rows.
+    pub local_seconds: f64,
+    /// Encrypting one ciphertext.
+    pub encrypt_seconds: f64,
+    /// Adding one ciphertext to a sum.
+    pub add_seconds: f64,
+    /// A key-switch share of one ciphertext.
+    pub switch_seconds: f64,
+    /// Bytes a second over the slowest hospital's link.
+    pub link_bytes_per_second: f64,
+    /// One message there and back.
+    pub round_trip_seconds: f64,
+}
+
+impl Default for CostModel {
+    /// One core a party; 100 Mbit/s; 30 ms.
+    fn default() -> Self {
+        Self {
+            local_seconds: 0.1,
+            encrypt_seconds: 1e-3,
+            add_seconds: 1e-4,
+            switch_seconds: 1e-3,
+            link_bytes_per_second: 12.5e6,
+            round_trip_seconds: 0.03,
+        }
+    }
+}
+
+impl CostModel {
+    /// Seconds for so many ciphertexts of so many hospitals, and so many bytes of one hospital's.
+    fn seconds(&self, ciphertexts: u32, hospitals: usize, bytes: u64, rounds: usize) -> f64 {
+        let each = self.encrypt_seconds + self.switch_seconds + self.add_seconds * hospitals as f64;
+        self.local_seconds
+            + f64::from(ciphertexts) * each
+            + bytes as f64 / self.link_bytes_per_second
+            + rounds as f64 * self.round_trip_seconds
+    }
+}
+
+/// The rounds of an encrypted aggregate.
+const ROUNDS: [&str; 4] = [
+    "prepare: every hospital makes the plan again and checks its own policy",
+    "contribute: every hospital sends its encrypted sums",
+    "switch: the key holders turn the total to the researcher's key",
+    "cosign: the hospitals cosign the log that holds the receipt",
+];
+
+/// Explains a plan; the verdicts of the hospitals' policies are the caller's to add.
+#[must_use]
+pub fn explain(plan: &Plan, cost_model: &CostModel) -> Explanation {
+    let contribution = u64::from(plan.ciphertexts).saturating_mul(plan.protocol.ciphertext_bytes);
+    let (bytes_up, bytes_down) = (contribution.saturating_mul(2), contribution);
+    let bytes = bytes_up.saturating_add(bytes_down);
+    let secure = SecureStep {
+        profile: plan.protocol.profile.clone(),
+        key_holders: plan.protocol.key_holders.clone(),
+        threshold: plan.protocol.threshold,
+        slots: plan.slots() as u64,
+        ciphertexts: plan.ciphertexts,
+        bytes_up,
+        bytes_down,
+        rounds: ROUNDS.map(str::to_owned).to_vec(),
+        seconds: cost_model.seconds(plan.ciphertexts, plan.hospitals.len(), bytes, ROUNDS.len()),
+        cost_model: *cost_model,
+    };
+    let left_out = plan.left_out.iter();
+    Explanation {
+        query: plan.canonical.clone(),
+        local: words::local_step(plan),
+        left_out: left_out.map(|(h, r)| LeftOut { hospital: h.clone(), reason: r.clone() }).collect(),
+        secure,
+        release: words::release(plan),
+        finish: words::finish(plan),
+        learns: words::learns(plan),
+        threat_model: words::threat_model(plan),
+        epsilon: None,
+        verdicts: Vec::new(),
+    }
+}
+
+impl Explanation {
+    /// With the hospitals' verdicts as (hospital, verdict, rule).
+    #[must_use]
+    pub fn with_verdicts(mut self, verdicts: Vec<(String, String, String)>) -> Self {
+        let verdict = |(hospital, verdict, rule)| Verdict { hospital, verdict, rule };
+        self.verdicts = verdicts.into_iter().map(verdict).collect();
+        self
+    }
+}

@@ -1,0 +1,102 @@
+//! An explanation as text for a terminal.
+
+use std::fmt::{self, Display, Write as _};
+
+use super::Explanation;
+
+/// Most sums that are listed one by one.
+const LISTED_MAX: usize = 24;
+
+impl Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
+    }
+}
+
+impl Explanation {
+    /// The explanation as lines of text, section by section.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        section(&mut text, "query", [&self.query]);
+        section(&mut text, "local step, at each hospital", self.local_lines());
+        section(&mut text, "left out", self.left_out.iter().map(|l| format!("{}: {}", l.hospital, l.reason)));
+        section(&mut text, "secure step", self.secure_lines());
+        section(&mut text, "release", &self.release.rules);
+        let epsilon = match self.epsilon {
+            Some(epsilon) => format!("differential privacy: epsilon {epsilon}"),
+            None => "differential privacy: none, no noise is added in this version".into(),
+        };
+        section(&mut text, "privacy budget", [epsilon]);
+        section(&mut text, "finish, at the researcher", &self.finish);
+        section(&mut text, "who learns what", self.learns.iter().map(|l| format!("{}: {}", l.who, l.what)));
+        section(&mut text, "threat model", &self.threat_model);
+        let verdicts = self.verdicts.iter();
+        section(
+            &mut text,
+            "policies",
+            verdicts.map(|v| format!("{}: {} ({})", v.hospital, v.verdict, v.rule)),
+        );
+        text
+    }
+
+    fn local_lines(&self) -> Vec<String> {
+        let local = &self.local;
+        let mut lines = vec![format!("hospitals: {}", local.hospitals.join(", "))];
+        lines.push(format!("rows: {}", local.filter.as_deref().unwrap_or("all")));
+        if !local.groups.is_empty() {
+            lines.push(format!("groups: {}", local.groups.join(", ")));
+        }
+        lines.extend(local.measures.iter().take(LISTED_MAX).map(|m| format!("sum: {m}")));
+        if local.measures.len() > LISTED_MAX {
+            lines.push(format!("and {} more sums", local.measures.len() - LISTED_MAX));
+        }
+        lines
+    }
+
+    fn secure_lines(&self) -> Vec<String> {
+        let secure = &self.secure;
+        let mut lines = vec![
+            format!("encrypted sum, profile {}", secure.profile),
+            format!(
+                "key: {} of {} holders ({})",
+                secure.threshold,
+                secure.key_holders.len(),
+                secure.key_holders.join(", ")
+            ),
+            format!("{} numbers in {} ciphertexts a hospital", secure.slots, secure.ciphertexts),
+            format!("each hospital sends {}, receives {}", bytes(secure.bytes_up), bytes(secure.bytes_down)),
+        ];
+        lines.extend(secure.rounds.iter().zip(1..).map(|(round, i)| format!("round {i}, {round}")));
+        let model = &secure.cost_model;
+        lines.push(format!(
+            "about {:.1} s (local {} s; a ciphertext {} s; link {}/s; round trip {} s)",
+            secure.seconds,
+            model.local_seconds,
+            model.encrypt_seconds + model.switch_seconds,
+            bytes(model.link_bytes_per_second as u64),
+            model.round_trip_seconds
+        ));
+        lines
+    }
+}
+
+fn section<T: AsRef<str>>(text: &mut String, title: &str, lines: impl IntoIterator<Item = T>) {
+    let mut lines = lines.into_iter().peekable();
+    if lines.peek().is_none() {
+        return;
+    }
+    let _ = writeln!(text, "{title}");
+    for line in lines {
+        let _ = writeln!(text, "  {}", line.as_ref());
+    }
+}
+
+/// Bytes in decimal units.
+fn bytes(count: u64) -> String {
+    let units = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1000, "kB")];
+    match units.iter().find(|(unit, _)| count >= *unit) {
+        Some((unit, name)) => format!("{:.1} {name}", count as f64 / *unit as f64),
+        None => format!("{count} B"),
+    }
+}
