@@ -207,6 +207,30 @@ mod avx2 {
 mod tests {
     use super::*;
 
+    /// The bodies over portable lanes, which a CPU without AVX2 runs, give what the dispatched ones give.
+    #[test]
+    fn portable_transforms_equal_the_dispatched_ones() {
+        for log_degree in 6..=14 {
+            let m = Modulus::for_limb(log_degree).expect("limb");
+            let n = 1 << log_degree;
+            let table = NttTable::new(m, n);
+            let mut x: Vec<u32> = (0..n as u32).map(|i| m.reduce(i.wrapping_mul(0x9e37_79b9))).collect();
+            let (start, mut y) = (x.clone(), x.clone());
+            kernel::ntt_forward::<Portable>((), &table, &mut x);
+            ntt_forward(&table, &mut y);
+            assert_eq!(x, y);
+            let quotients: Vec<u32> = y.iter().map(|&w| m.shoup(w)).collect();
+            let (mut a, mut b) = (start.clone(), start.clone());
+            kernel::mul_fixed_add::<Portable>((), &m, &mut a, &start, (&y, &quotients));
+            mul_fixed_add(&m, &mut b, &start, (&y, &quotients));
+            assert_eq!(a, b);
+            kernel::ntt_inverse::<Portable>((), &table, &mut x);
+            ntt_inverse(&table, &mut y);
+            assert_eq!(x, y);
+            assert_eq!(x, start);
+        }
+    }
+
     /// Every lane operation of AVX2 equals the portable one, which defines it.
     #[test]
     #[cfg(target_arch = "x86_64")]

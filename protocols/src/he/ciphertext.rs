@@ -1,4 +1,6 @@
 //! Ciphertexts and encryption.
+//!
+//! Source: Fan, Vercauteren, "Somewhat practical fully homomorphic encryption" (2012/144), FV.SH.Encrypt.
 
 use core::fmt;
 

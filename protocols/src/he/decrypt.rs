@@ -1,4 +1,7 @@
 //! Decryption by the receiver.
+//!
+//! Source: Fan, Vercauteren, "Somewhat practical fully homomorphic encryption" (2012/144), FV.SH.Decrypt; the fixed point in RNS
+//! after Halevi, Polyakov, Shoup (2018/117), section 2.
 
 use rayon::prelude::*;
 use ward_math::{CpuBackend, Poly, Secret};

@@ -1,4 +1,7 @@
 //! Collective key generation (EncKeyGen) and the receiver's key.
+//!
+//! Source: Mouchet, Troncoso-Pastoriza, Bossuat, Hubaux (PoPETs 2021), protocol EncKeyGen. Deviation: the common reference
+//! comes from committed nonces.
 
 use core::fmt;
 

@@ -4,8 +4,10 @@
 //! sub-Gaussian: their moment generating function is at most that of a normal variable of the same variance. Given
 //! the keys, a coefficient of a sum is a fixed linear form of such variables, so `P(|x| > k sqrt(V)) <=
 //! 2 exp(-k^2 / 2)` with `V` its variance; the norms of the keys are bounded by the tail of a sub-Gaussian norm
-//! (Hsu, Kakade, Zhang, "A tail inequality for quadratic forms of subgaussian random vectors", 2012). Derivation
+//! (below). Derivation
 //! and measurements: `docs/internals/he.md`.
+//!
+//! Source: Hsu, Kakade, Zhang, "A tail inequality for quadratic forms of subgaussian random vectors" (2012).
 
 /// Bits of head room between the noise bound and the point where decryption fails. Decryption uses them to tell a
 /// wrong share from noise.

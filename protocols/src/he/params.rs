@@ -1,4 +1,6 @@
 //! Profiles and parameters.
+//!
+//! Source: Homomorphic Encryption Standard (2018), table 1, ternary secrets, classical.
 
 use core::fmt;
 use std::sync::{Arc, OnceLock};

@@ -1,4 +1,6 @@
 //! Plaintexts and their scaling to `Q`.
+//!
+//! Source: Fan, Vercauteren (2012/144), with round(Q m / t) in place of floor(Q / t) m after Kim, Polyakov, Zucca (2021/204).
 
 use zeroize::{Zeroize, Zeroizing};
 

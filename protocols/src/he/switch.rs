@@ -4,6 +4,8 @@
 //! pinned key `(p0, p1)`. Output: a ciphertext of the same plaintext under the receiver's key.
 //! Rounds: one. Bytes: two polynomials to a party and ciphertext.
 //! Adversary: semi-honest, all parties but one, the evaluator and the receiver together.
+//! Source: Mouchet, Troncoso-Pastoriza, Bossuat, Hubaux (PoPETs 2021), protocol PubColKeySwitch. Deviation: smudging uniform
+//! with an explicit bound.
 
 use core::fmt;
 

@@ -75,6 +75,31 @@ fn read_bandwidth() -> f64 {
     (buffer.len() * 8) as f64 / best
 }
 
+/// Seconds to sum lists in batches, all lists at once; one list after the other; and the bandwidth around the former.
+fn sums(params: &Parameters, lists: &[Vec<Ciphertext>]) -> (f64, f64, f64) {
+    let count = lists[0].len();
+    let slices: Vec<&[Ciphertext]> = lists.iter().map(Vec::as_slice).collect();
+    let batches = || (0..count).step_by(BATCH).map(|i| i..count.min(i + BATCH));
+    // The bandwidth of a shared machine moves: measured before and after, the better one counts.
+    let before = read_bandwidth();
+    let together = least_seconds(7, || -> Result<usize, ward_protocols::Error> {
+        batches()
+            .try_fold(Vec::new(), |spent, range| {
+                let part: Vec<&[Ciphertext]> = slices.iter().map(|list| &list[range.clone()]).collect();
+                let mut acc = Accumulator::recycle(params, spent);
+                acc.add_lists(&part)?;
+                Ok(acc.finish())
+            })
+            .map(|last| last.len())
+    });
+    let bandwidth = before.max(read_bandwidth());
+    let one_by_one = least_seconds(3, || {
+        let mut acc = Accumulator::new(params);
+        slices.iter().try_for_each(|list| acc.add(list)).map(|()| acc.finish())
+    });
+    (together, one_by_one, bandwidth)
+}
+
 fn profile(name: &str, params: &Parameters) {
     // Values of 32 bits, in slots wide enough for the sum of all parties and a sign.
     let slot = if params.log2_t() == 64 { 64 } else { 33 + params.parties().next_power_of_two().ilog2() };
@@ -96,25 +121,7 @@ fn profile(name: &str, params: &Parameters) {
     });
     let lists: Vec<Vec<Ciphertext>> =
         (0..LISTS).map(|_| encrypt_all(params, &target, &plaintexts, &mut rng)).collect();
-    let slices: Vec<&[Ciphertext]> = lists.iter().map(Vec::as_slice).collect();
-    let batches = || (0..count).step_by(BATCH).map(|i| i..count.min(i + BATCH));
-    // The bandwidth of a shared machine moves: measured before and after, the better one counts.
-    let before = read_bandwidth();
-    let total = least_seconds(7, || -> Result<usize, ward_protocols::Error> {
-        batches()
-            .try_fold(Vec::new(), |spent, range| {
-                let part: Vec<&[Ciphertext]> = slices.iter().map(|list| &list[range.clone()]).collect();
-                let mut acc = Accumulator::recycle(params, spent);
-                acc.add_lists(&part)?;
-                Ok(acc.finish())
-            })
-            .map(|last| last.len())
-    });
-    let bandwidth = before.max(read_bandwidth());
-    let one_by_one = least_seconds(3, || {
-        let mut acc = Accumulator::new(params);
-        slices.iter().try_for_each(|list| acc.add(list)).map(|()| acc.finish())
-    });
+    let (total, one_by_one, bandwidth) = sums(params, &lists);
     let c1s: Vec<C1> = lists[0].iter().map(|c| c.c1().clone()).collect();
     let switch = least_seconds(5, || {
         c1s.chunks(BATCH).map(|b| key_switch_share(params, &share, b, &target, &mut rng).len()).sum::<usize>()
