@@ -172,3 +172,35 @@ pub enum IdentityError {
     #[error("the operating system gives no randomness")]
     Random,
 }
+
+impl IdentityError {
+    /// A stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Name { .. } => "identity.name",
+            Self::Role { .. } => "identity.role",
+            Self::Key => "identity.key",
+            Self::Signature { .. } => "identity.signature",
+            Self::Certificate { .. } => "identity.certificate",
+            Self::Validity { .. } => "identity.validity",
+            Self::Token { .. } => "enrol.token_malformed",
+            Self::Sealed { .. } => "identity.sealed",
+            Self::File { .. } => "identity.file",
+            Self::Issue { .. } => "identity.issue",
+            Self::Random => "identity.random",
+        }
+    }
+
+    /// What a person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Name { .. } => Some("choose a name like north or st-mary-2"),
+            Self::Validity { .. } => Some("check the clock; if it is right, renew the certificate"),
+            Self::Token { .. } => Some("copy the whole token, in one line, as the operator gave it"),
+            Self::Sealed { .. } => Some("check that the seal key is the one this folder was made with"),
+            _ => None,
+        }
+    }
+}

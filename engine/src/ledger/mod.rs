@@ -149,3 +149,33 @@ pub enum LedgerError {
         reason: String,
     },
 }
+
+impl LedgerError {
+    /// A stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Range { .. } => "ledger.range",
+            Self::Proof { .. } => "ledger.proof",
+            Self::Note { .. } => "ledger.note",
+            Self::Unsigned { .. } => "ledger.unsigned",
+            Self::Signature { .. } => "ledger.signature",
+            Self::Origin { .. } => "ledger.origin",
+            Self::Rollback { .. } => "ledger.rollback",
+            Self::Fork { .. } => "ledger.fork",
+            Self::Tile { .. } => "ledger.tile",
+            Self::Storage { .. } => "ledger.storage",
+        }
+    }
+
+    /// What a person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Rollback { .. } | Self::Fork { .. } => Some(
+                "the operator's log contradicts itself: keep both checkpoints and tell the other hospitals",
+            ),
+            _ => None,
+        }
+    }
+}

@@ -127,6 +127,37 @@ pub enum ReceiptError {
     },
 }
 
+impl ReceiptError {
+    /// A stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed { .. } => "receipt.malformed",
+            Self::Version { .. } => "receipt.version",
+            Self::Commitment { .. } => "receipt.commitment",
+            Self::Certificate(_) => "receipt.certificate",
+            Self::Authority => "receipt.authority",
+            Self::Untrusted { .. } => "receipt.untrusted",
+            Self::Ledger(error) => error.code(),
+            Self::Quorum { .. } => "receipt.quorum",
+        }
+    }
+
+    /// What a person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Version { .. } => Some("verify it with the version of ward that made it, or a newer one"),
+            Self::Authority => {
+                Some("get the consortium's ca.pem from somebody you trust, not with the receipt")
+            }
+            Self::Quorum { .. } => Some("fetch the receipt again later: hospitals may still cosign"),
+            Self::Ledger(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
 struct Keys {
     engine: PublicKey,
     hospitals: BTreeMap<String, PublicKey>,
