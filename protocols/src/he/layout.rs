@@ -5,9 +5,9 @@
 //! modulo `t`, so sums of coefficients are sums of slots, with borrows that unpacking takes back.
 //! A slot as wide as the plaintext modulus is *modular*: it owns its coefficient and wraps modulo `t`.
 
-use rand_core::CryptoRng;
-use rand_core::Rng;
+use rand_core::{CryptoRng, Rng};
 use ward_math::sampling::{child_seed, expand};
+use zeroize::Zeroizing;
 
 use super::params::Parameters;
 use super::plaintext::Plaintext;
@@ -154,7 +154,7 @@ impl Layout {
     ) -> Result<Vec<Plaintext>> {
         let (params, words) = (&self.params, self.params.words());
         let modulus = params.log2_t();
-        let mut out = vec![0u64; self.ciphertexts() * params.degree() * words];
+        let mut out = Zeroizing::new(vec![0u64; self.ciphertexts() * params.degree() * words]);
         self.walk(|slot, coefficient, offset, width| {
             let v = value(slot);
             let target = &mut out[coefficient * words..(coefficient + 1) * words];
