@@ -44,6 +44,10 @@ pub struct Receipt {
 }
 
 /// Whom the verifier trusts.
+///
+/// # Security
+/// Who holds the authority's key can certify any key under a hospital's name. The operator holds it; so against
+/// an operator who forges hospitals, pin their keys.
 #[derive(Clone, Debug)]
 pub enum TrustAnchors {
     /// The consortium's authority: the signers' certificates must be its own.
