@@ -188,11 +188,19 @@ impl ConnectError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Host { .. } => "check the engine's address in the enrolment",
-            Self::Resolve { .. } => "check the name and this machine's DNS; behind a proxy, set [network] proxy",
-            Self::Tcp { .. } => "check that the engine runs and that the firewall lets this machine connect out to it",
-            Self::Slow { .. } => "a firewall may drop the packets silently; ask for this host and port to be let out",
+            Self::Resolve { .. } => {
+                "check the name and this machine's DNS; behind a proxy, set [network] proxy"
+            }
+            Self::Tcp { .. } => {
+                "check that the engine runs and that the firewall lets this machine connect out to it"
+            }
+            Self::Slow { .. } => {
+                "a firewall may drop the packets silently; ask for this host and port to be let out"
+            }
             Self::ProxyAuthorization { .. } => "set [network] proxy = \"http://user:password@host:port\"",
-            Self::ProxyRefused { .. } => "ask the proxy's operator to allow CONNECT to the engine's host and port",
+            Self::ProxyRefused { .. } => {
+                "ask the proxy's operator to allow CONNECT to the engine's host and port"
+            }
             Self::ProxyMalformed { .. } => "check the host and port in [network] proxy",
         }
     }
@@ -241,14 +249,15 @@ pub async fn connect_via(
 pub async fn resolve(host: &str, port: u16, limits: ConnectLimits) -> Result<Vec<SocketAddr>, ConnectError> {
     let limit_ms = limits.resolve_ms_max;
     let unresolved = |reason: String| ConnectError::Resolve { host: host.into(), reason };
-    let addresses: Vec<SocketAddr> =
-        match timeout(Duration::from_millis(limit_ms), lookup_host((host, port))).await {
-            Ok(Ok(addresses)) => addresses.take(ADDRESSES_MAX).collect(),
-            Ok(Err(error)) => return Err(unresolved(error.to_string())),
-            Err(_) => {
-                return Err(ConnectError::Slow { stage: "name resolution", host: host.into(), port, limit_ms });
-            }
-        };
+    let addresses: Vec<SocketAddr> = match timeout(Duration::from_millis(limit_ms), lookup_host((host, port)))
+        .await
+    {
+        Ok(Ok(addresses)) => addresses.take(ADDRESSES_MAX).collect(),
+        Ok(Err(error)) => return Err(unresolved(error.to_string())),
+        Err(_) => {
+            return Err(ConnectError::Slow { stage: "name resolution", host: host.into(), port, limit_ms });
+        }
+    };
     if addresses.is_empty() { Err(unresolved("it has no address".into())) } else { Ok(addresses) }
 }
 
@@ -329,3 +338,6 @@ fn percent_decoded(text: &str) -> Option<Vec<u8>> {
     }
     Some(decoded)
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -53,10 +53,15 @@ fn source(name: String, table: &TableConfig, survey: &Survey) -> Check {
         detail.push_str(&format!(", {} patients", patients.distinct));
         if patients.missing > 0 {
             detail.push_str(&format!(", {} rows without one", patients.missing));
-            return Check::warn(name, detail, "check the patient column: floors count rows, and these name nobody");
+            return Check::warn(
+                name,
+                detail,
+                "check the patient column: floors count rows, and these name nobody",
+            );
         }
         if patients.distinct < survey.rows {
-            let advice = "a patient has several rows here; floors count rows, so raise [policy] floor accordingly";
+            let advice =
+                "a patient has several rows here; floors count rows, so raise [policy] floor accordingly";
             return Check::warn(name, detail, advice);
         }
     }
@@ -75,7 +80,8 @@ fn mapping(table: &TableConfig, survey: &Survey) -> Check {
     if notable.is_empty() {
         return Check::ok(name, format!("{} columns map", survey.columns.len()));
     }
-    let advice = "check kind, codes, values, min and max of these columns; what does not map is left out and counted";
+    let advice =
+        "check kind, codes, values, min and max of these columns; what does not map is left out and counted";
     let questionable = survey.columns.iter().any(is_questionable);
     let detail = notable.join("; ");
     if questionable { Check::warn(name, detail, advice) } else { Check::ok(name, detail) }
@@ -118,8 +124,12 @@ pub fn check_disk(data_dir: &Path) -> Check {
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     let detail = format!("{} MiB free in {shown}", free >> 20);
     match free {
-        0..FREE_BYTES_MIN => Check::fail("disk", detail, "make room: the node stores shares before it sends them"),
-        FREE_BYTES_MIN..FREE_BYTES_GOOD => Check::warn("disk", detail, "make room soon: less than 1 GiB is left"),
+        0..FREE_BYTES_MIN => {
+            Check::fail("disk", detail, "make room: the node stores shares before it sends them")
+        }
+        FREE_BYTES_MIN..FREE_BYTES_GOOD => {
+            Check::warn("disk", detail, "make room soon: less than 1 GiB is left")
+        }
         _ => Check::ok("disk", detail),
     }
 }

@@ -18,7 +18,12 @@ const ROUND_TRIPS: usize = 5;
 const BYTES_PER_S_GOOD: f64 = 1e6;
 
 /// Checks the way to `host:port`: the name, the TCP connection, and the tunnel of the proxy if there is one.
-pub async fn check_way_out(host: &str, port: u16, proxy: Option<&Proxy>, limits: ConnectLimits) -> Vec<Check> {
+pub async fn check_way_out(
+    host: &str,
+    port: u16,
+    proxy: Option<&Proxy>,
+    limits: ConnectLimits,
+) -> Vec<Check> {
     let (first_host, first_port) = proxy.map_or((host, port), |proxy| (proxy.host.as_str(), proxy.port));
     let mut checks = Vec::new();
     let refused = |name: &str, error: ConnectError| Check::fail(name, error.to_string(), error.hint());
@@ -41,7 +46,9 @@ pub async fn check_way_out(host: &str, port: u16, proxy: Option<&Proxy>, limits:
     }
     if let Some(proxy) = proxy {
         checks.push(match connect_via(host, port, Some(proxy), limits).await {
-            Ok(_) => Check::ok("network.proxy", format!("{first_host}:{first_port} tunnels to {host}:{port}")),
+            Ok(_) => {
+                Check::ok("network.proxy", format!("{first_host}:{first_port} tunnels to {host}:{port}"))
+            }
             Err(error) => refused("network.proxy", error),
         });
     }
@@ -87,7 +94,8 @@ pub async fn check_engine(probe: &impl EngineProbe) -> Vec<Check> {
             Check::ok("engine.throughput", format!("{:.1} MB/s", rate / 1e6))
         }
         Ok(rate) => {
-            let advice = "a slow line makes large queries wait; ask for more upload, or a proxy that does not inspect";
+            let advice =
+                "a slow line makes large queries wait; ask for more upload, or a proxy that does not inspect";
             Check::warn("engine.throughput", format!("{:.2} MB/s", rate / 1e6), advice)
         }
         Err(error) => Check::fail("engine.throughput", error.message, error.hint),
@@ -109,10 +117,16 @@ async fn clock(probe: &impl EngineProbe) -> Check {
     let side = if ahead > 0 { "behind" } else { "ahead of" };
     let advice = "set this machine's clock by NTP: certificates and deadlines depend on it";
     match difference {
-        0..=CLOCK_MS_GOOD => Check::ok(NAME, format!("within {} ms of the engine's", difference + (after - before))),
+        0..=CLOCK_MS_GOOD => {
+            Check::ok(NAME, format!("within {} ms of the engine's", difference + (after - before)))
+        }
         difference => {
             let detail = format!("this clock is {:.1} s {side} the engine's", difference as f64 / 1e3);
-            if difference > CLOCK_MS_MAX { Check::fail(NAME, detail, advice) } else { Check::warn(NAME, detail, advice) }
+            if difference > CLOCK_MS_MAX {
+                Check::fail(NAME, detail, advice)
+            } else {
+                Check::warn(NAME, detail, advice)
+            }
         }
     }
 }
@@ -132,7 +146,11 @@ async fn round_trip(probe: &impl EngineProbe) -> Check {
     if median.as_millis() <= ROUND_TRIP_MS_GOOD {
         Check::ok(NAME, detail)
     } else {
-        Check::warn(NAME, detail, "every step of a query waits for this; look for a shorter way to the engine")
+        Check::warn(
+            NAME,
+            detail,
+            "every step of a query waits for this; look for a shorter way to the engine",
+        )
     }
 }
 

@@ -61,6 +61,15 @@ impl Source {
             Self::Csv(path) | Self::Parquet(path) => path,
         }
     }
+
+    /// What the file is, for people.
+    #[must_use]
+    pub fn format(&self) -> &'static str {
+        match self {
+            Self::Csv(_) => "CSV",
+            Self::Parquet(_) => "Parquet",
+        }
+    }
 }
 
 /// A published table and how to read it.
@@ -164,7 +173,9 @@ impl ConfigError {
     pub fn hint(&self) -> &str {
         match self {
             Self::Unreadable { .. } => "give the path of the party's TOML file, readable by this user",
-            Self::Syntax { .. } => "compare the line with the annotated example in docs/operating/party.example.toml",
+            Self::Syntax { .. } => {
+                "compare the line with the annotated example in docs/operating/party.example.toml"
+            }
             Self::Invalid { hint, .. } => hint,
         }
     }
@@ -176,8 +187,10 @@ impl PartyConfig {
     /// # Errors
     /// [`ConfigError`] with the line and a hint.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let unreadable =
-            |reason: String| ConfigError::Unreadable { path: path.to_path_buf(), reason: reason.to_lowercase() };
+        let unreadable = |reason: String| ConfigError::Unreadable {
+            path: path.to_path_buf(),
+            reason: reason.to_lowercase(),
+        };
         let mut text = String::new();
         std::fs::File::open(path)
             .and_then(|file| file.take(BYTES_MAX + 1).read_to_string(&mut text))
@@ -240,8 +253,13 @@ impl Checker<'_> {
     fn file(&self, file: raw::File) -> Result<PartyConfig, ConfigError> {
         let name = match file.party.name {
             Some(name) if !is_hospital_name(name.get_ref()) => {
-                let message = format!("the name `{}` is not 1 to 64 letters, digits, `.`, `_` or `-`", name.get_ref());
-                return Err(self.invalid(&name.span(), message, "leave it out to take the certificate's name"));
+                let message =
+                    format!("the name `{}` is not 1 to 64 letters, digits, `.`, `_` or `-`", name.get_ref());
+                return Err(self.invalid(
+                    &name.span(),
+                    message,
+                    "leave it out to take the certificate's name",
+                ));
             }
             name => name.map(toml::Spanned::into_inner),
         };
@@ -257,7 +275,9 @@ impl Checker<'_> {
         let seal_key = match file.keys.seal_key {
             None => SealKey::File(data_dir.join("seal.key")),
             Some(raw::SealKey::File(path)) => SealKey::File(self.resolve(&path)),
-            Some(raw::SealKey::Env(name)) if name.get_ref().is_empty() || name.get_ref().contains(['=', '\0']) => {
+            Some(raw::SealKey::Env(name))
+                if name.get_ref().is_empty() || name.get_ref().contains(['=', '\0']) =>
+            {
                 let hint = "write seal_key = { env = \"WARD_SEAL_KEY\" }";
                 return Err(keys.invalid(&name.span(), "no name of an environment variable".into(), hint));
             }

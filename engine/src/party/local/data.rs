@@ -9,8 +9,9 @@ use std::time::SystemTime;
 use polars::prelude::DataFrame;
 use sha2::{Digest, Sha256};
 
-use super::config::{PartyConfig, TableConfig};
+use super::config::{PartyConfig, Source, TableConfig};
 use super::mapping::{Mapped, Mapping};
+use super::shape::Shape;
 use super::{LocalError, scan};
 use crate::query::catalogue::{Publication, Table};
 
@@ -143,12 +144,13 @@ impl LocalData {
         if let Some(known) = known.filter(|known| known.stamp == stamp) {
             return Ok(known);
         }
-        let state = Arc::new(TableState {
-            stamp,
-            dataset_version: dataset_version(table)?,
-            survey: survey(table)?,
-        });
+        let (dataset_version, rows) = dataset_version(table)?;
+        let survey = survey(table, rows)?;
+        let state = Arc::new(TableState { stamp, dataset_version, survey });
         state.still_holds(table)?;
+        if rows.is_some_and(|rows| rows != state.survey.rows) {
+            return Err(malformed(table, "its rows cannot be told apart"));
+        }
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         states.insert(table.name.clone(), Arc::clone(&state));
         Ok(state)
@@ -169,6 +171,10 @@ fn unreadable(table: &TableConfig, error: &std::io::Error) -> LocalError {
     LocalError::SourceUnreadable { table: table.name.clone(), reason: error.kind().to_string() }
 }
 
+fn malformed(table: &TableConfig, reason: &'static str) -> LocalError {
+    LocalError::SourceMalformed { table: table.name.clone(), format: table.source.format(), reason }
+}
+
 fn stamp_of(table: &TableConfig) -> Result<Stamp, LocalError> {
     let read = |path: &Path| {
         let metadata = std::fs::metadata(path)?;
@@ -182,16 +188,23 @@ fn stamp_of(table: &TableConfig) -> Result<Stamp, LocalError> {
 
 /// SHA-256 of a domain, the file's SHA-256 and the mapping's: the same rows read another way are another
 /// dataset.
-fn dataset_version(table: &TableConfig) -> Result<String, LocalError> {
+///
+/// Returns the number of rows of a CSV file with it, whose shape is checked on the way.
+fn dataset_version(table: &TableConfig) -> Result<(String, Option<u64>), LocalError> {
+    let mut shape = matches!(table.source, Source::Csv(_)).then(|| Shape::new(table.delimiter));
     let mut file = std::fs::File::open(table.source.path()).map_err(|error| unreadable(table, &error))?;
     let mut content = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
         match file.read(&mut buffer).map_err(|error| unreadable(table, &error))? {
             0 => break,
-            read => content.update(&buffer[..read]),
+            read => {
+                content.update(&buffer[..read]);
+                shape.iter_mut().for_each(|shape| shape.update(&buffer[..read]));
+            }
         }
     }
+    let rows = shape.map(Shape::finish).transpose().map_err(|reason| malformed(table, reason))?;
     let mut mapping = Sha256::new();
     let shape = (table.delimiter, &table.null_values, &table.columns);
     mapping.update(serde_json::to_vec(&shape).map_err(|_| LocalError::PlanInconsistent {
@@ -201,14 +214,14 @@ fn dataset_version(table: &TableConfig) -> Result<String, LocalError> {
     version.update(b"ward dataset version v1\0");
     version.update(content.finalize());
     version.update(mapping.finalize());
-    Ok(hex::encode(version.finalize()))
+    Ok((hex::encode(version.finalize()), rows))
 }
 
-fn survey(table: &TableConfig) -> Result<Survey, LocalError> {
+fn survey(table: &TableConfig, rows: Option<u64>) -> Result<Survey, LocalError> {
     let mut needed: BTreeSet<&str> = table.columns.iter().map(|c| c.source.as_str()).collect();
     needed.extend(table.patient.as_deref());
     let needed: Vec<&str> = needed.into_iter().collect();
-    let frame = scan::collect(table, scan::scan(table, &needed)?)?;
+    let frame = scan::collect(table, scan::scan(table, &needed, rows)?)?;
     let rows = frame.height() as u64;
     if rows > table.rows_max {
         return Err(LocalError::TooManyRows { table: table.name.clone(), rows, rows_max: table.rows_max });
@@ -223,8 +236,10 @@ fn survey(table: &TableConfig) -> Result<Survey, LocalError> {
             missing: count(|m| *m == Mapped::Missing),
             unparseable: count(|m| *m == Mapped::Unparseable),
             unmapped: count(|m| *m == Mapped::Unmapped),
-            out_of_bounds: mapped.iter().filter(|m| matches!(m, Mapped::Value(v) if *v < min || *v > max)).count()
-                as u64,
+            out_of_bounds: mapped
+                .iter()
+                .filter(|m| matches!(m, Mapped::Value(v) if *v < min || *v > max))
+                .count() as u64,
         };
         let present = rows - found.missing;
         if present > 0 && found.unparseable + found.unmapped == present {
@@ -246,15 +261,14 @@ fn mapped(
     source: &str,
     mapping: &Mapping,
 ) -> Result<Vec<Mapped>, LocalError> {
-    frame.column(source).and_then(|series| mapping.column(series)).map_err(|_| LocalError::ColumnAbsent {
-        table: table.name.clone(),
-        source_column: source.into(),
-    })
+    frame
+        .column(source)
+        .and_then(|series| mapping.column(series))
+        .map_err(|_| LocalError::ColumnAbsent { table: table.name.clone(), source_column: source.into() })
 }
 
 fn patients(table: &TableConfig, frame: &DataFrame, source: &str) -> Result<PatientSurvey, LocalError> {
-    let absent =
-        |_| LocalError::ColumnAbsent { table: table.name.clone(), source_column: source.into() };
+    let absent = |_| LocalError::ColumnAbsent { table: table.name.clone(), source_column: source.into() };
     let series = frame.column(source).map_err(absent)?;
     let missing = series.null_count() as u64;
     let distinct = series.n_unique().map_err(absent)? as u64;

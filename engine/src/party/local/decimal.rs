@@ -181,11 +181,10 @@ fn parse_power(text: &str) -> Option<i64> {
         return None;
     }
     // A power beyond a thousand is as good as a thousand: the number is huge, or zero.
-    let size = digits.trim_start_matches('0').parse::<i64>().unwrap_or(if digits.bytes().all(|b| b == b'0') {
-        0
-    } else {
-        i64::from(i32::MAX)
-    });
+    let size = digits
+        .trim_start_matches('0')
+        .parse::<i64>()
+        .unwrap_or(if digits.bytes().all(|b| b == b'0') { 0 } else { i64::from(i32::MAX) });
     let size = size.min(i64::from(i32::MAX));
     Some(if text.starts_with('-') { -size } else { size })
 }
@@ -247,7 +246,10 @@ mod tests {
 
     #[test]
     fn decimals_refuse_what_is_no_number() {
-        for text in ["", " ", ".", "-", "+", "e5", "1e", "1e+", "1e1.5", "NaN", "inf", "-inf", "0x10", "1_000", "1,5", "--1", "1 2", "٣"] {
+        for text in [
+            "", " ", ".", "-", "+", "e5", "1e", "1e+", "1e1.5", "NaN", "inf", "-inf", "0x10", "1_000", "1,5",
+            "--1", "1 2", "٣",
+        ] {
             assert_eq!(Decimal::parse(text), None, "{text:?}");
         }
     }
@@ -258,7 +260,8 @@ mod tests {
         let mg = Decimal::parse("5.5").unwrap().convert(Decimal::parse("18.018").unwrap(), Decimal::ZERO);
         assert_eq!(mg.to_fixed(4), 990_990);
         let scale = Decimal::parse("0.5555555555555556").unwrap();
-        let celsius = Decimal::parse("98.6").unwrap().convert(scale, Decimal::parse("-17.77777777777778").unwrap());
+        let celsius =
+            Decimal::parse("98.6").unwrap().convert(scale, Decimal::parse("-17.77777777777778").unwrap());
         assert_eq!(celsius.to_fixed(1), 370);
         let huge = Decimal::parse("-1e300").unwrap().convert(Decimal::parse("2").unwrap(), Decimal::ONE);
         assert_eq!(huge.to_fixed(0), -SATURATED);

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use polars::prelude::{Column as Series, DataType, Int64Chunked, IntoColumn, NewChunkedArray, PolarsResult, polars_err};
+use polars::prelude::{
+    Column as Series, DataType, Int64Chunked, IntoColumn, NewChunkedArray, PolarsResult, polars_err,
+};
 
 use super::config::{ColumnConfig, TableConfig};
 use super::decimal::{Decimal, SATURATED, fixed_of_f64};
@@ -128,7 +130,11 @@ impl Mapping {
     /// Maps a single-precision float as its own shortest text.
     #[must_use]
     pub fn single(&self, value: f32) -> Mapped {
-        if value.is_finite() { self.either(&value.to_string(), &format!("{value:?}")) } else { Mapped::Missing }
+        if value.is_finite() {
+            self.either(&value.to_string(), &format!("{value:?}"))
+        } else {
+            Mapped::Missing
+        }
     }
 
     /// Maps an integer.
@@ -173,7 +179,12 @@ impl Mapping {
             DataType::UInt64 => {
                 series.u64()?.iter().map(|v| map(v.map(|v| self.text(&v.to_string())))).collect()
             }
-            DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 | DataType::UInt32 => {
+            DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::UInt8
+            | DataType::UInt16
+            | DataType::UInt32 => {
                 let wide = series.cast(&DataType::Int64)?;
                 wide.i64()?.iter().map(|v| map(v.map(|v| self.integer(v)))).collect()
             }

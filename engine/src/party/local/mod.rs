@@ -13,6 +13,8 @@ pub mod mapping;
 pub mod policy;
 mod raw;
 mod scan;
+mod shape;
+mod statistic;
 pub mod step;
 mod sums;
 mod tables;
@@ -140,12 +142,16 @@ impl LocalError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::SourceUnreadable { .. } => "check the path in [[table]] source and the file's permissions",
-            Self::SourceMalformed { .. } => "check the delimiter, the quotes and the encoding (UTF-8) of the file",
+            Self::SourceMalformed { .. } => {
+                "check the delimiter, the quotes and the encoding (UTF-8) of the file"
+            }
             Self::ColumnAbsent { .. } => "set `source` of the [[table.column]] to the heading in the file",
             Self::TypeUnsupported { .. } => "export the column as a text, a number or a truth value",
             Self::NothingMapped { .. } => "check kind, codes and values of the [[table.column]]",
             Self::TooManyRows { .. } => "raise rows_max of the [[table]]; the catalogue is published again",
-            Self::SourceChanged { .. } => "replace files by renaming a finished one over them; then ask again",
+            Self::SourceChanged { .. } => {
+                "replace files by renaming a finished one over them; then ask again"
+            }
             Self::TableUnknown { .. } | Self::HospitalAbsent { .. } | Self::PlanInconsistent { .. } => {
                 "plan the query again against the current catalogue"
             }

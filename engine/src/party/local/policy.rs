@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::splits_of;
-use crate::query::ast::{HOSPITAL, Item, Statistic};
+pub use super::statistic::StatisticKind;
+use crate::query::ast::{HOSPITAL, Item};
 use crate::query::catalogue::Publication;
 use crate::query::plan::{Filter, Participation, Plan, Split};
 
@@ -126,9 +127,7 @@ pub fn verdicts(plan: &Plan, policy: &Policy, user: &str, hospitals: usize) -> V
     findings(plan, policy, user, hospitals)
         .into_iter()
         .map(|finding| match finding.outcome {
-            Ok(message) => {
-                Verdict { rule: finding.rule.into(), allowed: true, message, hint: String::new() }
-            }
+            Ok(message) => Verdict { rule: finding.rule.into(), allowed: true, message, hint: String::new() },
             Err(refusal) => Verdict {
                 rule: finding.rule.into(),
                 allowed: false,
@@ -167,13 +166,17 @@ fn user_rule<'h>(policy: &Policy, user: &str) -> Result<String, (String, &'h str
     if policy.users.contains_key(user) {
         return Ok(format!("`{user}` may ask"));
     }
-    Err((format!("`{user}` is not among the researchers this hospital serves"), "ask the hospital to list you"))
+    Err((
+        format!("`{user}` is not among the researchers this hospital serves"),
+        "ask the hospital to list you",
+    ))
 }
 
 fn column_rule<'h>(plan: &Plan, policy: &Policy) -> Result<String, (String, &'h str)> {
     let table = &plan.query.table;
     if let Some(rule) = policy.tables.get(table) {
-        let refused = |name: &str| rule.deny.contains(name) || rule.allow.as_ref().is_some_and(|a| !a.contains(name));
+        let refused =
+            |name: &str| rule.deny.contains(name) || rule.allow.as_ref().is_some_and(|a| !a.contains(name));
         if let Some(column) = plan.columns.iter().find(|c| refused(&c.name)) {
             let message = format!("column `{}` of `{table}` may not be used here", column.name);
             return Err((message, "leave the column out, or ask the hospital to allow it"));
@@ -239,7 +242,10 @@ fn km_step_rule<'h>(plan: &Plan, policy: &Policy) -> Result<String, (String, &'h
         None => Ok("there is no time grid".into()),
         Some(step) if step >= policy.km_step_min => Ok(format!("the time grid has steps of {step}")),
         Some(step) => Err((
-            format!("the time grid has steps of {step}, this hospital allows no less than {}", policy.km_step_min),
+            format!(
+                "the time grid has steps of {step}, this hospital allows no less than {}",
+                policy.km_step_min
+            ),
             "give the step as the last argument, e.g. KAPLAN_MEIER(time, event, 30)",
         )),
     }
@@ -278,14 +284,20 @@ pub fn validate_against(plan: &Plan, publication: &Publication) -> Result<(), Re
     };
     for column in &plan.columns {
         match table.column(&column.name) {
-            None => return refuse("plan.column", format!("this hospital publishes no column `{}`", column.name)),
+            None => {
+                return refuse("plan.column", format!("this hospital publishes no column `{}`", column.name));
+            }
             Some(own) if !own.agrees_with(column) => {
-                return refuse("plan.column", format!("column `{}` is not as this hospital publishes it", column.name));
+                return refuse(
+                    "plan.column",
+                    format!("column `{}` is not as this hospital publishes it", column.name),
+                );
             }
             Some(_) => {}
         }
     }
-    let splits = plan.strata.iter().flat_map(|s| &s.by).chain(plan.blocks.iter().flat_map(|b| splits_of(&b.content)));
+    let splits =
+        plan.strata.iter().flat_map(|s| &s.by).chain(plan.blocks.iter().flat_map(|b| splits_of(&b.content)));
     let codes = splits.filter_map(|split| match split {
         Split::Codes { column, codes } => Some((column, codes)),
         _ => None,
@@ -296,120 +308,11 @@ pub fn validate_against(plan: &Plan, publication: &Publication) -> Result<(), Re
             name => table.column(name).and_then(crate::query::catalogue::Column::group_codes),
         };
         if own.as_ref() != Some(codes) {
-            return refuse("plan.codes", format!("the codes of `{name}` are not as this hospital publishes them"));
+            return refuse(
+                "plan.codes",
+                format!("the codes of `{name}` are not as this hospital publishes them"),
+            );
         }
     }
     Ok(())
-}
-
-/// The names of statistics in a policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum StatisticKind {
-    /// COUNT.
-    Count,
-    /// SUM.
-    Sum,
-    /// AVG.
-    Avg,
-    /// VAR.
-    Var,
-    /// STDDEV.
-    Stddev,
-    /// MIN and MAX: the value of one patient.
-    MinMax,
-    /// HISTOGRAM.
-    Histogram,
-    /// CROSSTAB.
-    Crosstab,
-    /// CHI2.
-    Chi2,
-    /// ODDS_RATIO.
-    OddsRatio,
-    /// TTEST.
-    TTest,
-    /// CORR.
-    Corr,
-    /// OLS.
-    Ols,
-    /// KAPLAN_MEIER.
-    KaplanMeier,
-    /// LOG_RANK.
-    LogRank,
-}
-
-impl StatisticKind {
-    /// All of them.
-    pub const ALL: [Self; 15] = [
-        Self::Count,
-        Self::Sum,
-        Self::Avg,
-        Self::Var,
-        Self::Stddev,
-        Self::MinMax,
-        Self::Histogram,
-        Self::Crosstab,
-        Self::Chi2,
-        Self::OddsRatio,
-        Self::TTest,
-        Self::Corr,
-        Self::Ols,
-        Self::KaplanMeier,
-        Self::LogRank,
-    ];
-
-    /// The kind of a statistic.
-    #[must_use]
-    pub fn of(statistic: &Statistic) -> Self {
-        match statistic {
-            Statistic::CountRows | Statistic::Count(_) => Self::Count,
-            Statistic::Sum(_) => Self::Sum,
-            Statistic::Avg(_) => Self::Avg,
-            Statistic::Var(_) => Self::Var,
-            Statistic::Stddev(_) => Self::Stddev,
-            Statistic::Min(_) | Statistic::Max(_) => Self::MinMax,
-            Statistic::Histogram { .. } => Self::Histogram,
-            Statistic::Crosstab { .. } => Self::Crosstab,
-            Statistic::Chi2 { .. } => Self::Chi2,
-            Statistic::OddsRatio { .. } => Self::OddsRatio,
-            Statistic::TTest { .. } => Self::TTest,
-            Statistic::Corr { .. } => Self::Corr,
-            Statistic::Ols { .. } => Self::Ols,
-            Statistic::KaplanMeier { .. } => Self::KaplanMeier,
-            Statistic::LogRank { .. } => Self::LogRank,
-        }
-    }
-
-    /// Its name in a policy.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Count => "count",
-            Self::Sum => "sum",
-            Self::Avg => "avg",
-            Self::Var => "var",
-            Self::Stddev => "stddev",
-            Self::MinMax => "min_max",
-            Self::Histogram => "histogram",
-            Self::Crosstab => "crosstab",
-            Self::Chi2 => "chi2",
-            Self::OddsRatio => "odds_ratio",
-            Self::TTest => "ttest",
-            Self::Corr => "corr",
-            Self::Ols => "ols",
-            Self::KaplanMeier => "kaplan_meier",
-            Self::LogRank => "log_rank",
-        }
-    }
-
-    /// The kind of that name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-
-    /// What a policy allows that does not say: all but `min_max`, which shows one patient's value.
-    #[must_use]
-    pub fn defaults() -> BTreeSet<Self> {
-        Self::ALL.into_iter().filter(|kind| *kind != Self::MinMax).collect()
-    }
 }

@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use polars::prelude::{
-    DataFrame, DataType, Expr, Field, LazyCsvReader, LazyFileListReader, LazyFrame, NULL, PlRefPath, PolarsError,
-    PolarsResult, ScanArgsParquet, lit, when,
+    DataFrame, DataType, Expr, Field, LazyCsvReader, LazyFileListReader, LazyFrame, NULL, PlRefPath,
+    PolarsError, PolarsResult, ScanArgsParquet, lit, when,
 };
 
 use super::LocalError;
@@ -26,12 +26,12 @@ pub(super) fn named(name: &str) -> Expr {
     Expr::Column(name.into())
 }
 
-/// The source's rows, lazily; CSV fields are texts.
+/// The source's rows, lazily; CSV fields are texts, and `rows` ends the file before blank lines.
 ///
 /// # Errors
 /// [`LocalError`] when the file is absent, malformed, lacks a column in `needed`, or has it in a type without
 /// mapping.
-pub(super) fn scan(table: &TableConfig, needed: &[&str]) -> Result<LazyFrame, LocalError> {
+pub(super) fn scan(table: &TableConfig, needed: &[&str], rows: Option<u64>) -> Result<LazyFrame, LocalError> {
     let mut frame = guarded(table, || {
         let path = PlRefPath::try_from_path(table.source.path())?;
         match &table.source {
@@ -39,6 +39,7 @@ pub(super) fn scan(table: &TableConfig, needed: &[&str]) -> Result<LazyFrame, Lo
                 .with_has_header(true)
                 .with_separator(table.delimiter)
                 .with_infer_schema_length(Some(0))
+                .with_n_rows(rows.and_then(|rows| usize::try_from(rows).ok()))
                 .with_glob(false)
                 .with_cache(false)
                 .finish(),
@@ -51,7 +52,10 @@ pub(super) fn scan(table: &TableConfig, needed: &[&str]) -> Result<LazyFrame, Lo
     let schema = guarded(table, || frame.collect_schema())?;
     for name in needed {
         let Some(dtype) = schema.get(name) else {
-            return Err(LocalError::ColumnAbsent { table: table.name.clone(), source_column: (*name).into() });
+            return Err(LocalError::ColumnAbsent {
+                table: table.name.clone(),
+                source_column: (*name).into(),
+            });
         };
         if !is_supported(dtype) {
             return Err(LocalError::TypeUnsupported {
@@ -105,20 +109,21 @@ pub(super) fn collect(table: &TableConfig, frame: LazyFrame) -> Result<DataFrame
 
 /// Turns what Polars says, and a panic inside it, into our own words: its messages may quote fields.
 fn guarded<T>(table: &TableConfig, work: impl FnOnce() -> PolarsResult<T>) -> Result<T, LocalError> {
-    let format = match table.source {
-        Source::Csv(_) => "CSV",
-        Source::Parquet(_) => "Parquet",
+    let malformed = |reason| LocalError::SourceMalformed {
+        table: table.name.clone(),
+        format: table.source.format(),
+        reason,
     };
-    let malformed = |reason| LocalError::SourceMalformed { table: table.name.clone(), format, reason };
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(PolarsError::IO { error, .. })) => Err(LocalError::SourceUnreadable {
-            table: table.name.clone(),
-            reason: error.kind().to_string(),
-        }),
+        Ok(Err(PolarsError::IO { error, .. })) => {
+            Err(LocalError::SourceUnreadable { table: table.name.clone(), reason: error.kind().to_string() })
+        }
         Ok(Err(PolarsError::NoData(_))) => Err(malformed("it is empty")),
         Ok(Err(PolarsError::Duplicate(_))) => Err(malformed("two columns have the same name")),
-        Ok(Err(_)) => Err(malformed("rows do not fit the heading, a quote is not closed, or it is no such file")),
+        Ok(Err(_)) => {
+            Err(malformed("rows do not fit the heading, a quote is not closed, or it is no such file"))
+        }
         Err(_) => Err(malformed("the reader broke off")),
     }
 }

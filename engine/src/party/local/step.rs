@@ -43,7 +43,7 @@ pub fn run(plan: &Plan, data: &LocalData, hospital: &str, floor: u32) -> Result<
     let table = data.table(&plan.query.table)?;
     let state = data.state(table)?;
     let needs = Needs::of(plan);
-    let frame = read(plan, table, &needs, index)?;
+    let frame = read(plan, table, &needs, (index, state.survey.rows))?;
     state.still_holds(table)?;
 
     let mut rows = Rows {
@@ -139,15 +139,23 @@ fn filter_columns<'a>(filter: &'a Filter, depth: usize, columns: &mut BTreeSet<&
     }
 }
 
-/// Reads, maps, bounds and filters the rows; keeps the columns that are summed.
-fn read(plan: &Plan, table: &TableConfig, needs: &Needs<'_>, hospital: usize) -> Result<DataFrame, LocalError> {
+/// Reads, maps, bounds and filters the table's `rows`; keeps the columns that are summed.
+fn read(
+    plan: &Plan,
+    table: &TableConfig,
+    needs: &Needs<'_>,
+    (hospital, rows): (usize, u64),
+) -> Result<DataFrame, LocalError> {
     let names: BTreeSet<&str> = needs.filter.union(&needs.sums).copied().collect();
     let mut columns: Vec<&ColumnConfig> = Vec::new();
     for name in names.iter().filter(|name| **name != HOSPITAL) {
-        let own = table.column(name).filter(|own| plan.column(name).is_some_and(|c| c.agrees_with(&own.column)));
+        let own =
+            table.column(name).filter(|own| plan.column(name).is_some_and(|c| c.agrees_with(&own.column)));
         match own {
             Some(own) => columns.push(own),
-            None => return Err(inconsistent(format!("column `{name}` is not as this hospital publishes it"))),
+            None => {
+                return Err(inconsistent(format!("column `{name}` is not as this hospital publishes it")));
+            }
         }
     }
     // Rows can only be counted over some column.
@@ -157,7 +165,7 @@ fn read(plan: &Plan, table: &TableConfig, needs: &Needs<'_>, hospital: usize) ->
     let sources: BTreeSet<&str> = columns.iter().map(|c| c.source.as_str()).collect();
     let sources: Vec<&str> = sources.into_iter().collect();
     let code = lit(hospital as i64).cast(DataType::Int64).alias(HOSPITAL);
-    let mut frame = scan::mapped(scan::scan(table, &sources)?, table, &columns).with_column(code);
+    let mut frame = scan::mapped(scan::scan(table, &sources, Some(rows))?, table, &columns).with_column(code);
     if let Some(condition) = &plan.filter {
         frame = frame.filter(filter::expression(condition)?);
     }
@@ -263,7 +271,8 @@ impl Step<'_> {
             return Err(inconsistent(format!("no stratum {stratum} or column `{name}`")));
         };
         let points = column.max.checked_sub(column.min).and_then(|span| usize::try_from(span).ok());
-        let points = points.and_then(|span| span.checked_add(1)).ok_or_else(|| inconsistent("an empty domain"))?;
+        let points =
+            points.and_then(|span| span.checked_add(1)).ok_or_else(|| inconsistent("an empty domain"))?;
         plan.cells().checked_mul(points).ok_or_else(|| inconsistent("a domain without end"))?;
         cell_count(plan.cells() * points, &[])?;
         for (cell, extremum) in self.rows.extrema(name, max, definition)?.into_iter().enumerate() {

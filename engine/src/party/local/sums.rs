@@ -48,7 +48,11 @@ impl<'a> Rows<'a> {
     /// # Errors
     /// [`LocalError::PlanInconsistent`].
     pub(super) fn group(&mut self) -> Result<u64, LocalError> {
-        let groups = self.plan.groups.iter().map(|g| Split::Codes { column: g.column.clone(), codes: g.codes.clone() });
+        let groups = self
+            .plan
+            .groups
+            .iter()
+            .map(|g| Split::Codes { column: g.column.clone(), codes: g.codes.clone() });
         let by: Vec<Split> = groups.collect();
         cell_count(1, &by)?;
         self.cells = vec![0; self.len];
@@ -77,7 +81,10 @@ impl<'a> Rows<'a> {
     }
 
     fn values(&self, name: &str) -> Result<&[i64], LocalError> {
-        self.values.get(name).map(Vec::as_slice).ok_or_else(|| inconsistent(format!("column `{name}` is not read")))
+        self.values
+            .get(name)
+            .map(Vec::as_slice)
+            .ok_or_else(|| inconsistent(format!("column `{name}` is not read")))
     }
 
     /// Cell of each row over group and splits, for rows whose `cases` are all present.
@@ -93,7 +100,10 @@ impl<'a> Rows<'a> {
         }
         for split in by {
             if !cases.iter().any(|case| case == split.column()) {
-                return Err(inconsistent(format!("split column `{}` is not among the cases", split.column())));
+                return Err(inconsistent(format!(
+                    "split column `{}` is not among the cases",
+                    split.column()
+                )));
             }
             self.split(&mut keys, split)?;
         }
@@ -107,7 +117,10 @@ impl<'a> Rows<'a> {
             Split::Codes { column, codes } => {
                 let (min, expected) = self.codes(column)?;
                 if expected != codes.len() {
-                    return Err(inconsistent(format!("column `{column}` has {expected} codes, not {}", codes.len())));
+                    return Err(inconsistent(format!(
+                        "column `{column}` has {expected} codes, not {}",
+                        codes.len()
+                    )));
                 }
                 refine(keys, values, count, |value| usize::try_from(value.checked_sub(min)?).ok())
             }
@@ -144,9 +157,14 @@ impl<'a> Rows<'a> {
         let mut withheld: Withheld = tally(&keys, count).into_iter().map(|rows| rows < self.floor).collect();
         for level in &stratum.levels {
             let (min, codes) = self.codes(level)?;
-            cell_count(count, &[])?.checked_mul(codes).filter(|n| *n <= SLOTS_MAX).ok_or_else(|| inconsistent("too many levels"))?;
+            cell_count(count, &[])?
+                .checked_mul(codes)
+                .filter(|n| *n <= SLOTS_MAX)
+                .ok_or_else(|| inconsistent("too many levels"))?;
             let mut fine = keys.clone();
-            refine(&mut fine, self.values(level)?, codes, |value| usize::try_from(value.checked_sub(min)?).ok())?;
+            refine(&mut fine, self.values(level)?, codes, |value| {
+                usize::try_from(value.checked_sub(min)?).ok()
+            })?;
             for (cell, rows) in tally(&fine, count * codes).chunks(codes).enumerate() {
                 withheld[cell] |= rows.iter().any(|rows| *rows < self.floor);
             }
@@ -159,7 +177,8 @@ impl<'a> Rows<'a> {
     /// # Errors
     /// [`LocalError::PlanInconsistent`], among it when bounds and rows could overflow 127 bits.
     pub(super) fn sums(&self, measure: &Measure, withheld: &[Withheld]) -> Result<Vec<i128>, LocalError> {
-        let (Some(stratum), Some(withheld)) = (self.plan.strata.get(measure.stratum), withheld.get(measure.stratum))
+        let (Some(stratum), Some(withheld)) =
+            (self.plan.strata.get(measure.stratum), withheld.get(measure.stratum))
         else {
             return Err(inconsistent(format!("no stratum {}", measure.stratum)));
         };
@@ -231,7 +250,12 @@ impl<'a> Rows<'a> {
     ///
     /// # Errors
     /// [`LocalError::PlanInconsistent`].
-    pub(super) fn extrema(&self, column: &str, max: bool, stratum: &Stratum) -> Result<Vec<Option<i64>>, LocalError> {
+    pub(super) fn extrema(
+        &self,
+        column: &str,
+        max: bool,
+        stratum: &Stratum,
+    ) -> Result<Vec<Option<i64>>, LocalError> {
         if !stratum.by.is_empty() {
             return Err(inconsistent("the stratum of an extremum has splits"));
         }

@@ -41,7 +41,11 @@ fn check_table(here: &Checker<'_>, raw: raw::Table) -> Result<TableConfig, Confi
     let name = raw.name.into_inner();
     if !(1..=ROWS_MAX).contains(raw.rows_max.get_ref()) {
         let message = format!("rows_max = {} is not between 1 and {ROWS_MAX}", raw.rows_max.get_ref());
-        return Err(here.invalid(&raw.rows_max.span(), message, "a generous upper bound on the rows to come"));
+        return Err(here.invalid(
+            &raw.rows_max.span(),
+            message,
+            "a generous upper bound on the rows to come",
+        ));
     }
     if raw.column.is_empty() || raw.column.len() > COUNT_MAX {
         let message = format!("{} columns, not between 1 and {COUNT_MAX}", raw.column.len());
@@ -57,7 +61,11 @@ fn check_table(here: &Checker<'_>, raw: raw::Table) -> Result<TableConfig, Confi
             [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => *byte,
             _ => {
                 let hint = "write delimiter = \";\" or \"\\t\"";
-                return Err(here.invalid(&text.span(), "the delimiter is not one ASCII character".into(), hint));
+                return Err(here.invalid(
+                    &text.span(),
+                    "the delimiter is not one ASCII character".into(),
+                    hint,
+                ));
             }
         },
         (Some(text), Source::Parquet(_)) => {
@@ -71,7 +79,11 @@ fn check_table(here: &Checker<'_>, raw: raw::Table) -> Result<TableConfig, Confi
         let span = raw.name.span();
         let column = check_column(&within, raw)?;
         if columns.iter().any(|c| c.column.name == column.column.name) {
-            return Err(within.invalid(&span, "the column is there twice".into(), "give every column its own name"));
+            return Err(within.invalid(
+                &span,
+                "the column is there twice".into(),
+                "give every column its own name",
+            ));
         }
         columns.push(column);
     }
@@ -98,8 +110,13 @@ fn check_name(here: &Checker<'_>, name: &Spanned<String>) -> Result<(), ConfigEr
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     if !fits {
-        let message = format!("the name `{text}` is not lower-case letters, digits and `_`, beginning with a letter");
-        return Err(here.invalid(&name.span(), message, "use the catalogue's name; `source` names the source's"));
+        let message =
+            format!("the name `{text}` is not lower-case letters, digits and `_`, beginning with a letter");
+        return Err(here.invalid(
+            &name.span(),
+            message,
+            "use the catalogue's name; `source` names the source's",
+        ));
     }
     if text == HOSPITAL {
         let hint = "the engine knows which hospital a row is of; choose another name";
@@ -145,10 +162,16 @@ fn check_column(here: &Checker<'_>, raw: raw::Column) -> Result<ColumnConfig, Co
             return fail(message, "an integer has 0 digits, a real at most 9");
         }
         if column.kind == ColumnKind::Real && raw.digits.is_none() {
-            return fail("a real column needs digits".into(), "say how many decimal places count, e.g. digits = 1");
+            return fail(
+                "a real column needs digits".into(),
+                "say how many decimal places count, e.g. digits = 1",
+            );
         }
         if let Some((raw, _)) = values.iter().find(|(_, v)| Decimal::parse(v).is_none()) {
-            return fail(format!("values maps `{raw}` to what is no number"), "map to numbers, e.g. yes = \"1\"");
+            return fail(
+                format!("values maps `{raw}` to what is no number"),
+                "map to numbers, e.g. yes = \"1\"",
+            );
         }
         if scale.is_some_and(Decimal::is_zero) {
             return fail("scale = 0 makes every value the same".into(), "remove scale, or give the factor");
@@ -198,7 +221,8 @@ fn check_bounds(
     digits: u8,
 ) -> Result<(i64, i64), ConfigError> {
     let (Some(min), Some(max)) = bounds else {
-        let hint = "bounds size the encryption and bound what a wrong value can do; give min and max in the unit";
+        let hint =
+            "bounds size the encryption and bound what a wrong value can do; give min and max in the unit";
         return Err(here.invalid(span, "min and max are needed".into(), hint));
     };
     if min.is_finer_than(digits) || max.is_finer_than(digits) {
@@ -208,7 +232,11 @@ fn check_bounds(
     let (min, max) = (min.to_fixed(digits), max.to_fixed(digits));
     if min > max || min < -BOUND_MAX || max > BOUND_MAX {
         let message = format!("the bounds {min} to {max} (in fixed point) are empty or beyond 2^53");
-        return Err(here.invalid(span, message, "min must not be above max; use fewer digits or a larger unit"));
+        return Err(here.invalid(
+            span,
+            message,
+            "min must not be above max; use fewer digits or a larger unit",
+        ));
     }
     Ok((min, max))
 }
@@ -236,7 +264,8 @@ pub(super) fn check_policy(
     raw: raw::Policy,
     tables: &[TableConfig],
 ) -> Result<Policy, ConfigError> {
-    for (name, value) in [("floor", &raw.floor), ("km_step_min", &raw.km_step_min), ("hospitals_min", &raw.hospitals_min)]
+    for (name, value) in
+        [("floor", &raw.floor), ("km_step_min", &raw.km_step_min), ("hospitals_min", &raw.hospitals_min)]
     {
         if *value.get_ref() == 0 {
             return Err(here.invalid(&value.span(), format!("{name} = 0"), "use 1 for no rule of your own"));
@@ -259,7 +288,11 @@ pub(super) fn check_policy(
     for table in raw.table {
         let name = table.name.get_ref();
         let Some(known) = tables.iter().find(|t| t.name == *name) else {
-            return Err(here.invalid(&table.name.span(), format!("no table `{name}`"), "name a [[table]] of this file"));
+            return Err(here.invalid(
+                &table.name.span(),
+                format!("no table `{name}`"),
+                "name a [[table]] of this file",
+            ));
         };
         for column in table.allow.iter().flatten().chain(&table.deny) {
             if known.column(column.get_ref()).is_none() {
@@ -272,7 +305,11 @@ pub(super) fn check_policy(
             deny: table.deny.into_iter().map(Spanned::into_inner).collect(),
         };
         if rules.insert(name.clone(), rule).is_some() {
-            return Err(here.invalid(&table.name.span(), format!("two rules for table `{name}`"), "join them"));
+            return Err(here.invalid(
+                &table.name.span(),
+                format!("two rules for table `{name}`"),
+                "join them",
+            ));
         }
     }
     Ok(Policy {
@@ -287,14 +324,21 @@ pub(super) fn check_policy(
     })
 }
 
-fn check_users(here: &Checker<'_>, raws: Vec<raw::PolicyUser>) -> Result<BTreeMap<String, UserPolicy>, ConfigError> {
+fn check_users(
+    here: &Checker<'_>,
+    raws: Vec<raw::PolicyUser>,
+) -> Result<BTreeMap<String, UserPolicy>, ConfigError> {
     let mut users = BTreeMap::new();
     for raw in raws {
         if let Some(key) = &raw.key {
             let hex = key.get_ref();
             if hex.len() != 64 || !hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
                 let message = "a key fingerprint is not 64 lower-case hexadecimal digits".to_owned();
-                return Err(here.invalid(&key.span(), message, "copy the fingerprint that the researcher reads out"));
+                return Err(here.invalid(
+                    &key.span(),
+                    message,
+                    "copy the fingerprint that the researcher reads out",
+                ));
             }
         }
         let span = raw.name.span();

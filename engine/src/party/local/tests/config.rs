@@ -18,10 +18,16 @@ fn the_annotated_example_loads() {
     assert_eq!(table.source, Source::Csv(path.parent().unwrap().join("labs.csv")));
     assert_eq!((table.delimiter, table.rows_max, table.columns.len()), (b';', 100_000, 4));
     let glucose = table.column("glucose").unwrap();
-    assert_eq!((glucose.column.min, glucose.column.max, glucose.source.as_str()), (100, 10_000, "gluc_mmol_l"));
+    assert_eq!(
+        (glucose.column.min, glucose.column.max, glucose.source.as_str()),
+        (100, 10_000, "gluc_mmol_l")
+    );
     assert_eq!((glucose.column.kind, glucose.column.out_of_bounds), (ColumnKind::Real, OutOfBounds::Clamp));
     let sex = &table.column("sex").unwrap().column;
-    assert_eq!((sex.min, sex.max, sex.codes.as_slice()), (0, 1, ["female".to_owned(), "male".to_owned()].as_slice()));
+    assert_eq!(
+        (sex.min, sex.max, sex.codes.as_slice()),
+        (0, 1, ["female".to_owned(), "male".to_owned()].as_slice())
+    );
     let policy = &config.policy;
     assert_eq!((policy.floor, policy.km_step_min, policy.hospitals_min), (10, 7, 3));
     assert_eq!(policy.approval, ApprovalMode::Manual);
@@ -40,7 +46,8 @@ fn the_configurations_of_the_examples_load() {
 
 #[test]
 fn the_shortest_configuration_has_careful_defaults() {
-    let config = PartyConfig::from_text("[party]\ndata_dir = \"s\"\n", Path::new("/etc/ward/party.toml")).unwrap();
+    let config =
+        PartyConfig::from_text("[party]\ndata_dir = \"s\"\n", Path::new("/etc/ward/party.toml")).unwrap();
     assert_eq!(config.data_dir, Path::new("/etc/ward/s"));
     assert_eq!(config.seal_key, SealKey::File("/etc/ward/s/seal.key".into()));
     assert!(!config.policy.by_hospital);
@@ -87,11 +94,11 @@ fn every_nonsense_is_refused_with_its_line() {
         ("min = 0.5", "min = 0.55", 8, "decimal places"),
         ("min = 0.5\n", "", 8, "min and max"),
         ("min = 0.5", "min = \"five\"", 8, "number"),
-        ("max = 10", "max = 0", 8, "bounds"),
-        ("max = 10", "max = 1e300", 8, "bounds"),
-        ("max = 10", "max = 10\nscale = 0", 8, "scale"),
-        ("max = 10", "max = 10\ncodes = [\"a\"]", 8, "category"),
-        ("max = 10", "max = 10\nvalues = { a = \"b\" }", 8, "number"),
+        ("\nmax = 10", "\nmax = 0", 8, "bounds"),
+        ("\nmax = 10", "\nmax = 1e300", 8, "bounds"),
+        ("\nmax = 10", "\nmax = 10\nscale = 0", 8, "scale"),
+        ("\nmax = 10", "\nmax = 10\ncodes = [\"a\"]", 8, "category"),
+        ("\nmax = 10", "\nmax = 10\nvalues = { a = \"b\" }", 8, "number"),
         ("codes = [\"a\", \"b\"]", "codes = [\"a\", \"a\"]", 14, "distinct"),
         ("codes = [\"a\", \"b\"]", "codes = []", 14, "codes"),
         ("codes = [\"a\", \"b\"]", "codes = [\"a\"]\nmin = 0", 14, "category"),

@@ -17,16 +17,19 @@ fn opened(content: &[u8], source: &str, columns: &str) -> Result<LocalData, Loca
 #[test]
 fn a_broken_source_is_a_typed_error_without_content() {
     let csv = "{ csv = \"t.csv\" }";
-    let cases: [(&[u8], &str, &str); 9] = [
+    let cases: [(&[u8], &str, &str); 12] = [
         (b"y\n1\n", csv, "data.column"),
         (b"x\n1\n", "{ csv = \"absent.csv\" }", "data.unreadable"),
         (b"x\n1\n", "{ csv = \".\" }", "data.unreadable"),
         (b"", csv, "data.malformed"),
         (b"x,y\n1,2\n3,4,secret5,6\n", csv, "data.malformed"),
+        (b"y,x\n1,2\nsecret, and more,4\n", csv, "data.malformed"),
+        (b"x\n\"secret\n", csv, "data.malformed"),
+        (b"x,x\n1,secret\n", csv, "data.malformed"),
         (b"x\nsecret\nsecret\n", csv, "data.mapping"),
         (b"x\n1\n", "{ parquet = \"t.csv\" }", "data.malformed"),
         (b"PAR1secretPAR1", "{ parquet = \"t.csv\" }", "data.malformed"),
-        (b"x\n\xff\xfesecret\n", csv, "data.mapping"),
+        (b"x\n\xff\xfesecret\n", csv, "data.malformed"),
     ];
     for (content, source, code) in cases {
         let error = opened(content, source, X).unwrap_err();
@@ -70,7 +73,12 @@ fn the_version_follows_the_rows_and_the_mapping() {
     // Same size, another time: the file is read again.
     folder.write("t.csv", b"x\n2\n");
     let later = SystemTime::now() + Duration::from_secs(5);
-    std::fs::File::options().append(true).open(folder.dir.path().join("t.csv")).unwrap().set_modified(later).unwrap();
+    std::fs::File::options()
+        .append(true)
+        .open(folder.dir.path().join("t.csv"))
+        .unwrap()
+        .set_modified(later)
+        .unwrap();
     assert_ne!(data.dataset_version("t").unwrap(), version);
 }
 
@@ -108,4 +116,14 @@ impl Folder {
         std::mem::forget(self);
         data
     }
+}
+
+#[test]
+fn headings_with_a_mark_of_byte_order_quotes_and_blank_lines_at_the_end_are_read() {
+    let rows = "\u{feff}\"x\",y\r\n1,\"a, b\"\r\n2,\"c \"\"d\"\"\"\r\n\r\n";
+    let folder = Folder::new(&[("t.csv", rows)]);
+    assert_eq!(folder.data("{ csv = \"t.csv\" }", X).survey("t").unwrap().rows, 2);
+    folder.write("t.csv", b"x\n1\n\n3\n");
+    let survey = folder.data("{ csv = \"t.csv\" }", X).survey("t").unwrap();
+    assert_eq!((survey.rows, survey.columns[0].missing), (3, 1));
 }

@@ -81,7 +81,8 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(floor: u32, data: impl IntoIterator<Item = (String, LocalData)>) -> Self {
         let data: BTreeMap<String, LocalData> = data.into_iter().collect();
-        let hospitals = data.iter().map(|(name, data)| (name.clone(), data.publication(name, floor).unwrap()));
+        let hospitals =
+            data.iter().map(|(name, data)| (name.clone(), data.publication(name, floor).unwrap()));
         let catalogue = Catalogue { consortium: "test".into(), floor, hospitals: hospitals.collect() };
         Self { data, catalogue }
     }

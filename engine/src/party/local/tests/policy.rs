@@ -42,8 +42,11 @@ fn each_rule_refuses_under_its_name() {
         let plan = plan(sql);
         let outcome = check(&plan, &policy(), user, hospitals);
         assert_eq!(outcome.as_ref().err().map(|refusal| refusal.rule), rule, "{sql}");
-        let refused: Vec<String> =
-            verdicts(&plan, &policy(), user, hospitals).into_iter().filter(|v| !v.allowed).map(|v| v.rule).collect();
+        let refused: Vec<String> = verdicts(&plan, &policy(), user, hospitals)
+            .into_iter()
+            .filter(|v| !v.allowed)
+            .map(|v| v.rule)
+            .collect();
         assert_eq!(refused, rule.into_iter().map(str::to_owned).collect::<Vec<_>>(), "{sql}");
         if let Err(refusal) = outcome {
             assert!(!refusal.hint.is_empty() && refusal.to_string().starts_with(refusal.rule));
@@ -97,9 +100,12 @@ fn a_plan_from_a_false_catalogue_is_refused() {
     assert_eq!(lie(|p| p.query.table = "wages".into()), "plan.table");
     assert_eq!(lie(|p| p.hospitals.retain(|h| h != "D")), "plan.hospital");
     assert_eq!(lie(|p| p.groups[0].codes.reverse()), "plan.codes");
-    assert_eq!(lie(|p| p.strata.iter_mut().for_each(|s| s.by.iter_mut().for_each(|split| {
-        if let crate::query::plan::Split::Codes { codes, .. } = split {
-            codes.push("2".into());
-        }
-    }))), "plan.codes");
+    assert_eq!(
+        lie(|p| p.strata.iter_mut().for_each(|s| s.by.iter_mut().for_each(|split| {
+            if let crate::query::plan::Split::Codes { codes, .. } = split {
+                codes.push("2".into());
+            }
+        }))),
+        "plan.codes"
+    );
 }

@@ -93,7 +93,8 @@ fn rct(floor: u32) -> World {
                    values = { yes = 1, no = 0 }\n\
                    [[table.column]]\nname = \"rx\"\nkind = \"category\"\ncodes = [\"placebo\", \"indomethacin\"]\n";
     let sites = ["UM", "IU", "UK", "Case"].map(|site| {
-        let own = rows.lines().filter(|row| row.split(',').nth(1) == Some(site)).collect::<Vec<_>>().join("\n");
+        let own =
+            rows.lines().filter(|row| row.split(',').nth(1) == Some(site)).collect::<Vec<_>>().join("\n");
         let folder = Folder::new(&[("rct.csv", &format!("{heading}\n{own}\n"))]);
         let data = folder.data("{ csv = \"rct.csv\" }", columns);
         // The rows are read again by every query.
@@ -158,8 +159,13 @@ const COLOURS: [&str; 4] = ["red", "green", "blue", "mauve"];
 fn mixed_rows() -> impl Strategy<Value = Vec<Mixed>> {
     let x = prop::option::weighted(0.8, -6000i32..6000);
     let n = prop::option::weighted(0.8, -3i64..25);
-    let row = (x, n, prop::option::weighted(0.9, any::<bool>()), prop::option::weighted(0.9, 0..COLOURS.len()));
-    prop::collection::vec(row, 1..60)
+    let row =
+        (x, n, prop::option::weighted(0.9, any::<bool>()), prop::option::weighted(0.9, 0..COLOURS.len()));
+    // A column in which nothing maps is refused: the first row does.
+    prop::collection::vec(row, 0..60).prop_map(|mut rows| {
+        rows.insert(0, (Some(0), Some(0), Some(true), Some(0)));
+        rows
+    })
 }
 
 fn mixed_csv(rows: &[Mixed]) -> String {
@@ -192,8 +198,20 @@ fn mixed_parquet(rows: &[Mixed]) -> Vec<u8> {
 
 fn query() -> impl Strategy<Value = String> {
     let leaf = prop::sample::select(vec![
-        "x > 0", "x <= 1.5", "x = 0.25", "n <> 3", "n BETWEEN 2 AND 9", "n IN (1, 2, 20)", "flag = 1", "c = 'red'",
-        "c <> 'blue'", "c IN ('red', 'green')", "x IS NULL", "c IS NULL", "n < 100", "x > 1.2345",
+        "x > 0",
+        "x <= 1.5",
+        "x = 0.25",
+        "n <> 3",
+        "n BETWEEN 2 AND 9",
+        "n IN (1, 2, 20)",
+        "flag = 1",
+        "c = 'red'",
+        "c <> 'blue'",
+        "c IN ('red', 'green')",
+        "x IS NULL",
+        "c IS NULL",
+        "n < 100",
+        "x > 1.2345",
     ]);
     let condition = leaf.prop_map(str::to_owned).prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
@@ -209,11 +227,19 @@ fn query() -> impl Strategy<Value = String> {
         "OLS(x, n, c, flag), CORR(x, n)",
         "KAPLAN_MEIER(n, flag, 3), LOG_RANK(n, flag, c), TTEST(x, flag)",
     ]);
-    let groups = prop::sample::select(vec!["", " GROUP BY c", " GROUP BY flag, c", " GROUP BY hospital", " GROUP BY n"]);
-    (statistics, prop::option::weighted(0.8, condition), groups).prop_map(|(statistics, condition, groups)| {
-        let condition = condition.map(|c| format!(" WHERE {c}")).unwrap_or_default();
-        format!("SELECT {statistics} FROM t{condition}{groups}")
-    })
+    let groups = prop::sample::select(vec![
+        "",
+        " GROUP BY c",
+        " GROUP BY flag, c",
+        " GROUP BY hospital",
+        " GROUP BY n",
+    ]);
+    (statistics, prop::option::weighted(0.8, condition), groups).prop_map(
+        |(statistics, condition, groups)| {
+            let condition = condition.map(|c| format!(" WHERE {c}")).unwrap_or_default();
+            format!("SELECT {statistics} FROM t{condition}{groups}")
+        },
+    )
 }
 
 proptest! {

@@ -30,7 +30,8 @@ codes = ["a", "b", "c"]
 "#;
 
 /// x: six values, one missing, one unparseable, one above; y: one below, one above.
-const ROWS: &str = "x,y,e,g\n1.25,1,1,a\n2,2,0,a\n3,3,1,a\n4.5,-4,0,b\n5,50,1,b\n,6,1,b\n11,7,0,\nten,8,1,z\n6,9,,a\n";
+const ROWS: &str =
+    "x,y,e,g\n1.25,1,1,a\n2,2,0,a\n3,3,1,a\n4.5,-4,0,b\n5,50,1,b\n,6,1,b\n11,7,0,\nten,8,1,z\n6,9,,a\n";
 
 fn world(floor: u32) -> (World, Folder) {
     let folder = Folder::new(&[("t.csv", ROWS)]);
@@ -159,8 +160,14 @@ fn a_time_grid_has_zero_by_itself_and_closes_steps_above() {
     let (world, _folder) = world(1);
     let sql = "SELECT KAPLAN_MEIER(y, e, 4) FROM t";
     // y of the rows with e: 1, 2, 3, 0 (clamped), 10 (clamped), 6, 7, 8; cells 0, (0, 4], (4, 8], (8, 12].
-    assert_eq!(block(&world, sql, |c| matches!(c, Content::Measure(m) if m.product.is_empty())), [1, 3, 3, 1]);
-    assert_eq!(block(&world, sql, |c| matches!(c, Content::Measure(m) if !m.product.is_empty())), [0, 2, 2, 1]);
+    assert_eq!(
+        block(&world, sql, |c| matches!(c, Content::Measure(m) if m.product.is_empty())),
+        [1, 3, 3, 1]
+    );
+    assert_eq!(
+        block(&world, sql, |c| matches!(c, Content::Measure(m) if !m.product.is_empty())),
+        [0, 2, 2, 1]
+    );
 }
 
 #[test]
@@ -182,7 +189,8 @@ fn an_extremum_shows_random_numbers_from_the_hospitals_own_value_on() {
 fn a_sum_that_does_not_fit_its_slot_is_refused() {
     let (world, _folder) = world(1);
     let mut plan = world.plan("SELECT SUM(y) FROM t");
-    let at = plan.blocks.iter().position(|b| matches!(&b.content, Content::Measure(m) if !m.product.is_empty()));
+    let at =
+        plan.blocks.iter().position(|b| matches!(&b.content, Content::Measure(m) if !m.product.is_empty()));
     let at = at.unwrap();
     // 46 takes seven bits with its sign.
     plan.blocks[at].width = 7;
@@ -210,8 +218,11 @@ fn a_plan_with_other_bounds_or_unknown_columns_is_refused() {
     assert_eq!(refused(|p| p.filter = Some(Filter::IsNull { column: "z".into() })), "plan.inconsistent");
     assert_eq!(refused(|p| p.query.table = "u".into()), "plan.table");
     assert_eq!(refused(|p| p.hospitals = vec!["I".into()]), "plan.hospital");
-    assert_eq!(refused(|p| {
-        let leaf = Filter::IsNull { column: "x".into() };
-        p.filter = Some((0..100).fold(leaf, |inner, _| Filter::Not(Box::new(inner))));
-    }), "plan.inconsistent");
+    assert_eq!(
+        refused(|p| {
+            let leaf = Filter::IsNull { column: "x".into() };
+            p.filter = Some((0..100).fold(leaf, |inner, _| Filter::Not(Box::new(inner))));
+        }),
+        "plan.inconsistent"
+    );
 }
