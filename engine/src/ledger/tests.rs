@@ -152,6 +152,19 @@ fn proofs_outside_the_tree_are_refused() {
     assert!(verify_consistency(&TreeHead { size: u64::MAX - 1, ..edge }, &edge, &long).is_err());
 }
 
+#[test]
+fn proof_that_stops_below_the_root_of_the_claimed_size_is_refused() {
+    let tree = Tree::of(8);
+    let head = tree.head(8);
+    let (leaf, inclusion) = (leaf_hash(&0u64.to_be_bytes()), merkle::inclusion(&tree, 0, 8).unwrap());
+    let consistency = merkle::consistency(&tree, 4, 8).unwrap();
+    for size in [9, 16, 17, u64::MAX] {
+        let claimed = TreeHead { size, ..head };
+        assert!(verify_inclusion(&leaf, 0, size, &inclusion, &head.root).is_err(), "{size}");
+        assert!(verify_consistency(&tree.head(4), &claimed, &consistency).is_err(), "{size}");
+    }
+}
+
 struct Oracle<'a>(&'a Tree);
 
 impl tlog_tiles::HashReader for Oracle<'_> {
@@ -219,11 +232,14 @@ const FINISHED_S: u64 = 1_800_000_000;
 
 impl World {
     fn new(before: u64) -> Self {
+        Self::with(before, commitment())
+    }
+
+    fn with(before: u64, commitment: Commitment) -> Self {
         let ca = CertificateAuthority::create("oncology", FINISHED_S - 1_000).unwrap();
         let names = ["east", "north", "south"];
         let hospitals: BTreeMap<String, Identity> =
             names.iter().map(|n| ((*n).to_owned(), Identity::generate().unwrap())).collect();
-        let commitment = commitment();
         let mut tree = Tree::of(before);
         tree.push(&commitment.digest().0);
         Self { ca, engine: Identity::generate().unwrap(), hospitals, tree, commitment }
@@ -324,6 +340,15 @@ fn commitments_that_disagree_with_themselves_are_refused() {
         change(&mut changed);
         assert!(changed.check().is_err(), "change {number}");
     }
+}
+
+#[test]
+fn logged_and_signed_commitment_that_disagrees_with_itself_is_refused() {
+    let mut commitment = commitment();
+    commitment.contribution_digests.remove("north");
+    let world = World::with(5, commitment);
+    let refused = world.receipt().verify(&world.trust(), Quorum::AtLeast(0));
+    assert!(matches!(refused, Err(ReceiptError::Commitment { .. })));
 }
 
 #[test]
