@@ -404,11 +404,14 @@ async fn collect_shares(
                 other => refused_or_later(work, &node, other, "key switch").await?,
             }
         }
+        if !is_still_open(work, active, &step).await? {
+            continue;
+        }
         let (_, refused) = standing(work, job).await?;
         can_go_on(job, &refused)?;
         let replaceable = job.prepare.epoch.holders.len() > job.threshold();
         let lost = active.iter().any(|node| refused.contains_key(node));
-        if replaceable && (lost || started.elapsed() > GRACE) && is_still_open(work, active, &step).await? {
+        if replaceable && (lost || started.elapsed() > GRACE){
             return Ok(None);
         }
         work.check_deadline("key-switch shares")?;

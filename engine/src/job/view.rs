@@ -10,7 +10,7 @@ use crate::identity::{Member, Role};
 use crate::party::task::CeremonySpec;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::{
-    BlobId, Job, JobEventRow, JobFilter, JobId, JobKind, JobState, JobSummary, Part, blocking,
+    BlobId, Job, JobEventRow, PAGE_ROWS_MAX, JobFilter, JobId, JobKind, JobState, JobSummary, Part, blocking,
 };
 
 /// A result as it is handed to the researcher.
@@ -63,7 +63,7 @@ impl Engine {
     /// Storage.
     pub async fn events(&self, id: &JobId, after: u64) -> Result<Vec<JobEventRow>, Problem> {
         let id = id.clone();
-        Ok(blocking(&self.store, move |s| s.events(&id, after, 0)).await?)
+        Ok(blocking(&self.store, move |s| s.events(&id, after, PAGE_ROWS_MAX)).await?)
     }
 
     async fn parts(&self, id: &JobId) -> Result<Vec<Part>, Problem> {

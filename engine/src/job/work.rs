@@ -14,7 +14,7 @@ use crate::encoding::Digest;
 use crate::party::task::Task;
 use crate::problem::Problem;
 use crate::store::{
-    BlobId, Conclusion, Job, JobEvent, JobId, JobState, Lease, Message, Part, Transition, blocking,
+    BlobId, Conclusion, PAGE_ROWS_MAX, Job, JobEvent, JobId, JobState, Lease, Message, Part, Transition, blocking,
 };
 
 /// A number of seconds.
@@ -128,7 +128,7 @@ impl Work {
     /// As [`Self::event`].
     pub async fn event_once(&self, party: &str, step: &str, detail: &str) -> Result<(), Problem> {
         let id = self.lease.job.clone();
-        let events = blocking(&self.engine.store, move |s| s.events(&id, 0, 0)).await?;
+        let events = blocking(&self.engine.store, move |s| s.events(&id, 0, PAGE_ROWS_MAX)).await?;
         let last = events.iter().rev().find(|row| row.event.party.as_deref() == Some(party));
         if last.is_some_and(|row| row.event.step == step && row.event.detail == detail) {
             return Ok(());
