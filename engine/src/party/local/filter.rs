@@ -11,7 +11,7 @@ use crate::query::plan::Filter;
 /// Deepest nesting of a condition.
 pub(super) const DEPTH_MAX: usize = 64;
 /// Most conditions and values in a condition.
-const NODES_MAX: usize = 4096;
+const NODES_MAX: usize = 1 << 14;
 
 /// The expression of a condition.
 ///

@@ -111,9 +111,7 @@ impl Policy {
 /// The first rule that refuses.
 pub fn check(plan: &Plan, policy: &Policy, user: &str, hospitals: usize) -> Result<Approval, Refusal> {
     for finding in findings(plan, policy, user, hospitals) {
-        if let Err(refusal) = finding.outcome {
-            return Err(refusal);
-        }
+        finding.outcome?;
     }
     Ok(match policy.approval {
         ApprovalMode::Automatic => Approval::Automatic,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::Folder;
+use super::{Folder, World};
 use crate::party::local::LocalError;
 use crate::party::local::data::{ColumnSurvey, LocalData, PatientSurvey};
 
@@ -103,19 +103,11 @@ fn units_codes_and_null_values_are_mapped() {
         [[table.column]]\nname = \"celsius\"\nsource = \"kelvin\"\nkind = \"real\"\ndigits = 2\nmin = 30\nmax = 45\noffset = -273.15\n\
         [[table.column]]\nname = \"smoker\"\nkind = \"integer\"\nmin = 0\nmax = 1\nvalues = { yes = 1, no = \"0\" }\n";
     let rows = "mmol,kelvin,smoker\n5.5,310.15,yes\n-9,311.15,no\n7,-9,1\n";
-    let world = super::World::one(1, Folder::new(&[("t.csv", rows)]).leaked("{ csv = \"t.csv\" }", columns));
+    let folder = Folder::new(&[("t.csv", rows)]);
+    let world = World::one(1, folder.data("{ csv = \"t.csv\" }", columns));
     // Masks of three strata, then count and sum of each.
     let slots = world.slots("SELECT SUM(glucose), SUM(celsius), SUM(smoker) FROM t");
     assert_eq!(slots[3..9], [2, 991 + 1261, 2, 3700 + 3800, 3, 2]);
-}
-
-impl Folder {
-    /// The data of a folder that stays.
-    fn leaked(self, source: &str, columns: &str) -> LocalData {
-        let data = self.data(source, columns);
-        std::mem::forget(self);
-        data
-    }
 }
 
 #[test]

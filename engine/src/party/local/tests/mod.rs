@@ -74,6 +74,8 @@ impl Folder {
 
 /// Hospitals with their data, under one catalogue.
 pub(super) struct World {
+    /// Where the rows are: every query reads them again.
+    pub(super) _folders: Vec<Folder>,
     pub(super) data: BTreeMap<String, LocalData>,
     pub(super) catalogue: Catalogue,
 }
@@ -84,7 +86,7 @@ impl World {
         let hospitals =
             data.iter().map(|(name, data)| (name.clone(), data.publication(name, floor).unwrap()));
         let catalogue = Catalogue { consortium: "test".into(), floor, hospitals: hospitals.collect() };
-        Self { data, catalogue }
+        Self { _folders: Vec::new(), data, catalogue }
     }
 
     /// One hospital `H`.

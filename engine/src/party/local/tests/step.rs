@@ -92,16 +92,16 @@ fn rct(floor: u32) -> World {
     let columns = "[[table.column]]\nname = \"event\"\nsource = \"outcome\"\nkind = \"integer\"\nmin = 0\nmax = 1\n\
                    values = { yes = 1, no = 0 }\n\
                    [[table.column]]\nname = \"rx\"\nkind = \"category\"\ncodes = [\"placebo\", \"indomethacin\"]\n";
+    let mut folders = Vec::new();
     let sites = ["UM", "IU", "UK", "Case"].map(|site| {
         let own =
             rows.lines().filter(|row| row.split(',').nth(1) == Some(site)).collect::<Vec<_>>().join("\n");
         let folder = Folder::new(&[("rct.csv", &format!("{heading}\n{own}\n"))]);
         let data = folder.data("{ csv = \"rct.csv\" }", columns);
-        // The rows are read again by every query.
-        std::mem::forget(folder);
+        folders.push(folder);
         (site.to_owned(), data)
     });
-    World::new(floor, sites)
+    World { _folders: folders, ..World::new(floor, sites) }
 }
 
 #[test]
