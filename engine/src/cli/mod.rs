@@ -1,7 +1,7 @@
 //! The command line: arguments in, the commands, and an exit code out.
 
 pub mod args;
-pub mod client;
+pub mod session;
 mod commands;
 pub mod errors;
 pub mod exit;

@@ -12,11 +12,11 @@ use ward_protocols::he::{self, C0, C1, Ciphertext, KeySwitchShare, Parameters};
 
 use super::nodes::{Answered, NodeError};
 use super::work::{Work, later};
-use crate::encoding::{Digest, canonical_json};
+use crate::encoding::{Digest, HexBytes, canonical_json};
 use crate::identity::{PublicKey, Signature};
-use crate::party::aggregate::{CONTRIBUTION, KEY_SWITCH, contribution_parts};
+use crate::party::aggregate::{CONTRIBUTION, KEY_SWITCH};
 use crate::party::ceremony::parameters;
-use crate::party::task::{ContributionHeader, Outcome, Prepare, Task};
+use crate::party::task::{ContributionHeader, Outcome, Prepare, ShareHeader, Task};
 use crate::problem::{Problem, ProblemKind};
 use crate::query::plan::{Participation, Plan};
 
@@ -237,10 +237,10 @@ async fn take_contribution(
     let key = work.engine().member_key(node).await?;
     let params = job.parameters()?;
     let count = job.plan.ciphertexts as usize;
-    let (id, prepare) = (work.id().to_owned(), job.prepare.clone());
+    let prepare = job.prepare.clone();
     let name = node.to_owned();
     let checked = tokio::task::spawn_blocking(move || {
-        check_contribution(&id, &prepare, &header, &name, &key)?;
+        check_contribution(&prepare, &header, &name, &key)?;
         let (c0, c1) = body.split_at_checked(header.c0_bytes as usize).ok_or("the body is too short")?;
         if Digest::of(c0) != header.c0 || Digest::of(c1) != header.c1 {
             return Err("the ciphertexts are not those that were signed".to_owned());
@@ -266,7 +266,6 @@ async fn take_contribution(
 }
 
 fn check_contribution(
-    job: &str,
     prepare: &Prepare,
     header: &ContributionHeader,
     node: &str,
@@ -275,7 +274,7 @@ fn check_contribution(
     if header.hospital != node {
         return Err("the contribution is in another hospital's name".to_owned());
     }
-    let parts = contribution_parts(job, prepare, header);
+    let parts = prepare.binding().parts(header);
     let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
     let signature = Signature::from_slice(&header.signature.0).ok_or("malformed signature")?;
     key.verify(CONTRIBUTION, &parts, &signature).map_err(|e| e.to_string())
@@ -285,14 +284,14 @@ fn ciphertexts(params: &Parameters, c0: &[u8], c1: &[u8]) -> Result<Vec<Cipherte
     Ciphertext::zip(C0::decode_all(params, c0)?, C1::decode_all(params, c1)?)
 }
 
-/// The sum of the selected contributions, and the body that lets every key holder make it again.
+/// The c0 half of the sum of the selected contributions, and the body that lets every key holder make the other.
 async fn sum(
     work: &Work,
     job: &Aggregate,
     selection: &[ContributionHeader],
-) -> Result<(Vec<Ciphertext>, Vec<u8>), Problem> {
+) -> Result<(Vec<C0>, Vec<u8>), Problem> {
     let params = job.parameters()?;
-    let mut sum = he::Accumulator::new(&params);
+    let mut sum = he::C0Accumulator::new(&params);
     let mut c1s = Vec::new();
     for header in selection {
         let body = work.part_body(&header.hospital, "contribution").await?;
@@ -300,7 +299,7 @@ async fn sum(
             .split_at_checked(header.c0_bytes as usize)
             .ok_or_else(|| Problem::internal(&"a kept contribution is too short"))?;
         c1s.extend_from_slice(c1);
-        tokio::task::block_in_place(|| sum.add(&ciphertexts(&params, c0, c1)?))
+        tokio::task::block_in_place(|| sum.add(&C0::decode_all(&params, c0)?))
             .map_err(|e: ward_protocols::Error| Problem::internal(&e))?;
     }
     Ok((sum.finish(), c1s))
@@ -329,7 +328,7 @@ pub async fn switch(work: &Work, job: &Aggregate, selection: &[ContributionHeade
             Ok(Ciphertext::encode_all(&params, &switched))
         })
         .map_err(|e: ward_protocols::Error| Problem::internal(&e))?;
-        work.put_part("", "result", &canonical_json(&active), &result).await?;
+        work.put_part("", "result", &canonical_json(&(round, &active)), &result).await?;
         return Ok(());
     }
     unreachable!("rounds are not bounded but by the deadline")
@@ -389,17 +388,7 @@ async fn collect_shares(
         for (node, answer) in work.call_all(&open, &task, body.clone(), CALL).await {
             match answer {
                 Ok(Answered { outcome: Outcome::KeySwitched { sum, shares, signature }, body }) => {
-                    let key = work.engine().member_key(&node).await?;
-                    let parts: [&[u8]; 3] = [work.id().as_bytes(), &sum.0, &shares.0];
-                    let valid = Signature::from_slice(&signature.0)
-                        .is_some_and(|s| key.verify(KEY_SWITCH, &parts, &s).is_ok());
-                    let params = job.parameters()?;
-                    if !valid || Digest::of(&body) != shares || KeySwitchShare::decode_all(&params, &body).is_err() {
-                        let what = "the key-switch share is malformed or not signed".to_owned();
-                        return Err(NodeError::Protocol { node, what }.problem());
-                    }
-                    work.put_part(&node, &step, b"{}", &body).await?;
-                    work.event(Some(&node), "share sent", "").await?;
+                    take_share(work, job, (&node, &step), (sum, shares, signature), body).await?;
                 }
                 other => refused_or_later(work, &node, other, "key switch").await?,
             }
@@ -417,6 +406,36 @@ async fn collect_shares(
         work.check_deadline("key-switch shares")?;
         work.wait_for_change(PAUSE).await;
     }
+}
+
+/// Checks a share's signature and every residue, and keeps it.
+async fn take_share(
+    work: &Work,
+    job: &Aggregate,
+    (node, step): (&str, &str),
+    (sum, shares, signature): (Digest, Digest, HexBytes),
+    body: Vec<u8>,
+) -> Result<(), Problem> {
+    let member = work.engine().member(node).await?;
+    let parts: [&[u8]; 3] = [work.id().as_bytes(), &sum.0, &shares.0];
+    let valid = Signature::from_slice(&signature.0).is_some_and(|s| member.key.verify(KEY_SWITCH, &parts, &s).is_ok());
+    let decoded = KeySwitchShare::decode_all(&job.parameters()?, &body);
+    let whole = decoded.is_ok_and(|list| list.len() == job.plan.ciphertexts as usize);
+    if !valid || Digest::of(&body) != shares || !whole {
+        let what = "the key-switch share is malformed or not signed".to_owned();
+        let error = NodeError::Protocol { node: node.to_owned(), what };
+        return refused_or_later(work, node, Err(error), "key switch").await;
+    }
+    let header = ShareHeader {
+        holder: node.to_owned(),
+        certificate: HexBytes(member.certificate),
+        sum,
+        shares,
+        bytes: body.len() as u64,
+        signature,
+    };
+    work.put_part(node, step, &canonical_json(&header), &body).await?;
+    work.event(Some(node), "share sent", "").await
 }
 
 async fn is_still_open(work: &Work, active: &[String], step: &str) -> Result<bool, Problem> {

@@ -7,7 +7,7 @@ use super::aggregate::Aggregate;
 use super::work::{job_event, message_of};
 use super::audit_event;
 use crate::identity::{Member, Role};
-use crate::party::task::CeremonySpec;
+use crate::party::task::{CeremonySpec, ContributionHeader, Evidence};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::{
     BlobId, Job, JobEventRow, PAGE_ROWS_MAX, JobFilter, JobId, JobKind, JobState, JobSummary, Part, blocking,
@@ -23,8 +23,12 @@ pub struct SealedResult {
     pub job: Aggregate,
     /// Hospitals in the sum.
     pub participants: Vec<String>,
-    /// The ciphertexts.
-    pub ciphertexts: Vec<u8>,
+    /// What the hospitals signed.
+    pub evidence: Evidence,
+    /// The c0 parts of the contributions, in order.
+    pub contributions: Vec<u8>,
+    /// The shares, in order.
+    pub shares: Vec<u8>,
     /// Bytes that hospitals sent.
     pub bytes_from_hospitals: u64,
     /// Bytes that hospitals were sent.
@@ -136,15 +140,11 @@ impl Engine {
             let bytes = self.blobs.reader(&part.blob)?.length();
             *sizes.entry(part.step.as_str()).or_default() += bytes;
         }
-        let result: BlobId = summary
-            .conclusion
-            .as_ref()
-            .and_then(|c| c.result)
-            .ok_or_else(|| Problem::internal(&"a finished job without result"))?;
         let participants = crate::ledger::Receipt::from_json(&receipt)
             .map_err(|e| Problem::internal(&e))?
             .commitment
             .participants;
+        let (evidence, contributions, shares) = self.evidence(&parts).await?;
         let contributed = sizes.get("contribution").copied().unwrap_or(0);
         let holders = aggregate.prepare.epoch.threshold as u64;
         let receiver = self.blobs.reader(&aggregate.receiver_key)?.length();
@@ -153,19 +153,46 @@ impl Engine {
             .await?
             .last()
             .map_or(0, |row| row.event.at_ms.saturating_sub(summary.created_ms));
-        let mut audit = audit_event(&member.name, "researcher", "result.fetch", &format!("job:{}", summary.id));
-        audit.detail = result.to_string();
+        let audit = audit_event(&member.name, "researcher", "result.fetch", &format!("job:{}", summary.id));
         blocking(&self.store, move |s| s.audit(&audit)).await?;
         Ok(SealedResult {
             plan: crate::encoding::canonical_json(&aggregate.plan),
             receipt,
             participants,
-            ciphertexts: self.read_blob(result).await?,
+            evidence,
+            contributions,
+            shares,
             bytes_from_hospitals: sizes.values().sum(),
             bytes_to_hospitals: holders * contributed / 2 + aggregate.nodes().len() as u64 * receiver,
             elapsed_ms,
             job: aggregate,
         })
+    }
+
+    /// What lets the researcher make the result again: signed headers, c0 parts and shares.
+    async fn evidence(&self, parts: &[Part]) -> Result<(Evidence, Vec<u8>, Vec<u8>), Problem> {
+        let internal = |e: serde_json::Error| Problem::internal(&e);
+        let find = |party: &str, step: &str| {
+            let part = parts.iter().find(|part| part.party == party && part.step == step);
+            part.ok_or_else(|| Problem::internal(&format!("part {step} of {party:?} is gone")))
+        };
+        let contributions: Vec<ContributionHeader> =
+            serde_json::from_slice(&find("", "selection")?.header).map_err(internal)?;
+        let (round, active): (u32, Vec<String>) =
+            serde_json::from_slice(&find("", "result")?.header).map_err(internal)?;
+        let mut c0s = Vec::new();
+        for header in &contributions {
+            let body = self.read_blob(find(&header.hospital, "contribution")?.blob).await?;
+            let c0 = body.get(..header.c0_bytes as usize);
+            c0s.extend_from_slice(c0.ok_or_else(|| Problem::internal(&"a kept contribution is too short"))?);
+        }
+        let (mut shares, mut headers) = (Vec::new(), Vec::new());
+        for holder in &active {
+            let part = find(holder, &format!("share.{round}"))?;
+            headers.push(serde_json::from_slice(&part.header).map_err(internal)?);
+            shares.extend_from_slice(&self.read_blob(part.blob).await?);
+        }
+        Ok((Evidence { contributions, shares: headers }, c0s, shares))
     }
 
     /// Cancels a job.

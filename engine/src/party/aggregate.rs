@@ -24,24 +24,6 @@ use crate::problem::{Problem, ProblemKind};
 use crate::query::catalogue::Catalogue;
 use crate::query::plan::{Participation, Plan};
 
-/// What a contribution signs: job, request, plan, epoch and both halves of the ciphertexts.
-#[must_use]
-pub fn contribution_parts(job: &str, prepare: &Prepare, header: &ContributionHeader) -> Vec<Vec<u8>> {
-    vec![
-        job.as_bytes().to_vec(),
-        Digest::of(prepare.request.as_bytes()).0.to_vec(),
-        prepare.plan.0.to_vec(),
-        prepare.epoch.id.0.to_vec(),
-        header.hospital.as_bytes().to_vec(),
-        header.c0.0.to_vec(),
-        header.c1.0.to_vec(),
-        header.c0_bytes.to_be_bytes().to_vec(),
-        header.c1_bytes.to_be_bytes().to_vec(),
-        header.dataset_version.as_bytes().to_vec(),
-        header.policy.0.to_vec(),
-    ]
-}
-
 /// Context of a contribution's signature.
 pub const CONTRIBUTION: &str = "ward/v1/contribution";
 /// Context of a key-switch share's signature.
@@ -246,7 +228,7 @@ impl Node {
             policy: self.policy_digest(),
             signature: HexBytes::default(),
         };
-        let parts = contribution_parts(job, &taken.prepare, &header);
+        let parts = taken.prepare.binding().parts(&header);
         let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
         header.signature = HexBytes(self.sign(CONTRIBUTION, &parts));
         let record = join_contribution(&header, &[c0, c1].concat());
@@ -343,7 +325,7 @@ impl Node {
         }
         for header in contributions {
             self.pin_hospital(&header.hospital, &header.certificate.0)?;
-            let parts = contribution_parts(job, &taken.prepare, header);
+            let parts = taken.prepare.binding().parts(header);
             let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
             self.check_signature(&header.certificate.0, CONTRIBUTION, &parts, &header.signature.0)
                 .map_err(|problem| problem.at(&header.hospital))?;

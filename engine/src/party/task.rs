@@ -165,6 +165,82 @@ pub struct ContributionHeader {
     pub signature: HexBytes,
 }
 
+/// What a contribution's signature is bound to.
+#[derive(Clone, Copy, Debug)]
+pub struct Binding<'a> {
+    /// Job id.
+    pub job: &'a str,
+    /// Digest of the signed request.
+    pub request: Digest,
+    /// Digest of the plan.
+    pub plan: Digest,
+    /// Key epoch.
+    pub epoch: Digest,
+}
+
+impl Binding<'_> {
+    /// What a contribution signs: the binding, who gives it from which data under which policy, and both halves of
+    /// the ciphertexts.
+    #[must_use]
+    pub fn parts(&self, header: &ContributionHeader) -> Vec<Vec<u8>> {
+        vec![
+            self.job.as_bytes().to_vec(),
+            self.request.0.to_vec(),
+            self.plan.0.to_vec(),
+            self.epoch.0.to_vec(),
+            header.hospital.as_bytes().to_vec(),
+            header.c0.0.to_vec(),
+            header.c1.0.to_vec(),
+            header.c0_bytes.to_be_bytes().to_vec(),
+            header.c1_bytes.to_be_bytes().to_vec(),
+            header.dataset_version.as_bytes().to_vec(),
+            header.policy.0.to_vec(),
+        ]
+    }
+}
+
+impl Prepare {
+    /// What contributions to this job are bound to.
+    #[must_use]
+    pub fn binding(&self) -> Binding<'_> {
+        Binding {
+            job: &self.job,
+            request: Digest::of(self.request.as_bytes()),
+            plan: self.plan,
+            epoch: self.epoch.id,
+        }
+    }
+}
+
+/// A key holder's signed share of a release: context `ward/v1/key-switch` over (job, sum, shares).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShareHeader {
+    /// The key holder.
+    pub holder: String,
+    /// Its certificate, DER.
+    pub certificate: HexBytes,
+    /// SHA-256 of the c1 sum that it answers for.
+    pub sum: Digest,
+    /// SHA-256 of the shares.
+    pub shares: Digest,
+    /// Their length.
+    pub bytes: u64,
+    /// Ed25519.
+    pub signature: HexBytes,
+}
+
+/// What lets a researcher make the result again from what the hospitals signed, so that the engine between them can
+/// change nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    /// The contributions in the sum, by hospital.
+    pub contributions: Vec<ContributionHeader>,
+    /// The shares of the release, by holder.
+    pub shares: Vec<ShareHeader>,
+}
+
 /// Work for a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "task", rename_all = "snake_case", deny_unknown_fields)]

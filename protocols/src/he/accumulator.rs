@@ -66,57 +66,71 @@ impl Accumulator {
     }
 }
 
-/// A sum of lists of `c1` halves: what a party recomputes before it makes its key-switch share.
-pub struct C1Accumulator {
-    terms: Terms,
-    c1: LazySums,
+macro_rules! half_accumulator {
+    ($(#[$doc:meta])* $name:ident of $half:ident) => {
+        $(#[$doc])*
+        pub struct $name {
+            terms: Terms,
+            sums: LazySums,
+        }
+
+        impl $name {
+            /// An empty sum.
+            #[must_use]
+            pub fn new(params: &Parameters) -> Self {
+                Self::recycle(params, Vec::new())
+            }
+
+            /// An empty sum in the memory of halves that are no longer needed.
+            #[must_use]
+            pub fn recycle(params: &Parameters, spent: Vec<$half>) -> Self {
+                Self { terms: Terms::new(params), sums: LazySums::new(spent.into_iter().map(|c| c.0).collect()) }
+            }
+
+            /// Adds one party's list. The first list fixes the length.
+            ///
+            /// # Errors
+            /// As [`Accumulator::add`].
+            pub fn add(&mut self, list: &[$half]) -> Result<()> {
+                self.add_lists(&[list])
+            }
+
+            /// Adds the lists of several parties in one pass over memory.
+            ///
+            /// # Errors
+            /// As [`Accumulator::add`].
+            pub fn add_lists(&mut self, lists: &[&[$half]]) -> Result<()> {
+                let count = self.terms.admit(lists)?;
+                self.sums.add(&self.terms.params, count, lists, |c| &c.0);
+                Ok(())
+            }
+
+            /// Number of lists added.
+            #[must_use]
+            pub fn terms(&self) -> usize {
+                self.terms.terms
+            }
+
+            /// The sums, reduced; empty when nothing was added.
+            #[must_use]
+            pub fn finish(self) -> Vec<$half> {
+                self.sums.finish(&self.terms.params).into_iter().map($half).collect()
+            }
+        }
+    };
 }
 
-impl C1Accumulator {
-    /// An empty sum.
-    #[must_use]
-    pub fn new(params: &Parameters) -> Self {
-        Self::recycle(params, Vec::new())
-    }
-
-    /// An empty sum in the memory of halves that are no longer needed.
-    #[must_use]
-    pub fn recycle(params: &Parameters, spent: Vec<C1>) -> Self {
-        Self { terms: Terms::new(params), c1: LazySums::new(spent.into_iter().map(|c| c.0).collect()) }
-    }
-
-    /// Adds one party's list. The first list fixes the length.
-    ///
-    /// # Errors
-    /// As [`Accumulator::add`].
-    pub fn add(&mut self, list: &[C1]) -> Result<()> {
-        self.add_lists(&[list])
-    }
-
-    /// Adds the lists of several parties in one pass over memory.
-    ///
-    /// # Errors
-    /// As [`Accumulator::add`].
-    pub fn add_lists(&mut self, lists: &[&[C1]]) -> Result<()> {
-        let count = self.terms.admit(lists)?;
-        self.c1.add(&self.terms.params, count, lists, |c| &c.0);
-        Ok(())
-    }
-
-    /// Number of lists added.
-    #[must_use]
-    pub fn terms(&self) -> usize {
-        self.terms.terms
-    }
-
-    /// The sums, reduced; empty when nothing was added.
-    #[must_use]
-    pub fn finish(self) -> Vec<C1> {
-        self.c1.finish(&self.terms.params).into_iter().map(C1).collect()
-    }
+half_accumulator! {
+    /// A sum of lists of `c0` halves: what a release is made of.
+    C0Accumulator of C0
 }
 
-/// What both accumulators check: equal lengths, and no more terms than the noise bound allows.
+half_accumulator! {
+    /// A sum of lists of `c1` halves: what a party recomputes before it makes its key-switch share.
+    C1Accumulator of C1
+}
+
+/// What all accumulators check: equal lengths, and no more terms than the noise bound allows.
 struct Terms {
     params: Parameters,
     count: Option<usize>,

@@ -43,6 +43,18 @@ macro_rules! opaque_debug {
 }
 opaque_debug!(C0, C1, Ciphertext);
 
+impl AsRef<C0> for C0 {
+    fn as_ref(&self) -> &C0 {
+        self
+    }
+}
+
+impl AsRef<C0> for Ciphertext {
+    fn as_ref(&self) -> &C0 {
+        &self.c0
+    }
+}
+
 impl C0 {
     /// Decodes what [`Ciphertext::encode_c0`] wrote.
     ///

@@ -37,7 +37,7 @@ mod threshold;
 mod transcript;
 mod wire;
 
-pub use accumulator::{Accumulator, C1Accumulator};
+pub use accumulator::{Accumulator, C0Accumulator, C1Accumulator};
 pub use ciphertext::{C0, C1, Ciphertext, encrypt, encrypt_all};
 pub use decrypt::decrypt;
 pub use keys::{

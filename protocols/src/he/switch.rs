@@ -103,14 +103,14 @@ fn share_with_seed(
     KeySwitchShare { h0, h1 }
 }
 
-/// Adds the shares of all active parties to the sums: `(c0 + sum h0, sum h1)`, ciphertexts under the receiver's key.
+/// Adds the shares of all active parties to the sums, of which only the `c0` halves count: `(c0 + sum h0, sum h1)`, ciphertexts under the receiver's key.
 ///
 /// # Errors
 /// [`Error::Count`] when there is no share, or a party's list has another length than `sum`;
 /// [`Error::TooManyTerms`] when there are more shares than parties.
-pub fn key_switch_combine(
+pub fn key_switch_combine<T: AsRef<C0> + Sync>(
     params: &Parameters,
-    sum: &[Ciphertext],
+    sum: &[T],
     shares: &[Vec<KeySwitchShare>],
 ) -> Result<Vec<Ciphertext>> {
     let limit = params.parties() as usize;
@@ -125,10 +125,10 @@ pub fn key_switch_combine(
         return Err(Error::Count { what: "key-switch shares of a party", found: list.len(), expected });
     }
     let (ring, cpu) = (params.ring(), &CpuBackend::SERIAL);
-    let switch = |(j, c): (usize, &Ciphertext)| {
+    let switch = |(j, c): (usize, &T)| {
         let h0s: Vec<&[u32]> = shares.iter().map(|list| list[j].h0.residues()).collect();
         let h1s: Vec<&[u32]> = shares.iter().map(|list| list[j].h1.residues()).collect();
-        let (mut c0, mut c1) = (c.c0.0.clone(), Poly::zero(ring));
+        let (mut c0, mut c1) = (c.as_ref().0.clone(), Poly::zero(ring));
         cpu.accumulate(ring, c0.residues_mut(), 1, &h0s);
         cpu.reduce(ring, c0.residues_mut());
         cpu.sum(ring, c1.residues_mut(), &h1s);

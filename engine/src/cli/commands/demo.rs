@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 use super::oracle;
 use super::research::{show, watch};
 use crate::cli::args::{Demo, OutputArgs};
-use crate::cli::client::{Session, person_seal};
+use crate::cli::session::{Session, person_seal};
 use crate::cli::exit::Exit;
 use crate::cli::output::terminal::Terminal;
 use crate::grpc::v1;

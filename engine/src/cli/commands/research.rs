@@ -6,7 +6,7 @@ use tokio_stream::StreamExt;
 
 use super::engine::{failed, passed, report};
 use crate::cli::args::{Command, Explain, Global, Keygen, OutputArgs, Submit};
-use crate::cli::client::{Opened, Session, home, not_verified, person_seal};
+use crate::cli::session::{Opened, Session, home, not_verified, person_seal};
 use crate::cli::exit::Exit;
 use crate::cli::output::number;
 use crate::cli::output::progress::{Progress, ProgressEvent};

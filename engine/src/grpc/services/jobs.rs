@@ -210,14 +210,16 @@ async fn watch(
 }
 
 async fn send_result(id: JobId, sealed: SealedResult, frames: mpsc::Sender<Result<v1::ResultFrame, Status>>) {
+    let evidence = crate::encoding::canonical_json(&sealed.evidence);
     let header = v1::ResultHeader {
         job_id: id.to_string(),
         receipt: sealed.receipt,
         participants: sealed.participants,
         epoch: Some(convert::epoch(&sealed.job.prepare.epoch)),
-        sha256: Digest::of(&sealed.ciphertexts).0.to_vec(),
-        bytes: sealed.ciphertexts.len() as u64,
         plan_bytes: sealed.plan.len() as u64,
+        evidence_bytes: evidence.len() as u64,
+        contributions_bytes: sealed.contributions.len() as u64,
+        shares_bytes: sealed.shares.len() as u64,
         cost: Some(v1::Cost {
             bytes_from_hospitals: sealed.bytes_from_hospitals,
             bytes_to_hospitals: sealed.bytes_to_hospitals,
@@ -229,7 +231,7 @@ async fn send_result(id: JobId, sealed: SealedResult, frames: mpsc::Sender<Resul
     if frames.send(frame(result_frame::Part::Header(header))).await.is_err() {
         return;
     }
-    for body in [&sealed.plan, &sealed.ciphertexts] {
+    for body in [&sealed.plan, &evidence, &sealed.contributions, &sealed.shares] {
         for (piece, last) in pieces(body) {
             let chunk = v1::Chunk { data: piece.to_vec(), last };
             if frames.send(frame(result_frame::Part::Chunk(chunk))).await.is_err() {

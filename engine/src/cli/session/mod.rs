@@ -1,13 +1,16 @@
 //! The researcher's session: an enrolled member, a channel to the engine, and the key that results are switched to.
 
+mod recombine;
+
 use std::path::{Path, PathBuf};
 
 use tokio_stream::StreamExt;
 use tonic::transport::Channel;
 use ward_math::Secret;
-use ward_protocols::he::{self, Ciphertext, Parameters, ReceiverSecret};
+use ward_protocols::he::{self, Parameters, ReceiverSecret};
 use zeroize::Zeroizing;
 
+use self::recombine::Recombination;
 use crate::clock::now_ms;
 use crate::encoding::{Digest, HexBytes, canonical_json};
 use crate::grpc::MESSAGE_BYTES_MAX;
@@ -19,12 +22,12 @@ use crate::grpc::v1::parties_client::PartiesClient;
 use crate::grpc::v1::{self, put_key_request, result_frame, submit_request};
 use crate::grpc::{client, frames::FrameError};
 use crate::identity::{SealContext, SealKey, random};
-use crate::ledger::{Quorum, Receipt, TrustAnchors, VerifiedReceipt};
+use crate::ledger::{Commitment, Quorum, Receipt, TrustAnchors, VerifiedReceipt};
 use crate::member::{Membership, write_private};
 use crate::party::aggregate::{REQUEST, layout_of};
 use crate::party::ceremony::parameters;
 use crate::party::connect::Proxy;
-use crate::party::task::Request;
+use crate::party::task::{Evidence, Request};
 use crate::problem::{Problem, ProblemKind};
 use crate::query::answer::Answer;
 use crate::query::catalogue::Catalogue;
@@ -226,8 +229,10 @@ impl Session {
         let trust = TrustAnchors::Authority(self.member.authority.clone());
         let verified = receipt.verify(&trust, Quorum::Participants).map_err(not_verified)?;
         let commitment = verified.commitment().clone();
-        let plan = body(&mut frames, header.plan_bytes, None, PLAN_BYTES_MAX).await?;
-        let sealed = body(&mut frames, header.bytes, Some(commitment.result_digest), RESULT_BYTES_MAX).await?;
+        let plan = body(&mut frames, header.plan_bytes, PLAN_BYTES_MAX).await?;
+        let evidence = body(&mut frames, header.evidence_bytes, PLAN_BYTES_MAX).await?;
+        let contributions = body(&mut frames, header.contributions_bytes, RESULT_BYTES_MAX).await?;
+        let shares = body(&mut frames, header.shares_bytes, RESULT_BYTES_MAX).await?;
         let plan: Plan = serde_json::from_slice(&plan).map_err(|e| unreadable("plan", &e))?;
         let wrong = |what: &str| not_verified(format!("the receipt is of another {what}"));
         if commitment.job_id != job || commitment.consortium != self.member.consortium {
@@ -244,22 +249,29 @@ impl Session {
         {
             return Err(wrong("request"));
         }
-        let answer = self.open_result(&plan, &sealed, &commitment.participants)?;
+        let evidence: Evidence = serde_json::from_slice(&evidence).map_err(|e| unreadable("evidence", &e))?;
+        let answer = self.open_result(&plan, &commitment, (&evidence, &contributions, &shares))?;
         write_private(&self.job_file(job, "receipt.json"), &header.receipt)?;
         let cost = header.cost.unwrap_or_default();
         Ok(Opened { answer, receipt: verified, receipt_json: header.receipt, cost })
     }
 
-    fn open_result(&self, plan: &Plan, sealed: &[u8], participants: &[String]) -> Result<Answer, Problem> {
+    fn open_result(
+        &self,
+        plan: &Plan,
+        commitment: &Commitment,
+        (evidence, contributions, shares): (&Evidence, &[u8], &[u8]),
+    ) -> Result<Answer, Problem> {
         let params = parameters(&plan.protocol.profile, plan.protocol.key_holders.len())?;
+        let made = Recombination { params: &params, plan, commitment, authority: &self.member.authority };
+        let ciphertexts = made.result(evidence, contributions, shares)?;
         let broken = |e: ward_protocols::Error| {
             Problem::new(ProblemKind::Internal, "result.unreadable", format!("the result does not decrypt: {e}"))
         };
-        let ciphertexts = Ciphertext::decode_all(&params, sealed).map_err(broken)?;
         let plaintexts = he::decrypt(&params, &self.receiver(&params)?, &ciphertexts).map_err(broken)?;
         let layout = layout_of(&params, plan).map_err(broken)?;
         let slots = layout.unpack(&plaintexts).map_err(broken)?;
-        Ok(crate::query::finish(plan, &slots, participants)?)
+        Ok(crate::query::finish(plan, &slots, &commitment.participants)?)
     }
 }
 
@@ -276,7 +288,6 @@ fn unreadable(what: &str, error: &dyn std::fmt::Display) -> Problem {
 async fn body(
     frames: &mut tonic::Streaming<v1::ResultFrame>,
     bytes: u64,
-    digest: Option<Digest>,
     bytes_max: u64,
 ) -> Result<Vec<u8>, Problem> {
     let broken = |e: FrameError| unreadable("result", &e);
@@ -286,9 +297,6 @@ async fn body(
             return Err(unreadable("result", &"a frame is out of place"));
         };
         if let Some(whole) = assembly.push(&chunk.data, chunk.last).map_err(broken)? {
-            if digest.is_some_and(|digest| Digest::of(&whole) != digest) {
-                return Err(not_verified("the result is not the one in the receipt"));
-            }
             return Ok(whole);
         }
     }
