@@ -134,6 +134,17 @@ impl EngineFolder {
     }
 }
 
+impl EngineFolder {
+    /// Revokes a member.
+    ///
+    /// # Errors
+    /// When nobody of that name is enrolled.
+    pub fn revoke(&self, name: &str) -> Result<(), Problem> {
+        let audit = audit_event("operator", "operator", "member.revoke", &format!("member:{name}"));
+        Ok(self.store.revoke(name, now_ms(), &audit)?)
+    }
+}
+
 /// Runs the engine of a folder on a bound listener until `stop` turns true.
 ///
 /// # Errors

@@ -156,6 +156,14 @@ pub enum Engine {
         #[arg(long, default_value_t = 72)]
         hours: u64,
     },
+    /// Revoke a member: its certificate and its stream are refused from now on.
+    Revoke {
+        /// The engine's folder.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// The member.
+        name: String,
+    },
     /// Check the engine's audit chain and log.
     Audit {
         /// The engine's folder.

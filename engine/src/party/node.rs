@@ -134,7 +134,7 @@ impl Node {
     /// Digest of the policy in force.
     #[must_use]
     pub fn policy_digest(&self) -> Digest {
-        separated("policy/1", &[format!("{:?}", self.config.policy).as_bytes()])
+        separated("policy/1", &[&canonical_json(&self.config.policy)])
     }
 
     /// Its tables.

@@ -133,11 +133,14 @@ async fn publication(node: &Arc<Node>) -> Result<v1::Publication, Problem> {
     Ok(v1::Publication { hospital: node.name().to_owned(), json, signature: Some(signature) })
 }
 
+/// A task with its number and body, whole.
+type Received = (u64, Task, Vec<u8>);
+
 /// Takes a frame in; returns a task once it is whole.
 fn take(
     frame: engine_frame::Frame,
     bodies: &mut HashMap<u64, (Task, Assembly)>,
-) -> Result<Option<(u64, Task, Vec<u8>)>, Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<Option<Received>, Box<dyn std::error::Error + Send + Sync>> {
     match frame {
         engine_frame::Frame::Task(header) => {
             let task: Task = serde_json::from_slice(&header.task)?;

@@ -44,6 +44,12 @@ pub async fn run(command: &args::Engine, terminal: &Terminal) -> Result<Exit, Pr
             terminal.say(&format!("one-time token of {} {name}, for {hours} hours:", role.as_str()));
             written(terminal.data(&token.to_text()))
         }
+        args::Engine::Revoke { data, name } => {
+            EngineFolder::open(data)?.revoke(name)?;
+            terminal.say(&format!("{name} is revoked"));
+            terminal.hint("a revoked key holder's share stays in the key: hold a new ceremony with `ward keygen`");
+            Ok(Exit::Ok)
+        }
         args::Engine::Audit { data } => {
             let folder = EngineFolder::open(data)?;
             let verified = verify_chain(audit_chain(&**folder.store()), &folder.identity().public());

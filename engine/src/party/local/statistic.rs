@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use crate::query::ast::Statistic;
 
 /// The names of statistics in a policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StatisticKind {
     /// COUNT.
     Count,
