@@ -15,7 +15,7 @@ use crate::query::catalogue::Publication;
 use crate::query::plan::{Filter, Participation, Plan, Split};
 
 /// A hospital's rules.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Policy {
     /// The hospital's own floor; the consortium's applies where it is higher.
     pub floor: u32,
@@ -36,7 +36,7 @@ pub struct Policy {
 }
 
 /// Rules of one table.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TablePolicy {
     /// Columns that may be used; `None` for all but the denied.
     pub allow: Option<BTreeSet<String>>,
@@ -45,7 +45,7 @@ pub struct TablePolicy {
 }
 
 /// Rules of one researcher.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct UserPolicy {
     /// Fingerprint of the only key that results may be released to, lower-case hexadecimal.
     pub key: Option<String>,
