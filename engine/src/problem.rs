@@ -142,8 +142,7 @@ impl From<crate::store::StoreError> for Problem {
 
 impl From<crate::query::QueryError> for Problem {
     fn from(error: crate::query::QueryError) -> Self {
-        let place = error.place().map(|p| format!(" (line {}, column {})", p.line, p.column)).unwrap_or_default();
-        Self::new(ProblemKind::Validation, error.code(), format!("{error}{place}"))
+        Self::new(ProblemKind::Validation, error.code(), error.to_string())
             .hint(error.hint().unwrap_or_default())
     }
 }

@@ -1,12 +1,12 @@
 //! The command line: arguments in, the commands, and an exit code out.
 
 pub mod args;
-pub mod session;
 mod commands;
 pub mod errors;
 pub mod exit;
 pub mod output;
 pub mod plot;
+pub mod session;
 
 use clap::{CommandFactory, Parser};
 
@@ -66,9 +66,10 @@ pub fn main() -> u8 {
     match outcome {
         Ok(exit) => exit.code(),
         Err(problem) => {
+            let unverified = problem.code == "receipt.not_verified";
             let error = UserError::from(problem);
             terminal.error(&error);
-            error.exit().code()
+            if unverified { Exit::VerificationFailed.code() } else { error.exit().code() }
         }
     }
 }
@@ -77,7 +78,9 @@ pub fn main() -> u8 {
 async fn interrupted(command: &Command) {
     let is_service = matches!(
         command,
-        Command::Engine(args::Engine::Run { .. }) | Command::Party(args::Party::Run { .. }) | Command::Demo(_)
+        Command::Engine(args::Engine::Run { .. })
+            | Command::Party(args::Party::Run { .. })
+            | Command::Demo(_)
     );
     if is_service || tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
@@ -109,7 +112,11 @@ async fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Problem> {
 /// A line on stdout, or the reason why there is none.
 fn written(result: std::io::Result<()>) -> Result<Exit, Problem> {
     result.map(|()| Exit::Ok).map_err(|e| {
-        let kind = if e.kind() == std::io::ErrorKind::NotFound { ProblemKind::NotFound } else { ProblemKind::Internal };
+        let kind = if e.kind() == std::io::ErrorKind::NotFound {
+            ProblemKind::NotFound
+        } else {
+            ProblemKind::Internal
+        };
         Problem::new(kind, "output", e.to_string())
     })
 }

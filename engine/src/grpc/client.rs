@@ -1,9 +1,13 @@
 //! The client side: a channel to the engine over TLS, under a member's certificate.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Uri};
 
+use super::status::problem_of;
+use super::v1;
+use super::v1::parties_client::PartiesClient;
+use crate::identity::{Claim, Signature};
 use crate::party::connect::{self, Proxy};
 use crate::problem::{Problem, ProblemKind};
 
@@ -71,7 +75,8 @@ pub async fn connect(target: &Target) -> Result<Channel, Problem> {
     let connector = tower::service_fn(move |_: Uri| {
         let (host, proxy) = (host.clone(), proxy.clone());
         async move {
-            let stream = connect::connect_via(&host, port, proxy.as_ref(), connect::ConnectLimits::default()).await?;
+            let stream =
+                connect::connect_via(&host, port, proxy.as_ref(), connect::ConnectLimits::default()).await?;
             Ok::<_, connect::ConnectError>(hyper_util::rt::TokioIo::new(stream))
         }
     });
@@ -83,6 +88,51 @@ pub async fn connect(target: &Target) -> Result<Channel, Problem> {
         )
         .hint("is the engine running, and does its address match its certificate?")
     })
+}
+
+/// Asks for the certificate that a token gives a right to, without a certificate of one's own; returns it as DER. The
+/// proof is the new key's signature over the claim.
+///
+/// # Errors
+/// [`Problem`] when the engine cannot be reached or refuses.
+pub async fn enrol(target: &Target, claim: &Claim, proof: Signature) -> Result<Vec<u8>, Problem> {
+    let request = v1::EnrolRequest {
+        role: claim.role.as_str().to_owned(),
+        name: claim.name.clone(),
+        secret: claim.secret.to_vec(),
+        public_key: claim.key.as_bytes().to_vec(),
+        proof: proof.0.to_vec(),
+    };
+    let mut service = PartiesClient::new(connect(target).await?);
+    let response = service.enrol(request).await.map_err(|status| problem_of(&status))?;
+    let certificate = response.into_inner().certificate.map(|c| c.der);
+    certificate.ok_or_else(|| {
+        Problem::new(ProblemKind::Internal, "enrol.response", "the engine sent no certificate")
+    })
+}
+
+/// The engine's answer to a probe.
+#[derive(Clone, Copy, Debug)]
+pub struct ProbeAnswer {
+    /// From the request to the answer over an open connection.
+    pub took: Duration,
+    /// The engine's clock, milliseconds since 1970.
+    pub now_unix_ms: u64,
+}
+
+/// Sends the engine so many bytes and times its answer, the connection's setup left out.
+///
+/// # Errors
+/// [`Problem`] when the engine cannot be reached or refuses.
+pub async fn probe(target: &Target, bytes: usize) -> Result<ProbeAnswer, Problem> {
+    let mut service = PartiesClient::new(connect(target).await?);
+    let ask = |bytes: usize| v1::ProbeRequest { body: vec![0; bytes], reply_bytes: 0 };
+    let failed = |status: tonic::Status| problem_of(&status);
+    // The first call opens the connection; the second is timed.
+    service.probe(ask(0)).await.map_err(failed)?;
+    let begin = Instant::now();
+    let answer = service.probe(ask(bytes)).await.map_err(failed)?;
+    Ok(ProbeAnswer { took: begin.elapsed(), now_unix_ms: answer.into_inner().now_unix_ms })
 }
 
 /// An error with its causes on one line.

@@ -48,10 +48,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Hub {
     /// Registers a node's stream, in place of an older one of the same name. Returns the connection and the frames
     /// to send.
-    pub fn connect(
-        &self,
-        name: &str,
-    ) -> (Arc<Connection>, mpsc::Receiver<Result<v1::EngineFrame, Status>>) {
+    pub fn connect(&self, name: &str) -> (Arc<Connection>, mpsc::Receiver<Result<v1::EngineFrame, Status>>) {
         let (outgoing, frames) = mpsc::channel(QUEUE_FRAMES);
         let connection = Arc::new(Connection {
             name: name.to_owned(),

@@ -13,7 +13,7 @@ pub mod status;
 /// Generated from `proto/ward/v1`.
 pub mod v1 {
     #![expect(missing_docs, reason = "the definitions in proto/ward/v1 carry the documentation")]
-    #![expect(clippy::all, unused_qualifications, reason = "generated code")]
+    #![expect(clippy::all, clippy::allow_attributes, unused_qualifications, reason = "generated code")]
     tonic::include_proto!("ward.v1");
 }
 

@@ -13,10 +13,12 @@ use crate::problem::{Problem, ProblemKind};
 /// # Errors
 /// A status with code `identity.*`.
 pub async fn member<T>(engine: &Engine, request: &Request<T>) -> Result<Member, Status> {
-    let denied = |code: &str, message: String| status_of(Problem::new(ProblemKind::Authorization, code, message));
+    let denied =
+        |code: &str, message: String| status_of(Problem::new(ProblemKind::Authorization, code, message));
     let certificates = request.peer_certs();
     let certificate = certificates.as_ref().and_then(|list| list.first()).ok_or_else(|| {
-        let problem = Problem::new(ProblemKind::Authorization, "identity.certificate", "no client certificate");
+        let problem =
+            Problem::new(ProblemKind::Authorization, "identity.certificate", "no client certificate");
         status_of(problem.hint("enrol first: `ward enrol --token ...`"))
     })?;
     let now_s = (now_ms() / 1000) as i64;
@@ -26,10 +28,16 @@ pub async fn member<T>(engine: &Engine, request: &Request<T>) -> Result<Member, 
         .verify(certificate.as_ref(), now_s)
         .map_err(|e| denied("identity.certificate", e.to_string()))?;
     let known = engine.member(&member.name).await.map_err(|_| {
-        denied("identity.revoked", format!("{} is not enrolled here, or its enrolment was revoked", member.name))
+        denied(
+            "identity.revoked",
+            format!("{} is not enrolled here, or its enrolment was revoked", member.name),
+        )
     })?;
     if known.key != member.key || known.role != member.role {
-        return Err(denied("identity.revoked", format!("another certificate of {} is in force", member.name)));
+        return Err(denied(
+            "identity.revoked",
+            format!("another certificate of {} is in force", member.name),
+        ));
     }
     Ok(member)
 }

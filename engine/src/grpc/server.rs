@@ -39,9 +39,7 @@ pub async fn bind(address: &str) -> Result<(TcpListener, SocketAddr), Problem> {
 
 macro_rules! limited {
     ($service:expr) => {
-        $service
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
-            .max_encoding_message_size(MESSAGE_BYTES_MAX)
+        $service.max_decoding_message_size(MESSAGE_BYTES_MAX).max_encoding_message_size(MESSAGE_BYTES_MAX)
     };
 }
 

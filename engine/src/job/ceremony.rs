@@ -56,7 +56,8 @@ async fn collect(
         if open.is_empty() {
             let mut steps = Vec::new();
             for holder in &spec.holders {
-                let part = work.part(holder, round).await?.ok_or_else(|| Problem::internal(&"a step is gone"))?;
+                let part =
+                    work.part(holder, round).await?.ok_or_else(|| Problem::internal(&"a step is gone"))?;
                 steps.push(serde_json::from_slice(&part.header).map_err(|e| Problem::internal(&e))?);
             }
             return Ok(steps);

@@ -167,8 +167,12 @@ async fn cosignature(
                 let key = engine.member_key(hospital).await?;
                 let valid = verify_cosignature(&signed, &name, &key)?.is_some();
                 if !valid {
-                    return Err(Problem::new(ProblemKind::Internal, "node.protocol", "the cosignature does not hold")
-                        .at(hospital));
+                    return Err(Problem::new(
+                        ProblemKind::Internal,
+                        "node.protocol",
+                        "the cosignature does not hold",
+                    )
+                    .at(hospital));
                 }
                 work.event_once(hospital, "cosigned", "").await?;
                 return Ok(Some(line));
@@ -177,8 +181,12 @@ async fn cosignature(
                 task = cosign_task(work, commitment, attempt, Some(last_size))?;
             }
             Ok(_) => {
-                return Err(Problem::new(ProblemKind::Internal, "node.protocol", "unexpected outcome to cosign")
-                    .at(hospital));
+                return Err(Problem::new(
+                    ProblemKind::Internal,
+                    "node.protocol",
+                    "unexpected outcome to cosign",
+                )
+                .at(hospital));
             }
             Err(error) if error.is_passing() => return Ok(None),
             Err(error) => return Err(error.problem()),

@@ -150,7 +150,10 @@ impl Engine {
     pub async fn activate(&self, epoch: &Epoch, spec: &CeremonySpec) -> Result<(), Problem> {
         let id = epoch.id.to_string();
         let known = id.clone();
-        if blocking(&self.store, move |s| s.epoch(&known)).await?.is_some_and(|e| e.state != EpochState::Ceremony) {
+        if blocking(&self.store, move |s| s.epoch(&known))
+            .await?
+            .is_some_and(|e| e.state != EpochState::Ceremony)
+        {
             return Ok(());
         }
         let transcript = self.write_blob(canonical_json(spec)).await?;

@@ -115,8 +115,11 @@ async fn run_ceremony(work: &Work) -> Result<(), Problem> {
     }
     work.engine().activate(&epoch, &spec).await?;
     let digest = commit::log_epoch(work, &epoch).await?;
-    let conclusion =
-        Conclusion { code: "ok".to_owned(), message: format!("key epoch {}", epoch.id), ..Conclusion::default() };
+    let conclusion = Conclusion {
+        code: "ok".to_owned(),
+        message: format!("key epoch {}", epoch.id),
+        ..Conclusion::default()
+    };
     work.conclude(JobState::Committing, JobState::Done, conclusion, Some(digest)).await?;
     ceremony::abandon(work, &spec, JobState::Done.as_str()).await;
     Ok(())

@@ -37,9 +37,22 @@ fn invalid(code: &str, message: impl Into<String>) -> Problem {
 pub fn plan(sql: &str, minimum: u32, catalogue: &Catalogue, epoch: &Epoch) -> Result<Plan, Problem> {
     let params = parameters(&epoch.profile, epoch.holders.len())?;
     let query = crate::query::parse(sql)?;
-    let plan = crate::query::plan(&query, catalogue, &protocol_info(epoch, &params), participation(minimum))?;
+    let planned =
+        crate::query::plan(&query, catalogue, &protocol_info(epoch, &params), participation(minimum));
+    let plan = planned.map_err(|error| {
+        let place = error.subject().and_then(|subject| crate::query::locate(sql, subject));
+        let mut problem = Problem::from(error);
+        if let Some(place) = place {
+            problem.message.push_str(&format!(" at {place}"));
+        }
+        problem
+    })?;
     if plan.hospitals.len() > epoch.holders.len() {
-        let message = format!("{} hospitals in a sum, the key was made for {}", plan.hospitals.len(), epoch.holders.len());
+        let message = format!(
+            "{} hospitals in a sum, the key was made for {}",
+            plan.hospitals.len(),
+            epoch.holders.len()
+        );
         return Err(Problem::new(ProblemKind::Compliance, "epoch.hospitals", message)
             .hint("hold a new key ceremony with all hospitals: `ward keygen`"));
     }
@@ -54,18 +67,27 @@ impl Engine {
     /// refused by the planner.
     pub async fn submit(&self, member: &Member, request: &[u8], signature: &[u8]) -> Result<Job, Problem> {
         if member.role != Role::Researcher {
-            return Err(Problem::new(ProblemKind::Authorization, "role.researcher", "only researchers submit queries"));
+            return Err(Problem::new(
+                ProblemKind::Authorization,
+                "role.researcher",
+                "only researchers submit queries",
+            ));
         }
         let digest = Digest::of(request);
         let parsed = self.check_request(member, request, signature).await?;
         let epoch = self.epoch().await?;
         if parsed.epoch != epoch.id {
-            return Err(Problem::new(ProblemKind::Conflict, "request.epoch", "the request is under another key epoch")
-                .hint("submit it again: the client takes the epoch in force"));
+            return Err(Problem::new(
+                ProblemKind::Conflict,
+                "request.epoch",
+                "the request is under another key epoch",
+            )
+            .hint("submit it again: the client takes the epoch in force"));
         }
         let receiver = parsed.receiver_key;
         self.read_blob(receiver).await.map_err(|_| {
-            invalid("request.receiver_key", "the key for the result has not been sent").hint("use `ward submit`")
+            invalid("request.receiver_key", "the key for the result has not been sent")
+                .hint("use `ward submit`")
         })?;
         let catalogue = self.catalogue().await?;
         let plan = plan(&parsed.sql, parsed.participants_min, &catalogue, &epoch)?;
@@ -96,16 +118,25 @@ impl Engine {
         .await
     }
 
-    async fn check_request(&self, member: &Member, request: &[u8], signature: &[u8]) -> Result<Request, Problem> {
+    async fn check_request(
+        &self,
+        member: &Member,
+        request: &[u8],
+        signature: &[u8],
+    ) -> Result<Request, Problem> {
         let parsed: Request = serde_json::from_slice(request)
             .map_err(|e| invalid("request.unreadable", format!("the request does not parse: {e}")))?;
         let signature = Signature::from_slice(signature)
             .ok_or_else(|| invalid("request.signature", "the signature is malformed"))?;
         let key = self.member_key(&member.name).await?;
-        let forged = |_| Problem::new(ProblemKind::Authorization, "request.signature", "the signature does not hold");
+        let forged =
+            |_| Problem::new(ProblemKind::Authorization, "request.signature", "the signature does not hold");
         key.verify(REQUEST, &[request], &signature).map_err(forged)?;
         if parsed.version != 1 || parsed.consortium != self.consortium || parsed.researcher != member.name {
-            return Err(invalid("request.consortium", "the request is for another consortium, or in another's name"));
+            return Err(invalid(
+                "request.consortium",
+                "the request is for another consortium, or in another's name",
+            ));
         }
         if canonical_json(&parsed) != request {
             return Err(invalid("request.canonical", "the request is not in its canonical form"));
@@ -144,7 +175,11 @@ impl Engine {
         (profile, threshold, time_limit_ms): (String, u32, u64),
     ) -> Result<Job, Problem> {
         if member.role != Role::Operator {
-            return Err(Problem::new(ProblemKind::Authorization, "role.operator", "only operators hold key ceremonies"));
+            return Err(Problem::new(
+                ProblemKind::Authorization,
+                "role.operator",
+                "only operators hold key ceremonies",
+            ));
         }
         let members = blocking(&self.store, |s| s.members()).await?;
         let hospitals: Vec<_> =
@@ -158,15 +193,22 @@ impl Engine {
         for holder in &holders {
             let found = hospitals.iter().find(|m| &m.name == holder);
             let unknown = || {
-                Problem::new(ProblemKind::NotFound, "member.unknown", format!("no hospital is enrolled as {holder}"))
-                    .hint("see `ward parties`")
+                Problem::new(
+                    ProblemKind::NotFound,
+                    "member.unknown",
+                    format!("no hospital is enrolled as {holder}"),
+                )
+                .hint("see `ward parties`")
             };
             certificates.push(HexBytes(found.ok_or_else(unknown)?.certificate.clone()));
         }
         let threshold = if threshold == 0 { holders.len() as u32 } else { threshold };
         if holders.len() < 2 || threshold < 2 || threshold as usize > holders.len() {
-            let message = format!("a threshold of {threshold} of {} hospitals is not possible", holders.len());
-            return Err(invalid("ceremony.threshold", message).hint("at least 2 hospitals, threshold from 2 to all"));
+            let message =
+                format!("a threshold of {threshold} of {} hospitals is not possible", holders.len());
+            return Err(
+                invalid("ceremony.threshold", message).hint("at least 2 hospitals, threshold from 2 to all")
+            );
         }
         parameters(&profile, holders.len())?;
         let now = now_ms();

@@ -10,7 +10,7 @@ use crate::identity::{Member, Role};
 use crate::party::task::{CeremonySpec, ContributionHeader, Evidence};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::{
-    BlobId, Job, JobEventRow, PAGE_ROWS_MAX, JobFilter, JobId, JobKind, JobState, JobSummary, Part, blocking,
+    Job, JobEventRow, PAGE_ROWS_MAX, JobFilter, JobId, JobKind, JobState, JobSummary, Part, blocking,
 };
 
 /// A result as it is handed to the researcher.

@@ -14,7 +14,7 @@ use crate::encoding::Digest;
 use crate::party::task::Task;
 use crate::problem::Problem;
 use crate::store::{
-    BlobId, Conclusion, PAGE_ROWS_MAX, Job, JobEvent, JobId, JobState, Lease, Message, Part, Transition, blocking,
+    Conclusion, Job, JobEvent, JobId, JobState, Lease, Message, PAGE_ROWS_MAX, Part, Transition, blocking,
 };
 
 /// A number of seconds.

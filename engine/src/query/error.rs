@@ -225,6 +225,20 @@ impl QueryError {
         }
     }
 
+    /// The name or literal that is refused, to point at it in the text with [`super::locate`].
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        match self {
+            Self::UnknownTable { table, .. } | Self::NoHospital { table, .. } => Some(table),
+            Self::UnknownColumn { column, .. }
+            | Self::Conflict { column, .. }
+            | Self::Definition { column, .. }
+            | Self::WrongKind { column, .. } => Some(column),
+            Self::Literal { literal, .. } => Some(literal),
+            _ => None,
+        }
+    }
+
     /// What to do about it, if there is something to say.
     #[must_use]
     pub fn hint(&self) -> Option<String> {

@@ -47,7 +47,9 @@ pub async fn run(command: &args::Engine, terminal: &Terminal) -> Result<Exit, Pr
         args::Engine::Revoke { data, name } => {
             EngineFolder::open(data)?.revoke(name)?;
             terminal.say(&format!("{name} is revoked"));
-            terminal.hint("a revoked key holder's share stays in the key: hold a new ceremony with `ward keygen`");
+            terminal.hint(
+                "a revoked key holder's share stays in the key: hold a new ceremony with `ward keygen`",
+            );
             Ok(Exit::Ok)
         }
         args::Engine::Audit { data } => {

@@ -23,9 +23,8 @@ use crate::problem::{Problem, ProblemKind};
 use crate::store::{Approval, audit_chain};
 
 fn load(path: &Path) -> Result<PartyConfig, Problem> {
-    PartyConfig::load(path).map_err(|e| {
-        Problem::new(ProblemKind::Validation, e.code(), e.to_string()).hint(e.hint().to_owned())
-    })
+    PartyConfig::load(path)
+        .map_err(|e| Problem::new(ProblemKind::Validation, e.code(), e.to_string()).hint(e.hint().to_owned()))
 }
 
 /// The proxy of the command line, or of the configuration.
@@ -149,7 +148,11 @@ fn jobs(node: &Node, terminal: &Terminal) -> Result<Exit, Problem> {
     for t in &tasks {
         text.push_str(&format!(
             "{}  {:9}  {:8}  {}: {}\n",
-            t.task.job, t.task.approval.as_str(), t.state.as_str(), t.task.owner, t.task.query
+            t.task.job,
+            t.task.approval.as_str(),
+            t.state.as_str(),
+            t.task.owner,
+            t.task.query
         ));
     }
     if tasks.is_empty() {

@@ -1,17 +1,17 @@
 //! The commands of researchers and operators.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tokio_stream::StreamExt;
 
 use super::engine::{failed, passed, report};
 use crate::cli::args::{Command, Explain, Global, Keygen, OutputArgs, Submit};
-use crate::cli::session::{Opened, Session, home, not_verified, person_seal};
 use crate::cli::exit::Exit;
 use crate::cli::output::number;
 use crate::cli::output::progress::{Progress, ProgressEvent};
 use crate::cli::output::report::{JobDetail, JobLine, ReceiptLine};
 use crate::cli::output::terminal::Terminal;
+use crate::cli::session::{Opened, Session, home, not_verified, person_seal};
 use crate::cli::{UserError, plot, written};
 use crate::clock::utc;
 use crate::grpc::status::problem_of;
@@ -46,7 +46,9 @@ pub async fn run(command: &Command, global: &Global, terminal: &Terminal) -> Res
             terminal.say(&format!("fingerprint of the key: {}", member.member.fingerprint()));
             return Ok(Exit::Ok);
         }
-        Command::Verify { receipt, authority } => return verify(receipt, authority.as_deref(), &home, terminal),
+        Command::Verify { receipt, authority } => {
+            return verify(receipt, authority.as_deref(), &home, terminal);
+        }
         _ => {}
     }
     let session = Session::open(&home, proxy(global)?).await?;
@@ -103,7 +105,8 @@ async fn run_keygen(session: &Session, keygen: &Keygen, terminal: &Terminal) -> 
     let (_, epoch) = session.catalogue().await?;
     if let Some(epoch) = epoch {
         let holders = epoch.holders.len();
-        terminal.say(&format!("key epoch {} is in force: {} of {holders} hospitals", epoch.id, epoch.threshold));
+        terminal
+            .say(&format!("key epoch {} is in force: {} of {holders} hospitals", epoch.id, epoch.threshold));
     }
     Ok(Exit::Ok)
 }
@@ -127,10 +130,8 @@ async fn parties(session: &Session, terminal: &Terminal) -> Result<Exit, Problem
 }
 
 async fn run_explain(session: &Session, explain: &Explain, terminal: &Terminal) -> Result<Exit, Problem> {
-    let request = v1::ExplainRequest {
-        sql: explain.sql.clone(),
-        participants_min: explain.at_least.unwrap_or(0),
-    };
+    let request =
+        v1::ExplainRequest { sql: explain.sql.clone(), participants_min: explain.at_least.unwrap_or(0) };
     let response = session.jobs().explain(request).await.map_err(|s| problem_of(&s))?.into_inner();
     if terminal.is_json() {
         return written(terminal.data(&String::from_utf8_lossy(&response.json)));
@@ -224,9 +225,17 @@ fn problem_from(problem: v1::Problem) -> Problem {
 fn ended(job: &v1::Job) -> Result<Exit, Problem> {
     match job.state() {
         JobState::Done => Ok(Exit::Ok),
-        JobState::Cancelled => Err(Problem::new(ProblemKind::Conflict, "job.cancelled", "the job was cancelled")),
+        JobState::Cancelled => {
+            Err(Problem::new(ProblemKind::Conflict, "job.cancelled", "the job was cancelled"))
+        }
         _ => Err(job.problem.clone().map_or_else(
-            || Problem::new(ProblemKind::Internal, "job.ended", format!("job {} is {}", job.id, state_word(job))),
+            || {
+                Problem::new(
+                    ProblemKind::Internal,
+                    "job.ended",
+                    format!("job {} is {}", job.id, state_word(job)),
+                )
+            },
             problem_from,
         )),
     }
@@ -292,15 +301,16 @@ fn line_of(job: v1::Job) -> JobLine {
     JobLine {
         state: state_word(&job).to_owned(),
         submitted: utc(job.created_unix_ms),
-        took_ms: None,
+        took_ms: job.ended_unix_ms.checked_sub(job.created_unix_ms),
         submitter: job.owner,
         query: job.summary,
         id: job.id,
     }
 }
 
-fn verify(path: &Path, authority: Option<&Path>, home: &PathBuf, terminal: &Terminal) -> Result<Exit, Problem> {
-    let bad = |path: &Path, e: &dyn std::fmt::Display| invalid("receipt.file", format!("{}: {e}", path.display()));
+fn verify(path: &Path, authority: Option<&Path>, home: &Path, terminal: &Terminal) -> Result<Exit, Problem> {
+    let bad =
+        |path: &Path, e: &dyn std::fmt::Display| invalid("receipt.file", format!("{}: {e}", path.display()));
     let mut json = Vec::new();
     if path == Path::new("-") {
         std::io::Read::read_to_end(&mut std::io::stdin(), &mut json).map_err(|e| bad(path, &e))?;
@@ -315,9 +325,8 @@ fn verify(path: &Path, authority: Option<&Path>, home: &PathBuf, terminal: &Term
         None => Membership::load(home, person_seal(home)?)?.authority,
     };
     let subject = format!("receipt {}", path.display());
-    let checked = Receipt::from_json(&json).and_then(|receipt| {
-        receipt.verify(&TrustAnchors::Authority(authority), Quorum::Participants)
-    });
+    let checked = Receipt::from_json(&json)
+        .and_then(|receipt| receipt.verify(&TrustAnchors::Authority(authority), Quorum::Participants));
     match checked {
         Ok(verified) => report(terminal, &subject, lines_of(&verified)),
         Err(error) => {

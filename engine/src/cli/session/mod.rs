@@ -73,7 +73,8 @@ pub fn home(option: Option<&Path>) -> Result<PathBuf, Problem> {
     let base = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
     let base = base.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
     base.map(|base| base.join("ward")).ok_or_else(|| {
-        Problem::new(ProblemKind::Validation, "member.home", "no home folder").hint("say where with --home DIR")
+        Problem::new(ProblemKind::Validation, "member.home", "no home folder")
+            .hint("say where with --home DIR")
     })
 }
 
@@ -171,10 +172,8 @@ impl Session {
         };
         let request = canonical_json(&request);
         let signature = self.member.identity.sign(REQUEST, &[&request]);
-        let signature = v1::Signature {
-            signer: self.member.member.name.clone(),
-            signature: signature.0.to_vec(),
-        };
+        let signature =
+            v1::Signature { signer: self.member.member.name.clone(), signature: signature.0.to_vec() };
         let aggregate = v1::Aggregate { request: request.clone(), signature: Some(signature) };
         let job = self.send(submit_request::Job::Aggregate(aggregate)).await?;
         write_private(&self.job_file(&job.id, "request.json"), &request)?;
@@ -266,7 +265,11 @@ impl Session {
         let made = Recombination { params: &params, plan, commitment, authority: &self.member.authority };
         let ciphertexts = made.result(evidence, contributions, shares)?;
         let broken = |e: ward_protocols::Error| {
-            Problem::new(ProblemKind::Internal, "result.unreadable", format!("the result does not decrypt: {e}"))
+            Problem::new(
+                ProblemKind::Internal,
+                "result.unreadable",
+                format!("the result does not decrypt: {e}"),
+            )
         };
         let plaintexts = he::decrypt(&params, &self.receiver(&params)?, &ciphertexts).map_err(broken)?;
         let layout = layout_of(&params, plan).map_err(broken)?;
@@ -282,7 +285,11 @@ pub fn not_verified(error: impl std::fmt::Display) -> Problem {
 }
 
 fn unreadable(what: &str, error: &dyn std::fmt::Display) -> Problem {
-    Problem::new(ProblemKind::Internal, "engine.answer", format!("the engine's {what} does not parse: {error}"))
+    Problem::new(
+        ProblemKind::Internal,
+        "engine.answer",
+        format!("the engine's {what} does not parse: {error}"),
+    )
 }
 
 async fn body(

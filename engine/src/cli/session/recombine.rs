@@ -55,7 +55,8 @@ impl Recombination<'_> {
     /// The c0 half of the sum; the other half is in the shares.
     fn sum(&self, evidence: &Evidence, mut c0s: &[u8]) -> Result<Vec<C0>, Problem> {
         let commitment = self.commitment;
-        let epoch = Digest::parse(&commitment.key_epoch).ok_or_else(|| not_verified("the epoch is no digest"))?;
+        let epoch =
+            Digest::parse(&commitment.key_epoch).ok_or_else(|| not_verified("the epoch is no digest"))?;
         let binding = Binding {
             job: &commitment.job_id,
             request: commitment.request_digest,
@@ -71,7 +72,8 @@ impl Recombination<'_> {
             let member = self.hospital(&header.certificate.0, &header.hospital)?;
             let parts = binding.parts(header);
             let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-            let signature = Signature::from_slice(&header.signature.0).ok_or_else(|| wrong("no signature"))?;
+            let signature =
+                Signature::from_slice(&header.signature.0).ok_or_else(|| wrong("no signature"))?;
             member.key.verify(CONTRIBUTION, &parts, &signature).map_err(|e| wrong(&e.to_string()))?;
             let named = separated("contribution/1", &[&header.c0.0, &header.c1.0]);
             if commitment.contribution_digests.get(&header.hospital) != Some(&named) {
@@ -102,7 +104,8 @@ impl Recombination<'_> {
             let wrong = |what: &str| not_verified(format!("{}: {what}", header.holder));
             let member = self.hospital(&header.certificate.0, &header.holder)?;
             let parts: [&[u8]; 3] = [self.commitment.job_id.as_bytes(), &header.sum.0, &header.shares.0];
-            let signature = Signature::from_slice(&header.signature.0).ok_or_else(|| wrong("no signature"))?;
+            let signature =
+                Signature::from_slice(&header.signature.0).ok_or_else(|| wrong("no signature"))?;
             member.key.verify(KEY_SWITCH, &parts, &signature).map_err(|e| wrong(&e.to_string()))?;
             if header.sum != evidence.shares[0].sum {
                 return Err(wrong("its share is of another sum than the others'"));

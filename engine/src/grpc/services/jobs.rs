@@ -40,7 +40,12 @@ impl JobsService {
     async fn view(&self, job: &Job) -> Result<v1::Job, Status> {
         let (summary, participants) = Engine::summary_of(job);
         let problem = self.0.problem_of(&job.summary).await.map_err(status_of)?;
-        Ok(row(&job.summary, summary, participants, problem))
+        let mut row = row(&job.summary, summary, participants, problem);
+        if job.summary.state.is_terminal() {
+            let events = self.0.events(&job.summary.id, 0).await.map_err(status_of)?;
+            row.ended_unix_ms = events.last().map_or(0, |last| last.event.at_ms);
+        }
+        Ok(row)
     }
 }
 
@@ -54,6 +59,7 @@ fn row(s: &JobSummary, summary: String, participants: Vec<String>, problem: Opti
         created_unix_ms: s.created_ms,
         deadline_unix_ms: s.deadline_ms,
         attempt: s.attempt,
+        ended_unix_ms: 0,
         problem: problem.map(convert::problem),
         participants,
     }

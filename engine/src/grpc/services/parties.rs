@@ -58,7 +58,8 @@ impl PartiesService {
         if parsed.hospital != member.name {
             return Err(bad("it is in another hospital's name".to_owned()));
         }
-        let audit = audit_event(&member.name, "hospital", "catalogue.publish", &format!("hospital:{}", member.name));
+        let audit =
+            audit_event(&member.name, "hospital", "catalogue.publish", &format!("hospital:{}", member.name));
         let json = String::from_utf8(publication.json).map_err(|e| bad(e.to_string()))?;
         let name = member.name.clone();
         let stored = blocking(&self.engine.store, move |s| s.publish(&name, &json, now_ms(), &audit)).await;
@@ -67,7 +68,8 @@ impl PartiesService {
 
     async fn claim(&self, request: v1::EnrolRequest) -> Result<(Claim, Vec<u8>), Status> {
         let bad = |what: &str| refuse(ProblemKind::Validation, "enrol.malformed", what);
-        let secret: [u8; 32] = request.secret.as_slice().try_into().map_err(|_| bad("the secret has 32 bytes"))?;
+        let secret: [u8; 32] =
+            request.secret.as_slice().try_into().map_err(|_| bad("the secret has 32 bytes"))?;
         let claim = Claim {
             role: Role::parse(&request.role).map_err(|e| bad(&e.to_string()))?,
             name: request.name,
@@ -94,10 +96,7 @@ impl PartiesService {
 impl parties_server::Parties for PartiesService {
     type AttachStream = Streaming<v1::EngineFrame>;
 
-    async fn enrol(
-        &self,
-        request: Request<v1::EnrolRequest>,
-    ) -> Result<Response<v1::EnrolResponse>, Status> {
+    async fn enrol(&self, request: Request<v1::EnrolRequest>) -> Result<Response<v1::EnrolResponse>, Status> {
         let (claim, certificate) = self.claim(request.into_inner()).await?;
         let record = MemberRecord {
             name: claim.name.clone(),
@@ -107,7 +106,8 @@ impl parties_server::Parties for PartiesService {
             enrolled_ms: now_ms(),
             revoked_ms: None,
         };
-        let audit = audit_event(&claim.name, claim.role.as_str(), "member.enrol", &format!("member:{}", claim.name));
+        let audit =
+            audit_event(&claim.name, claim.role.as_str(), "member.enrol", &format!("member:{}", claim.name));
         blocking(&self.engine.store, move |s| s.enrol(&claim, &record, &audit))
             .await
             .map_err(|e| status_of(e.into()))?;
@@ -127,7 +127,9 @@ impl parties_server::Parties for PartiesService {
         let first = tokio::time::timeout(HELLO, frames.next())
             .await
             .map_err(|_| refuse(ProblemKind::Unavailable, "node.silent", "no hello"))?
-            .ok_or_else(|| refuse(ProblemKind::Validation, "node.protocol", "the stream ended before hello"))??;
+            .ok_or_else(|| {
+                refuse(ProblemKind::Validation, "node.protocol", "the stream ended before hello")
+            })??;
         let Some(node_frame::Frame::Hello(hello)) = first.frame else {
             return Err(refuse(ProblemKind::Validation, "node.protocol", "the first frame must be hello"));
         };
@@ -146,7 +148,10 @@ impl parties_server::Parties for PartiesService {
             certificate: Some(v1::Certificate { der: self.engine.certificate.clone() }),
         };
         // The queue is empty and open: its receiver is `outgoing`.
-        connection.frame(engine_frame::Frame::Welcome(welcome)).await.map_err(|e| Status::internal(e.to_string()))?;
+        connection
+            .frame(engine_frame::Frame::Welcome(welcome))
+            .await
+            .map_err(|e| Status::internal(e.to_string()))?;
         tracing::info!(hospital = %member.name, software = %hello.software, "node connected");
         let service = Self { engine: self.engine.clone(), hub: self.hub.clone() };
         tokio::spawn(async move { service.serve(member, connection, frames).await });
@@ -201,9 +206,10 @@ impl PartiesService {
                 Some(node_frame::Frame::Reply(reply)) => connection.reply(reply).map_err(|e| e.to_string()),
                 Some(node_frame::Frame::Body(body)) => connection.body(&body).map_err(|e| e.to_string()),
                 Some(node_frame::Frame::Heartbeat(beat)) => match self.engine.member(&member.name).await {
-                    Ok(known) if known.key == member.key => {
-                        connection.frame(engine_frame::Frame::Heartbeat(beat)).await.map_err(|e| e.to_string())
-                    }
+                    Ok(known) if known.key == member.key => connection
+                        .frame(engine_frame::Frame::Heartbeat(beat))
+                        .await
+                        .map_err(|e| e.to_string()),
                     _ => Err("its enrolment was revoked".to_owned()),
                 },
                 Some(node_frame::Frame::Publication(publication)) => {

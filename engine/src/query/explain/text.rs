@@ -35,7 +35,10 @@ impl Explanation {
         section(
             &mut text,
             "policies",
-            verdicts.map(|v| format!("{}: {} ({})", v.hospital, v.verdict, v.rule)),
+            verdicts.map(|v| match v.rule.as_str() {
+                "" => format!("{}: {}", v.hospital, v.verdict),
+                rule => format!("{}: {} ({rule})", v.hospital, v.verdict),
+            }),
         );
         text
     }
@@ -65,7 +68,11 @@ impl Explanation {
                 secure.key_holders.join(", ")
             ),
             format!("{} numbers in {} ciphertexts a hospital", secure.slots, secure.ciphertexts),
-            format!("each hospital sends {}, receives {}", bytes(secure.bytes_up), bytes(secure.bytes_down)),
+            format!(
+                "each holder of the key sends {}, receives {}",
+                bytes(secure.bytes_up),
+                bytes(secure.bytes_down)
+            ),
         ];
         lines.extend(secure.rounds.iter().zip(1..).map(|(round, i)| format!("round {i}, {round}")));
         let model = &secure.cost_model;
