@@ -67,9 +67,10 @@ pub struct SecureStep {
     pub slots: u64,
     /// Ciphertexts they fill.
     pub ciphertexts: u32,
-    /// Bytes each hospital sends: its contribution and its key-switch share.
+    /// Bytes that a hospital with a share of the key sends: its contribution and its key-switch share.
     pub bytes_up: u64,
-    /// Bytes each hospital receives: the sum that it switches.
+    /// Bytes that it receives: the researcher's public key, and the c1 half of every contribution, because it adds the
+    /// sum up itself before it gives a share.
     pub bytes_down: u64,
     /// The rounds between the engine and the hospitals.
     pub rounds: Vec<String>,
@@ -163,7 +164,10 @@ const ROUNDS: [&str; 4] = [
 #[must_use]
 pub fn explain(plan: &Plan, cost_model: &CostModel) -> Explanation {
     let contribution = u64::from(plan.ciphertexts).saturating_mul(plan.protocol.ciphertext_bytes);
-    let (bytes_up, bytes_down) = (contribution.saturating_mul(2), contribution);
+    // A share has both halves of a ciphertext; a public key has one, its other half is a seed.
+    let bytes_up = contribution.saturating_mul(2);
+    let halves = (plan.hospitals.len() as u64).saturating_mul(contribution / 2);
+    let bytes_down = halves.saturating_add(plan.protocol.ciphertext_bytes / 2);
     let bytes = bytes_up.saturating_add(bytes_down);
     let secure = SecureStep {
         profile: plan.protocol.profile.clone(),

@@ -255,7 +255,7 @@ fn the_explanation_says_what_matters() {
         "sum: sum of recur with recur",
         "key: 4 of 4 holders",
         "any 3 of 4 key holders",
-        "each hospital sends 884.7 kB, receives 442.4 kB",
+        "each holder of the key sends 884.7 kB, receives 1.1 MB",
         "the rows at every level of recur",
         "of each hospital by itself",
         "no noise is added",
@@ -264,6 +264,13 @@ fn the_explanation_says_what_matters() {
         assert!(text.contains(part), "`{part}` is not in\n{text}");
     }
     assert_eq!(explanation.secure.rounds.len(), 4);
+    let half = plan.protocol.ciphertext_bytes / 2;
+    assert_eq!(plan.ciphertexts, 1);
+    assert_eq!(
+        explanation.secure.bytes_down,
+        half + 4 * half,
+        "a public key, and a half of each contribution"
+    );
     let json = serde_json::to_string(&explanation).expect("JSON");
     assert_eq!(serde_json::from_str::<crate::query::explain::Explanation>(&json).expect("JSON"), explanation);
 }
