@@ -10,12 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::now_ms;
 use crate::grpc::client::{self, Target};
-use crate::grpc::status::problem_of;
-use crate::grpc::v1;
-use crate::grpc::v1::parties_client::PartiesClient;
-use crate::identity::{
-    CaCertificate, Identity, Member, Role, SealContext, SealKey, Token, possession_parts,
-};
+use crate::identity::{CaCertificate, Identity, Member, Role, SealContext, SealKey, Token, possession_parts};
 use crate::party::connect::Proxy;
 use crate::problem::{Problem, ProblemKind};
 
@@ -181,7 +176,8 @@ impl Membership {
         };
         let token = Token::parse(text).map_err(invalid)?;
         if !roles.contains(&token.role) {
-            let message = format!("the token enrols a {}, which is not what this command is for", token.role.as_str());
+            let message =
+                format!("the token enrols a {}, which is not what this command is for", token.role.as_str());
             return Err(Problem::new(ProblemKind::Validation, "enrol.role", message)
                 .hint("`ward party enrol` takes a hospital's token, `ward enrol` a person's"));
         }
@@ -218,23 +214,14 @@ async fn request_certificate(
     let claim = token.claim(identity.public());
     let parts = possession_parts(&claim);
     let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-    let request = v1::EnrolRequest {
-        role: claim.role.as_str().to_owned(),
-        name: claim.name.clone(),
-        secret: claim.secret.to_vec(),
-        public_key: claim.key.as_bytes().to_vec(),
-        proof: identity.sign(ENROLMENT, &parts).0.to_vec(),
-    };
+    let proof = identity.sign(ENROLMENT, &parts);
     let target = Target {
         url: token.engine_url.clone(),
         authority_pem: pem_of(token.ca.der()),
         identity_pem: None,
         proxy,
     };
-    let channel = client::connect(&target).await?;
-    let response = PartiesClient::new(channel).enrol(request).await.map_err(|status| problem_of(&status))?;
-    let certificate = response.into_inner().certificate.map(|c| c.der);
-    certificate.ok_or_else(|| Problem::new(ProblemKind::Internal, "enrol.response", "the engine sent no certificate"))
+    client::enrol(&target, &claim, proof).await
 }
 
 /// Reads a token argument: the text, or stdin for `-`.
