@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-pub use crate::identity::Digest;
 use crate::identity::Canonical;
+pub use crate::identity::Digest;
 
 /// SHA-256 under a domain, over parts that are each preceded by their length: no two lists of parts share it.
 #[must_use]

@@ -46,7 +46,11 @@ fn bad(path: &Path, error: &dyn std::fmt::Display) -> Problem {
 pub fn init(folder: &Path, consortium: &str, hosts: &[String], floor: u32) -> Result<(), Problem> {
     let path = folder.join("engine.json");
     if path.exists() {
-        return Err(Problem::new(ProblemKind::Conflict, "engine.exists", format!("{} holds a consortium already", folder.display())));
+        return Err(Problem::new(
+            ProblemKind::Conflict,
+            "engine.exists",
+            format!("{} holds a consortium already", folder.display()),
+        ));
     }
     if floor == 0 {
         return Err(Problem::new(ProblemKind::Validation, "engine.floor", "the floor is at least 1"));
@@ -88,13 +92,15 @@ impl EngineFolder {
     pub fn open(folder: &Path) -> Result<Self, Problem> {
         let path = folder.join("engine.json");
         let text = std::fs::read_to_string(&path).map_err(|e| {
-            bad(&path, &e).hint("make a consortium first: `ward engine init --data DIR --consortium NAME --host HOST`")
+            bad(&path, &e)
+                .hint("make a consortium first: `ward engine init --data DIR --consortium NAME --host HOST`")
         })?;
         let settings: Settings = serde_json::from_str(&text).map_err(|e| bad(&path, &e))?;
         let key = folder.join("engine.key");
         let pem = std::fs::read_to_string(&key).map(zeroize::Zeroizing::new).map_err(|e| bad(&key, &e))?;
         let identity = Arc::new(Identity::from_pem(&pem).map_err(|e| bad(&key, &e))?);
-        let authority = CertificateAuthority::load(&folder.join("ca")).map_err(|e| bad(&folder.join("ca"), &e))?;
+        let authority =
+            CertificateAuthority::load(&folder.join("ca")).map_err(|e| bad(&folder.join("ca"), &e))?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder, identity.clone())?);
         Ok(Self { settings, identity, authority, store })
     }
@@ -157,7 +163,11 @@ pub async fn run(folder: &Path, listener: TcpListener, stop: watch::Receiver<boo
     let engine = Arc::new(Engine {
         consortium: opened.settings.consortium.clone(),
         floor: opened.settings.floor,
-        ledger: EmbeddedLedger::new(opened.store.clone(), opened.identity.clone(), &opened.settings.consortium),
+        ledger: EmbeddedLedger::new(
+            opened.store.clone(),
+            opened.identity.clone(),
+            &opened.settings.consortium,
+        ),
         store: opened.store,
         blobs: Arc::new(Blobs::open(&folder.join("blobs"))?),
         nodes: hub.clone(),
@@ -183,7 +193,11 @@ fn lock(folder: &Path) -> Result<File, Problem> {
     let path = folder.join("engine.lock");
     let file = File::create(&path).map_err(|e| bad(&path, &e))?;
     file.try_lock().map_err(|_| {
-        Problem::new(ProblemKind::Conflict, "engine.running", format!("an engine is running on {}", folder.display()))
+        Problem::new(
+            ProblemKind::Conflict,
+            "engine.running",
+            format!("an engine is running on {}", folder.display()),
+        )
     })?;
     Ok(file)
 }

@@ -201,7 +201,8 @@ impl Node {
         self.once("ceremony-seed", &spec.id, digest, seed.as_slice())?;
         self.once("ceremony-spec", &spec.id, digest, &canonical_json(spec))?;
         let kept = self.kept(&spec.id)?;
-        let commitment = Digest(he::commit_nonce(&kept.params, &digest.0, &spec.holders[kept.me], &kept.nonce()));
+        let commitment =
+            Digest(he::commit_nonce(&kept.params, &digest.0, &spec.holders[kept.me], &kept.nonce()));
         let kem_key = HexBytes(kept.kem().1.to_bytes().to_vec());
         Ok(self.signed_step(&kept.digest, StepPayload::Commit { commitment, kem_key }))
     }
@@ -286,7 +287,12 @@ impl Node {
     }
 
     /// n-of-n: the seed of the ternary secret; t-of-n: the sum of the shares dealt to this holder.
-    fn own_share(&self, kept: &Kept, reveals: &[SignedStep], mut rest: &[u8]) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    fn own_share(
+        &self,
+        kept: &Kept,
+        reveals: &[SignedStep],
+        mut rest: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Problem> {
         if kept.spec.threshold as usize == kept.spec.holders.len() {
             return Ok(Zeroizing::new(kept.sub_seed("secret").expose().to_vec()));
         }
@@ -298,7 +304,8 @@ impl Node {
                 shares.push(kept.deal()?.swap_remove(kept.me));
                 continue;
             }
-            let missing = || refuse("ceremony.sealed_share", "no key share was dealt to this node").at(&step.member);
+            let missing =
+                || refuse("ceremony.sealed_share", "no key share was dealt to this node").at(&step.member);
             let part = sealed.iter().find(|part| part.to == name).ok_or_else(missing)?;
             let (bytes, tail) = rest.split_at_checked(part.bytes as usize).ok_or_else(missing)?;
             if Digest::of(bytes) != part.sha256 {
@@ -321,7 +328,10 @@ impl Node {
         let holders = spec.holders.len();
         let sorted = spec.holders.windows(2).all(|pair| pair[0] < pair[1]);
         if !sorted || holders < 2 || spec.certificates.len() != holders {
-            return Err(refuse("ceremony.holders", "holders must be two or more, sorted, with a certificate each"));
+            return Err(refuse(
+                "ceremony.holders",
+                "holders must be two or more, sorted, with a certificate each",
+            ));
         }
         if spec.threshold < 2 || spec.threshold as usize > holders {
             let message = format!("a threshold of {} of {holders} holders is not allowed", spec.threshold);
@@ -367,9 +377,12 @@ impl Node {
         if steps.len() != kept.spec.holders.len() {
             return Err(refuse("ceremony.steps", "not every holder's step was sent"));
         }
-        for ((step, holder), certificate) in steps.iter().zip(&kept.spec.holders).zip(&kept.spec.certificates) {
+        for ((step, holder), certificate) in steps.iter().zip(&kept.spec.holders).zip(&kept.spec.certificates)
+        {
             if &step.member != holder {
-                return Err(refuse("ceremony.steps", "steps are not in the order of the holders").at(&step.member));
+                return Err(
+                    refuse("ceremony.steps", "steps are not in the order of the holders").at(&step.member)
+                );
             }
             let parts = step_parts(&kept.digest, holder, &step.payload);
             let parts: [&[u8]; 3] = [&parts[0], &parts[1], &parts[2]];

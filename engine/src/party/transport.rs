@@ -124,7 +124,11 @@ fn service(channel: Channel) -> PartiesClient<Channel> {
 }
 
 fn protocol(error: &(dyn std::error::Error + 'static)) -> Problem {
-    Problem::new(ProblemKind::Unavailable, "engine.protocol", format!("the engine broke the protocol: {error}"))
+    Problem::new(
+        ProblemKind::Unavailable,
+        "engine.protocol",
+        format!("the engine broke the protocol: {error}"),
+    )
 }
 
 async fn publication(node: &Arc<Node>) -> Result<v1::Publication, Problem> {
@@ -195,7 +199,8 @@ async fn answer(
     };
     send(outgoing, node_frame::Frame::Reply(header)).await?;
     for (piece, last) in pieces(&body) {
-        send(outgoing, node_frame::Frame::Body(v1::Body { task: number, data: piece.to_vec(), last })).await?;
+        send(outgoing, node_frame::Frame::Body(v1::Body { task: number, data: piece.to_vec(), last }))
+            .await?;
     }
     Ok(())
 }

@@ -12,7 +12,8 @@ use crate::problem::Problem;
 impl Node {
     /// Checks and cosigns.
     pub(super) fn cosign(&self, task: &Task) -> Result<Outcome, Problem> {
-        let Task::Cosign { job, commitment, leaf_index, inclusion, checkpoint, from_size, consistency } = task
+        let Task::Cosign { job, commitment, leaf_index, inclusion, checkpoint, from_size, consistency } =
+            task
         else {
             return Err(refuse("task.kind", "not a checkpoint to cosign"));
         };
@@ -36,8 +37,9 @@ impl Node {
             identity: &membership.identity,
             log_key: self.log_key()?,
         };
-        let cosigned =
-            witness.cosign(last.as_ref(), checkpoint, consistency, self.now_ms() / 1000).map_err(refuse_log)?;
+        let cosigned = witness
+            .cosign(last.as_ref(), checkpoint, consistency, self.now_ms() / 1000)
+            .map_err(refuse_log)?;
         let audit = self.audit_event("log.cosign", job, &format!("checkpoint of {} leaves", head.size));
         self.store().set_checkpoint(last.as_ref(), &cosigned.checkpoint, &audit)?;
         Ok(Outcome::Cosigned { cosignature: Some(cosigned.signature.to_line()), last_size: head.size })
@@ -59,7 +61,8 @@ impl Node {
         let Some(own) = self.own_contribution(job)? else { return Err(wrong("who took part")) };
         let name = self.name();
         let given = separated("contribution/1", &[&own.c0.0, &own.c1.0]);
-        let names = |map: &std::collections::BTreeMap<String, Digest>, value: Digest| map.get(name) == Some(&value);
+        let names =
+            |map: &std::collections::BTreeMap<String, Digest>, value: Digest| map.get(name) == Some(&value);
         if !names(&commitment.contribution_digests, given)
             || !names(&commitment.policy_digests, own.policy)
             || commitment.dataset_versions.get(name) != Some(&own.dataset_version)

@@ -180,9 +180,8 @@ fn checkpoint_moves_forward_from_the_one_checked(world: &dyn World) {
     let checkpoint =
         |size| Checkpoint { origin: "ward/c/log".into(), head: TreeHead { size, root: digest(size) } };
     let (one, two) = (checkpoint(1), checkpoint(2));
-    let set = |last: Option<&Checkpoint>, new: &Checkpoint| {
-        store.set_checkpoint(last, new, &event("log.cosign"))
-    };
+    let set =
+        |last: Option<&Checkpoint>, new: &Checkpoint| store.set_checkpoint(last, new, &event("log.cosign"));
     assert_eq!(store.last_checkpoint().unwrap(), None);
     set(None, &one).unwrap();
     assert!(matches!(set(None, &two), Err(StoreError::Conflict { .. })));
