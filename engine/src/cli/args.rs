@@ -29,7 +29,7 @@ pub struct Global {
     /// Folder with your certificate and keys [default: ~/.config/ward].
     #[arg(long, global = true, env = "WARD_HOME", value_name = "DIR")]
     pub home: Option<PathBuf>,
-    /// HTTP CONNECT proxy, as http://[user:password@]host:port.
+    /// HTTP CONNECT proxy, as http://host:port or http://user:password@host:port.
     #[arg(long, global = true, env = "WARD_PROXY", value_name = "URL")]
     pub proxy: Option<String>,
 }

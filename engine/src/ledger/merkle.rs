@@ -87,7 +87,7 @@ fn split_point(length: u64) -> u64 {
     1 << (length - 1).ilog2()
 }
 
-/// PATH(index, D[size]) of RFC 6962: the sibling hashes from the leaf up.
+/// `PATH(index, D[size])` of RFC 6962: the sibling hashes from the leaf up.
 ///
 /// # Errors
 /// [`LedgerError::Range`] unless `index < size`; errors of the reader.
@@ -111,7 +111,7 @@ pub fn inclusion<N: Nodes + ?Sized>(nodes: &N, index: u64, size: u64) -> Result<
     Ok(proof)
 }
 
-/// PROOF(old, D[new]) of RFC 6962; empty when the sizes are equal or the old tree is empty.
+/// `PROOF(old, D[new])` of RFC 6962; empty when the sizes are equal or the old tree is empty.
 ///
 /// # Errors
 /// [`LedgerError::Range`] unless `old <= new`; errors of the reader.

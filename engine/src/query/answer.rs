@@ -100,7 +100,7 @@ pub enum Value {
     LogRank(LogRank),
 }
 
-/// A histogram: `counts[i]` is of [edges[i], edges[i+1]), the last bin closed. A withheld bin shows only what
+/// A histogram: `counts[i]` is of `[edges[i], edges[i+1])`, the last bin closed. A withheld bin shows only what
 /// the other hospitals gave.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Histogram {
