@@ -26,7 +26,8 @@ pub fn all(options: &Options, dir: &Path) -> Result<Figures> {
     let is_wanted = |name: &str| options.job.as_deref().is_none_or(|wanted| wanted == name);
     let mut figures = Figures { load: load(), ..Figures::default() };
     std::fs::create_dir_all(dir)?;
-    figures.sync_ms = yardstick::sync_ms(dir)?;
+    let dir = dir.canonicalize()?;
+    figures.sync_ms = yardstick::sync_ms(&dir)?;
     if is_wanted("count") || is_wanted("survival") {
         let dir = dir.join("breast");
         let (hospitals, sources) = breast(&dir)?;

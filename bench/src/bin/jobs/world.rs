@@ -74,7 +74,7 @@ impl World {
             tokens.push(token.trim().to_owned());
         }
         world.spawn("engine", &["engine", "run", "--data", &engine, "--listen", &address])?;
-        world.wait("the engine", || Ok(TcpStream::connect(&address).is_ok()))?;
+        world.wait("the engine", |_| Ok(TcpStream::connect(&address).is_ok()))?;
         for ((name, config), token) in hospitals.iter().zip(&tokens) {
             let config = text(config);
             world.ward(&["party", "enrol", "--config", &config, "--token", token])?;
@@ -84,7 +84,7 @@ impl World {
             world.ward(&["--home", &world.home(name), "enrol", "--token", token])?;
         }
         let omar = world.home("omar");
-        world.wait("the hospitals", || {
+        world.wait("the hospitals", |world| {
             let parties: Json = serde_json::from_str(&world.ward(&["--home", &omar, "--json", "parties"])?)?;
             let connected =
                 parties.as_array().into_iter().flatten().filter(|p| p["connected"] == true).count();
@@ -121,10 +121,11 @@ impl World {
         Ok(())
     }
 
-    fn wait(&self, whom: &str, mut is_up: impl FnMut() -> Result<bool>) -> Result<()> {
+    fn wait(&mut self, whom: &str, is_up: impl Fn(&Self) -> Result<bool>) -> Result<()> {
         let begin = Instant::now();
-        while !is_up()? {
-            if begin.elapsed() > UP {
+        while !is_up(self)? {
+            let ended = self.children.iter_mut().any(|(_, child)| !matches!(child.try_wait(), Ok(None)));
+            if ended || begin.elapsed() > UP {
                 return Err(format!("{whom} did not come up; see the logs in {}", self.dir.display()).into());
             }
             thread::sleep(Duration::from_millis(50));
