@@ -196,10 +196,15 @@ impl Connection {
             }
             Ok(outcome) => match Digest::from_slice(&reply.body_sha256) {
                 None => self.answer(number, Err(protocol("body without digest"))),
-                Some(digest) => {
-                    let assembly = Assembly::new(reply.body_bytes, digest, BODY_BYTES_MAX)?;
-                    lock(&self.bodies).insert(number, (outcome, assembly));
-                }
+                Some(digest) => match Assembly::new(reply.body_bytes, digest, BODY_BYTES_MAX) {
+                    Ok(assembly) => {
+                        lock(&self.bodies).insert(number, (outcome, assembly));
+                    }
+                    Err(error) => {
+                        self.answer(number, Err(protocol(&error.to_string())));
+                        return Err(error);
+                    }
+                },
             },
         }
         Ok(())
@@ -212,9 +217,14 @@ impl Connection {
     pub fn body(&self, body: &v1::Body) -> Result<(), FrameError> {
         let mut bodies = lock(&self.bodies);
         let Some((_, assembly)) = bodies.get_mut(&body.task) else {
-            // Late pieces of a call that gave up are dropped; pieces of nothing end the stream.
-            let known = body.task < u64::MAX && !lock(&self.pending).contains_key(&body.task);
-            return if known { Ok(()) } else { Err(FrameError::Unannounced) };
+            // Late pieces of a call that gave up are dropped; pieces before their header end call and stream.
+            drop(bodies);
+            if !lock(&self.pending).contains_key(&body.task) {
+                return Ok(());
+            }
+            let what = FrameError::Unannounced.to_string();
+            self.answer(body.task, Err(NodeError::Protocol { node: self.name.clone(), what }));
+            return Err(FrameError::Unannounced);
         };
         match assembly.push(&body.data, body.last) {
             Ok(None) => Ok(()),

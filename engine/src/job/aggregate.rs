@@ -13,12 +13,14 @@ use ward_protocols::he::{self, C0, C1, Ciphertext, KeySwitchShare, Parameters};
 use super::nodes::{Answered, NodeError};
 use super::work::{Work, later};
 use crate::encoding::{Digest, HexBytes, canonical_json};
-use crate::identity::{PublicKey, Signature};
+use crate::identity::Signature;
 use crate::party::aggregate::{CONTRIBUTION, KEY_SWITCH};
 use crate::party::ceremony::parameters;
 use crate::party::task::{ContributionHeader, Outcome, Prepare, ShareHeader, Task};
 use crate::problem::{Problem, ProblemKind};
+use crate::query::catalogue::Catalogue;
 use crate::query::plan::{Participation, Plan};
+use crate::store::MemberRecord;
 
 /// How long hospitals beyond the minimum are waited for.
 const GRACE: Duration = Duration::from_secs(3);
@@ -234,15 +236,14 @@ async fn take_contribution(
     header: ContributionHeader,
     body: Vec<u8>,
 ) -> Result<(), Problem> {
-    let key = work.engine().member_key(node).await?;
+    let member = work.engine().member(node).await?;
     let params = job.parameters()?;
     let count = job.plan.ciphertexts as usize;
-    let prepare = job.prepare.clone();
-    let name = node.to_owned();
+    let (prepare, table) = (job.prepare.clone(), job.plan.query.table.clone());
     let checked = tokio::task::spawn_blocking(move || {
-        check_contribution(&prepare, &header, &name, &key)?;
+        check_contribution(&prepare, &table, &header, &member)?;
         let (c0, c1) = body.split_at_checked(header.c0_bytes as usize).ok_or("the body is too short")?;
-        if Digest::of(c0) != header.c0 || Digest::of(c1) != header.c1 {
+        if c1.len() as u64 != header.c1_bytes || Digest::of(c0) != header.c0 || Digest::of(c1) != header.c1 {
             return Err("the ciphertexts are not those that were signed".to_owned());
         }
         let list = ciphertexts(&params, c0, c1).map_err(|e| e.to_string())?;
@@ -265,19 +266,28 @@ async fn take_contribution(
     }
 }
 
+/// Everything that another hospital or the log would refuse later, and for which this hospital is to be named.
 fn check_contribution(
     prepare: &Prepare,
+    table: &str,
     header: &ContributionHeader,
-    node: &str,
-    key: &PublicKey,
+    member: &MemberRecord,
 ) -> Result<(), String> {
-    if header.hospital != node {
+    if header.hospital != member.name {
         return Err("the contribution is in another hospital's name".to_owned());
+    }
+    if header.certificate.0 != member.certificate {
+        return Err("the contribution comes with another certificate than the one in force".to_owned());
+    }
+    let catalogue: Catalogue = serde_json::from_str(&prepare.catalogue).map_err(|e| e.to_string())?;
+    let published = catalogue.hospitals.get(&member.name).and_then(|publication| publication.table(table));
+    if published.is_none_or(|table| table.dataset_version != header.dataset_version) {
+        return Err("the contribution is of other data than were published".to_owned());
     }
     let parts = prepare.binding().parts(header);
     let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
     let signature = Signature::from_slice(&header.signature.0).ok_or("malformed signature")?;
-    key.verify(CONTRIBUTION, &parts, &signature).map_err(|e| e.to_string())
+    member.key.verify(CONTRIBUTION, &parts, &signature).map_err(|e| e.to_string())
 }
 
 fn ciphertexts(params: &Parameters, c0: &[u8], c1: &[u8]) -> Result<Vec<Ciphertext>, ward_protocols::Error> {
@@ -322,8 +332,10 @@ pub async fn switch(work: &Work, job: &Aggregate, selection: &[ContributionHeade
         };
         let params = job.parameters()?;
         let result = tokio::task::block_in_place(|| {
-            let shares =
-                shares.iter().map(|s| KeySwitchShare::decode_all(&params, s)).collect::<Result<Vec<_>, _>>()?;
+            let shares = shares
+                .iter()
+                .map(|s| KeySwitchShare::decode_all(&params, s))
+                .collect::<Result<Vec<_>, _>>()?;
             let switched = he::key_switch_combine(&params, &sum, &shares)?;
             Ok(Ciphertext::encode_all(&params, &switched))
         })
@@ -400,7 +412,7 @@ async fn collect_shares(
         can_go_on(job, &refused)?;
         let replaceable = job.prepare.epoch.holders.len() > job.threshold();
         let lost = active.iter().any(|node| refused.contains_key(node));
-        if replaceable && (lost || started.elapsed() > GRACE){
+        if replaceable && (lost || started.elapsed() > GRACE) {
             return Ok(None);
         }
         work.check_deadline("key-switch shares")?;
@@ -418,7 +430,8 @@ async fn take_share(
 ) -> Result<(), Problem> {
     let member = work.engine().member(node).await?;
     let parts: [&[u8]; 3] = [work.id().as_bytes(), &sum.0, &shares.0];
-    let valid = Signature::from_slice(&signature.0).is_some_and(|s| member.key.verify(KEY_SWITCH, &parts, &s).is_ok());
+    let valid = Signature::from_slice(&signature.0)
+        .is_some_and(|s| member.key.verify(KEY_SWITCH, &parts, &s).is_ok());
     let decoded = KeySwitchShare::decode_all(&job.parameters()?, &body);
     let whole = decoded.is_ok_and(|list| list.len() == job.plan.ciphertexts as usize);
     if !valid || Digest::of(&body) != shares || !whole {
@@ -461,6 +474,10 @@ pub async fn abandon(work: &Work, job: &Aggregate, outcome: &str) {
 /// The kind of an error when the time of a job is up.
 #[must_use]
 pub fn late(what: &str) -> Problem {
-    Problem::new(ProblemKind::Unavailable, "job.deadline", format!("the time limit passed while waiting for {what}"))
-        .hint("see `ward jobs --parties` for who is connected, or allow more time with --time-limit")
+    Problem::new(
+        ProblemKind::Unavailable,
+        "job.deadline",
+        format!("the time limit passed while waiting for {what}"),
+    )
+    .hint("see `ward jobs --parties` for who is connected, or allow more time with --time-limit")
 }

@@ -7,7 +7,7 @@ use super::nodes::{Answered, NodeError};
 use super::work::{Work, later};
 use crate::encoding::{Digest, canonical_json};
 use crate::identity::Signature;
-use crate::party::ceremony::epoch_of;
+use crate::party::ceremony::{CONTEXT, epoch_of, spec_digest, step_parts};
 use crate::party::task::{CeremonySpec, Epoch, Outcome, SignedStep, StepPayload, Task};
 use crate::problem::{Problem, ProblemKind};
 
@@ -66,6 +66,7 @@ async fn collect(
         for (holder, answer) in work.call_all(&open, task, Arc::default(), CALL).await {
             match answer {
                 Ok(Answered { outcome: Outcome::Step { step }, body }) if step.member == holder => {
+                    check_step(work, spec, round, &step).await?;
                     work.put_part(&holder, round, &canonical_json(&step), &body).await?;
                     work.event(Some(&holder), round, "").await?;
                     answered += 1;
@@ -78,6 +79,26 @@ async fn collect(
             work.wait_for_change(PAUSE).await;
         }
     }
+}
+
+/// A step is of its round and signed by its holder: kept unchecked, it would make the other holders refuse.
+async fn check_step(work: &Work, spec: &CeremonySpec, round: &str, step: &SignedStep) -> Result<(), Problem> {
+    let in_place = matches!(
+        (round, &step.payload),
+        ("commit", StepPayload::Commit { .. })
+            | ("open", StepPayload::Open { .. })
+            | ("digest", StepPayload::Digest { .. })
+            | ("reveal", StepPayload::Reveal { .. })
+    );
+    let key = work.engine().member_key(&step.member).await?;
+    let [spec, member, payload] = step_parts(&spec_digest(spec), &step.member, &step.payload);
+    let signed = Signature::from_slice(&step.signature.0)
+        .is_some_and(|s| key.verify(CONTEXT, &[&spec, &member, &payload], &s).is_ok());
+    if in_place && signed {
+        return Ok(());
+    }
+    let what = format!("its step is not of the {round} round, or not signed by it");
+    Err(NodeError::Protocol { node: step.member.clone(), what }.problem())
 }
 
 async fn passing(work: &Work, holder: &str, answer: Result<Answered, NodeError>) -> Result<(), Problem> {

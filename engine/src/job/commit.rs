@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::aggregate::Aggregate;
-use super::nodes::Answered;
+use super::nodes::{Answered, NodeError};
 use super::work::Work;
 use crate::clock::now_ms;
 use crate::encoding::{Digest, canonical_json, separated};
+use crate::identity::PublicKey;
 use crate::ledger::{
     COMMITMENT_VERSION, Checkpoint, Commitment, Ledger, LedgerError, Note, NoteSignature, Receipt, TlogProof,
     cosigner_name, verify_cosignature,
 };
 use crate::party::task::{ContributionHeader, Epoch, Outcome, Request, Task};
-use crate::problem::{Problem, ProblemKind};
+use crate::problem::Problem;
 use crate::store::{Conclusion, JobState};
 
 /// Limit of one call.
@@ -160,39 +161,46 @@ async fn cosignature(
     for _ in 0..2 {
         match engine.nodes.call(hospital, &task, Arc::default(), CALL).await {
             Ok(Answered { outcome: Outcome::Cosigned { cosignature: Some(line), .. }, .. }) => {
-                let line = NoteSignature::parse(&line)?;
-                let mut signed = attempt.1.clone();
-                signed.add(line.clone())?;
                 let name = cosigner_name(&engine.consortium, hospital);
                 let key = engine.member_key(hospital).await?;
-                let valid = verify_cosignature(&signed, &name, &key)?.is_some();
-                if !valid {
-                    return Err(Problem::new(
-                        ProblemKind::Internal,
-                        "node.protocol",
-                        "the cosignature does not hold",
-                    )
-                    .at(hospital));
-                }
+                let checked = check_cosignature(&line, attempt.1, &name, &key);
+                let line =
+                    checked.map_err(|e| broken(hospital, &format!("its cosignature does not hold: {e}")))?;
                 work.event_once(hospital, "cosigned", "").await?;
                 return Ok(Some(line));
             }
             Ok(Answered { outcome: Outcome::Cosigned { cosignature: None, last_size }, .. }) => {
+                let size = Checkpoint::parse(attempt.1.text())?.head.size;
+                if last_size > size {
+                    let what = format!("it has cosigned {last_size} leaves of a log that has {size}");
+                    return Err(broken(hospital, &what));
+                }
                 task = cosign_task(work, commitment, attempt, Some(last_size))?;
             }
-            Ok(_) => {
-                return Err(Problem::new(
-                    ProblemKind::Internal,
-                    "node.protocol",
-                    "unexpected outcome to cosign",
-                )
-                .at(hospital));
-            }
+            Ok(_) => return Err(broken(hospital, "unexpected outcome to cosign")),
             Err(error) if error.is_passing() => return Ok(None),
             Err(error) => return Err(error.problem()),
         }
     }
     Ok(None)
+}
+
+fn broken(hospital: &str, what: &str) -> Problem {
+    NodeError::Protocol { node: hospital.to_owned(), what: what.to_owned() }.problem()
+}
+
+/// A cosigner's line that holds on the note.
+fn check_cosignature(
+    line: &str,
+    note: &Note,
+    name: &str,
+    key: &PublicKey,
+) -> Result<NoteSignature, LedgerError> {
+    let line = NoteSignature::parse(line)?;
+    let mut signed = note.clone();
+    signed.add(line.clone())?;
+    let found = verify_cosignature(&signed, name, key)?;
+    found.map(|_| line).ok_or_else(|| LedgerError::Unsigned { name: name.to_owned() })
 }
 
 /// The leaf of a key epoch in the log.

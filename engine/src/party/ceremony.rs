@@ -27,7 +27,8 @@ use super::task::{CeremonySpec, Epoch, Outcome, SealedPart, SignedStep, StepPayl
 use crate::encoding::{Digest, HexBytes, canonical_json, separated};
 use crate::problem::{Problem, ProblemKind};
 
-const CONTEXT: &str = "ward/v1/ceremony";
+/// Context of a step's signature.
+pub const CONTEXT: &str = "ward/v1/ceremony";
 const SEAL_INFO: &[u8] = b"ward/v1/shamir-share";
 
 /// A refusal of something another holder, or the engine, got wrong.

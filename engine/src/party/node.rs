@@ -46,7 +46,8 @@ pub struct Node {
 /// # Errors
 /// When the file cannot be read or made, or the variable is missing or malformed.
 pub fn seal_key(config: &PartyConfig) -> Result<SealKey, Problem> {
-    let bad = |e: crate::identity::IdentityError| Problem::new(ProblemKind::Validation, "keys.seal", e.to_string());
+    let bad =
+        |e: crate::identity::IdentityError| Problem::new(ProblemKind::Validation, "keys.seal", e.to_string());
     match &config.seal_key {
         SealSource::File(path) => SealKey::load_or_create(path).map_err(bad),
         SealSource::Env(name) => {
@@ -67,16 +68,26 @@ impl Node {
     pub fn open(config: PartyConfig) -> Result<Self, Problem> {
         let membership = Membership::load(&config.data_dir, seal_key(&config)?)?;
         if membership.member.role != Role::Hospital {
-            let message = format!("{} is enrolled as {}, not as a hospital", membership.member.name, membership.member.role.as_str());
+            let message = format!(
+                "{} is enrolled as {}, not as a hospital",
+                membership.member.name,
+                membership.member.role.as_str()
+            );
             return Err(Problem::new(ProblemKind::Validation, "member.role", message));
         }
         if config.name.as_ref().is_some_and(|name| *name != membership.member.name) {
-            let message = format!("the configuration is of {:?}, the certificate of {}", config.name, membership.member.name);
+            let message = format!(
+                "the configuration is of {:?}, the certificate of {}",
+                config.name, membership.member.name
+            );
             return Err(Problem::new(ProblemKind::Validation, "member.name", message));
         }
-        let signer = Arc::new(crate::identity::Identity::from_pem(
-            &membership.identity.to_pem().map_err(|e| Problem::internal(&e))?,
-        ).map_err(|e| Problem::internal(&e))?);
+        let signer = Arc::new(
+            crate::identity::Identity::from_pem(
+                &membership.identity.to_pem().map_err(|e| Problem::internal(&e))?,
+            )
+            .map_err(|e| Problem::internal(&e))?,
+        );
         let store = SqlitePartyStore::open(&config.data_dir, signer, seal_key(&config)?)?;
         let data = LocalData::open(&config)?;
         Ok(Self {
@@ -159,11 +170,13 @@ impl Node {
     /// When it is the engine of another consortium.
     pub fn welcome(&self, floor: u32, consortium: &str, certificate: &[u8]) -> Result<(), Problem> {
         if consortium != self.consortium() {
-            let message = format!("the engine is of consortium {consortium}, this node of {}", self.consortium());
+            let message =
+                format!("the engine is of consortium {consortium}, this node of {}", self.consortium());
             return Err(Problem::new(ProblemKind::Conflict, "engine.consortium", message));
         }
         self.pin_engine(certificate)?;
-        if self.consortium_floor.swap(floor, Ordering::Relaxed) != floor && floor > self.policy().floor {
+        // The engine is not believed when it says that the floor fell: a running node keeps the highest it has heard.
+        if self.consortium_floor.fetch_max(floor, Ordering::Relaxed) < floor && floor > self.policy().floor {
             self.published.notify_one();
         }
         Ok(())
@@ -208,7 +221,9 @@ impl Node {
             }
             Task::Prepare(prepare) => plain(self.prepare(prepare, body)),
             Task::Contribute { job } => self.contribute(job),
-            Task::KeySwitch { job, contributions, active } => self.key_switch(job, contributions, active, body),
+            Task::KeySwitch { job, contributions, active } => {
+                self.key_switch(job, contributions, active, body)
+            }
             Task::Cosign { .. } => plain(self.cosign(task)),
             Task::Abandon { job, outcome } => plain(self.finish(job, outcome)),
         }
@@ -277,12 +292,18 @@ impl Node {
     }
 
     pub(super) fn certified(&self, certificate: &[u8], role: Role) -> Result<Member, Problem> {
-        let refuse = |message: String| Problem::new(ProblemKind::Authorization, "identity.certificate", message);
+        let refuse =
+            |message: String| Problem::new(ProblemKind::Authorization, "identity.certificate", message);
         let now_s = (self.now_ms() / 1000) as i64;
         let member =
             self.membership.authority.verify(certificate, now_s).map_err(|e| refuse(e.to_string()))?;
         if member.role != role {
-            return Err(refuse(format!("{} is a {}, not a {}", member.name, member.role.as_str(), role.as_str())));
+            return Err(refuse(format!(
+                "{} is a {}, not a {}",
+                member.name,
+                member.role.as_str(),
+                role.as_str()
+            )));
         }
         Ok(member)
     }
@@ -298,8 +319,8 @@ impl Node {
         let refuse =
             |message: String| Problem::new(ProblemKind::Authorization, "identity.signature", message);
         let member = Member::from_certificate(certificate).map_err(|e| refuse(e.to_string()))?;
-        let signature =
-            Signature::from_slice(signature).ok_or_else(|| refuse("the signature is malformed".to_owned()))?;
+        let signature = Signature::from_slice(signature)
+            .ok_or_else(|| refuse("the signature is malformed".to_owned()))?;
         member.key.verify(context, parts, &signature).map_err(|e| refuse(e.to_string()))
     }
 
@@ -332,9 +353,8 @@ impl Node {
     /// Checks a researcher's certificate against the pin in the policy, or pins its key on first use.
     pub(super) fn pin_researcher(&self, name: &str, certificate: &[u8]) -> Result<(), Problem> {
         let member = self.certified(certificate, Role::Researcher)?;
-        let wrong = |what: &str| {
-            Problem::new(ProblemKind::Authorization, "identity.pin", format!("{name}: {what}"))
-        };
+        let wrong =
+            |what: &str| Problem::new(ProblemKind::Authorization, "identity.pin", format!("{name}: {what}"));
         if member.name != name {
             return Err(wrong("the certificate is of somebody else"));
         }
