@@ -1,4 +1,5 @@
 //! What the researcher makes of the nodes' shares: with it a test of nodes ends in numbers, not in bytes.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 use ward_engine::encoding::Digest;
 use ward_engine::identity::Signature;

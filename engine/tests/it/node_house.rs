@@ -1,5 +1,6 @@
 //! Hospitals' nodes in this process, with no engine: the test is the engine, and as hostile as it likes. It even holds
 //! the consortium's authority.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 use std::collections::BTreeMap;
 use std::path::Path;

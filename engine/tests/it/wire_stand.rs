@@ -1,5 +1,6 @@
 //! An engine in this process on a loopback port, and members that are enrolled over the wire. Hospitals are honest
 //! nodes behind a twist: what the twist makes of an honest answer is what the engine gets.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::node_house::{CONSORTIUM, FLOOR, PROFILE, hospital_config};
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a hostile hospital sends in place of an honest answer.
+#[expect(clippy::large_enum_variant, reason = "a few at a time, in tests")]
 pub enum Answer {
     /// This outcome with this body, well framed.
     Say(Outcome, Vec<u8>),
