@@ -75,20 +75,41 @@ fn file_problem(path: &Path, error: &dyn std::fmt::Display) -> Problem {
 /// # Errors
 /// [`Problem`] naming the file.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    let write = || std::fs::rename(write_beside(path, bytes)?, path);
+    write().map_err(|e| file_problem(path, &e))
+}
+
+/// As [`write_private`], but never in the place of a file that is there: of two processes at once, one writes, and
+/// both find what it wrote.
+///
+/// # Errors
+/// [`Problem`] naming the file.
+pub fn create_private(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    let create = || {
+        let next = write_beside(path, bytes)?;
+        // A hard link fails when the name is taken, where a rename would replace what is there.
+        let linked = match std::fs::hard_link(&next, path) {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            other => other,
+        };
+        std::fs::remove_file(&next).and(linked)
+    };
+    create().map_err(|e| file_problem(path, &e))
+}
+
+/// Writes a file of mode 0600 under a name of its own beside `path`.
+fn write_beside(path: &Path, bytes: &[u8]) -> std::io::Result<PathBuf> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
-    let write = || -> std::io::Result<()> {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        let next = path.with_extension("tmp");
-        let mut file =
-            std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&next, path)
-    };
-    write().map_err(|e| file_problem(path, &e))
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let unique = crate::identity::random::<8>().map_err(std::io::Error::other)?;
+    let next = path.with_extension(format!("tmp-{}", hex::encode(unique)));
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    Ok(next)
 }
 
 impl Membership {

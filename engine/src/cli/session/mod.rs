@@ -23,7 +23,7 @@ use crate::grpc::v1::{self, put_key_request, result_frame, submit_request};
 use crate::grpc::{client, frames::FrameError};
 use crate::identity::{SealContext, SealKey, random};
 use crate::ledger::{Commitment, Quorum, Receipt, TrustAnchors, VerifiedReceipt};
-use crate::member::{Membership, write_private};
+use crate::member::{Membership, create_private, write_private};
 use crate::party::aggregate::{REQUEST, layout_of};
 use crate::party::ceremony::parameters;
 use crate::party::connect::Proxy;
@@ -131,15 +131,12 @@ impl Session {
         let bad = |e: &dyn std::fmt::Display| {
             Problem::new(ProblemKind::Validation, "keys.receiver", format!("{}: {e}", path.display()))
         };
-        let seed: Zeroizing<Vec<u8>> = match std::fs::read(&path) {
-            Ok(sealed) => self.member.seal.open(SEED_PLACE, &sealed).map_err(|e| bad(&e))?,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                let seed = Zeroizing::new(random::<32>().map_err(|e| bad(&e))?.to_vec());
-                write_private(&path, &self.member.seal.seal(SEED_PLACE, &seed).map_err(|e| bad(&e))?)?;
-                seed
-            }
-            Err(e) => return Err(bad(&e)),
-        };
+        if !path.exists() {
+            let seed = Zeroizing::new(random::<32>().map_err(|e| bad(&e))?.to_vec());
+            create_private(&path, &self.member.seal.seal(SEED_PLACE, &seed).map_err(|e| bad(&e))?)?;
+        }
+        let sealed = std::fs::read(&path).map_err(|e| bad(&e))?;
+        let seed = self.member.seal.open(SEED_PLACE, &sealed).map_err(|e| bad(&e))?;
         let seed: [u8; 32] = seed.as_slice().try_into().map_err(|_| bad(&"not a seed of 32 bytes"))?;
         Ok(ReceiverSecret::from_seed(params, &Secret::new(seed)))
     }
