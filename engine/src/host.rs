@@ -158,6 +158,8 @@ impl EngineFolder {
 pub async fn run(folder: &Path, listener: TcpListener, stop: watch::Receiver<bool>) -> Result<(), Problem> {
     let opened = EngineFolder::open(folder)?;
     let _lock = lock(folder)?;
+    // Whoever held jobs here is gone: they go on at once, not when leases run out.
+    opened.store.end_leases()?;
     let certificate = hex::decode(&opened.settings.certificate).map_err(|e| bad(folder, &e))?;
     let hub = Arc::new(Hub::default());
     let engine = Arc::new(Engine {

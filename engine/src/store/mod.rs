@@ -171,6 +171,13 @@ pub trait Jobs {
     /// [`StoreError::StaleFence`] when it was lost.
     fn release(&self, lease: &Lease, not_before_ms: u64) -> Result<(), StoreError>;
 
+    /// Ends every lease, for an engine that has just taken the folder for itself: the workers of the one before are
+    /// gone, and could write no more if they were not.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn end_leases(&self) -> Result<(), StoreError>;
+
     /// Moves a job: state, event, audit event, outbox row, and for a finished one its conclusion and the leaf of
     /// its commitment, in one transaction. A terminal state gives the lease back.
     ///

@@ -192,6 +192,10 @@ impl Jobs for SqliteStore {
         self.database.write("release", |t| leases::release(t, lease, not_before_ms))
     }
 
+    fn end_leases(&self) -> Result<(), StoreError> {
+        self.database.write("end_leases", |t| leases::end_all(t))
+    }
+
     fn transition(&self, transition: &Transition<'_>) -> Result<Moved, StoreError> {
         check(transition)?;
         self.database.write("transition", |t| move_job(t, transition, &self.signer))

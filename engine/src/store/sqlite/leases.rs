@@ -80,3 +80,13 @@ pub(super) fn end(transaction: &Transaction<'_>, id: &JobId) -> Result<(), Store
         .execute([id])?;
     Ok(())
 }
+
+/// Ends all leases.
+pub(super) fn end_all(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    transaction.execute(
+        "UPDATE jobs SET lease_owner = NULL, lease_until_ms = 0, lease_fence = lease_fence + 1
+         WHERE lease_owner IS NOT NULL",
+        [],
+    )?;
+    Ok(())
+}

@@ -13,6 +13,7 @@ macro_rules! engine_suite {
                 same_request_is_the_same_job
                 lease_goes_to_one_worker_and_raises_the_fence
                 expired_lease_is_taken_and_its_holder_is_refused
+                ended_leases_are_taken_at_once_and_their_holders_refused
                 released_job_waits_for_its_time
                 renewed_lease_is_not_taken
                 job_runs_to_done_with_event_audit_outbox_and_leaf
@@ -127,6 +128,22 @@ fn expired_lease_is_taken_and_its_holder_is_refused(world: &dyn World) {
     for refused in refusals {
         assert!(matches!(refused, Err(StoreError::StaleFence { fence: 1, current: 2, .. })));
     }
+    go(&*store, &new, Queued, Waiting).unwrap();
+}
+
+fn ended_leases_are_taken_at_once_and_their_holders_refused(world: &dyn World) {
+    let store = world.engine();
+    submit(&*store, 1);
+    submit(&*store, 2);
+    let old = [leased(&*store, 10), leased(&*store, 10)];
+    store.end_leases().unwrap();
+    for lease in &old {
+        assert!(matches!(store.renew(lease, 1_000), Err(StoreError::StaleFence { .. })));
+        assert!(matches!(go(&*store, lease, Queued, Waiting), Err(StoreError::StaleFence { .. })));
+    }
+    let new = leased(&*store, 11);
+    assert_eq!(new.job, old[0].job);
+    assert!(new.fence > old[0].fence);
     go(&*store, &new, Queued, Waiting).unwrap();
 }
 
