@@ -1,0 +1,20 @@
+//! Tests of the whole system: real processes, real data, answers held against those computed in the clear.
+
+use ward_engine::query;
+
+mod cli;
+mod crash;
+mod hostile_ceremony;
+mod hostile_hospital;
+mod hostile_log;
+mod hostile_prepare;
+mod hostile_switch;
+mod jobs;
+mod node_answer;
+mod node_house;
+mod node_restart;
+mod oracle;
+mod wire;
+mod wire_fuzz;
+mod wire_stand;
+mod world;
