@@ -87,7 +87,7 @@ fn members_see_the_catalogue_their_jobs_and_their_results() {
     world().ward("omar", &["jobs", &job]).ok();
     world().ward("omar", &["result", &job]).error(4, "role.result");
     world().ward("omar", &["submit", "SELECT COUNT(*) FROM t"]).error(4, "role");
-    world().ward("ada", &["keygen"]).error(4, "role");
+    world().ward("ada", &["keygen"]).error(4, "role.operator");
     world().ward("nobody", &["jobs"]).error(5, "member.missing");
 }
 
