@@ -193,7 +193,7 @@ impl Jobs for SqliteStore {
     }
 
     fn end_leases(&self) -> Result<(), StoreError> {
-        self.database.write("end_leases", |t| leases::end_all(t))
+        self.database.write("end_leases", leases::end_all)
     }
 
     fn transition(&self, transition: &Transition<'_>) -> Result<Moved, StoreError> {
