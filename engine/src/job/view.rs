@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::Engine;
 use super::aggregate::Aggregate;
-use super::work::{job_event, message_of};
 use super::audit_event;
+use super::work::{job_event, message_of};
 use crate::identity::{Member, Role};
 use crate::party::task::{CeremonySpec, ContributionHeader, Evidence};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::{
-    Job, JobEventRow, PAGE_ROWS_MAX, JobFilter, JobId, JobKind, JobState, JobSummary, Part, blocking,
+    Job, JobEventRow, JobFilter, JobId, JobKind, JobState, JobSummary, PAGE_ROWS_MAX, Part, blocking,
 };
 
 /// A result as it is handed to the researcher.
@@ -55,7 +55,12 @@ impl Engine {
     ///
     /// # Errors
     /// Storage.
-    pub async fn jobs_for(&self, member: &Member, limit: u32, before: Option<JobId>) -> Result<Vec<JobSummary>, Problem> {
+    pub async fn jobs_for(
+        &self,
+        member: &Member,
+        limit: u32,
+        before: Option<JobId>,
+    ) -> Result<Vec<JobSummary>, Problem> {
         let owner = (member.role != Role::Operator).then(|| member.name.clone());
         let filter = JobFilter { owner, state: None, before, limit };
         Ok(blocking(&self.store, move |s| s.jobs(&filter)).await?)
@@ -104,8 +109,11 @@ impl Engine {
         if let Some(problem) = kept.and_then(|part| serde_json::from_slice(&part.header).ok()) {
             return Ok(Some(problem));
         }
-        let kind =
-            if summary.state == JobState::Refused { ProblemKind::Compliance } else { ProblemKind::Unavailable };
+        let kind = if summary.state == JobState::Refused {
+            ProblemKind::Compliance
+        } else {
+            ProblemKind::Unavailable
+        };
         let conclusion = summary.conclusion.clone().unwrap_or_default();
         Ok(Some(Problem::new(kind, &conclusion.code, conclusion.message)))
     }

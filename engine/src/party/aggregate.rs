@@ -74,7 +74,13 @@ impl Node {
     }
 
     /// Makes the plan again and holds it against this node's own catalogue and policy.
-    fn replan(&self, sql: &str, minimum: u32, catalogue: &str, held: &HeldEpoch) -> Result<(Plan, Catalogue), Problem> {
+    fn replan(
+        &self,
+        sql: &str,
+        minimum: u32,
+        catalogue: &str,
+        held: &HeldEpoch,
+    ) -> Result<(Plan, Catalogue), Problem> {
         let catalogue: Catalogue = serde_json::from_str(catalogue)
             .map_err(|e| refuse("catalogue.unreadable", format!("the catalogue does not parse: {e}")))?;
         if catalogue.consortium != self.consortium() {
@@ -82,7 +88,8 @@ impl Node {
         }
         let query = crate::query::parse(sql).map_err(Problem::from)?;
         let protocol = protocol_info(&held.epoch, &held.params);
-        let plan = crate::query::plan(&query, &catalogue, &protocol, participation(minimum)).map_err(Problem::from)?;
+        let plan = crate::query::plan(&query, &catalogue, &protocol, participation(minimum))
+            .map_err(Problem::from)?;
         Ok((plan, catalogue))
     }
 
@@ -123,7 +130,10 @@ impl Node {
             let request = self.check_request(prepare, &held, receiver)?;
             let (plan, _) = self.replan(&request.sql, request.participants_min, &prepare.catalogue, &held)?;
             if plan.digest() != prepare.plan.0 {
-                return Err(refuse("plan.digest", "the engine's plan is not the one that follows from the query"));
+                return Err(refuse(
+                    "plan.digest",
+                    "the engine's plan is not the one that follows from the query",
+                ));
             }
             let approval = self.judge(&plan, &request.researcher).inspect_err(|problem| {
                 if let Err(error) = self.audit_refusal("job.accept", &prepare.job, &problem.code) {
@@ -144,7 +154,12 @@ impl Node {
         }
     }
 
-    fn check_request(&self, prepare: &Prepare, held: &HeldEpoch, receiver: &[u8]) -> Result<Request, Problem> {
+    fn check_request(
+        &self,
+        prepare: &Prepare,
+        held: &HeldEpoch,
+        receiver: &[u8],
+    ) -> Result<Request, Problem> {
         let bad = |code: &str, what: &str| refuse(code, what);
         let request: Request = serde_json::from_str(&prepare.request)
             .map_err(|e| bad("request.unreadable", &format!("the request does not parse: {e}")))?;
@@ -163,7 +178,10 @@ impl Node {
             return Err(bad("request.epoch", "the request is under another key epoch"));
         }
         if Digest::of(receiver) != request.receiver_key {
-            return Err(bad("request.receiver_key", "the result key sent is not the one the researcher signed"));
+            return Err(bad(
+                "request.receiver_key",
+                "the result key sent is not the one the researcher signed",
+            ));
         }
         he::PublicKey::decode(&held.params, receiver)
             .map_err(|e| bad("request.receiver_key", &format!("the result key does not parse: {e}")))?;
@@ -210,7 +228,8 @@ impl Node {
         let floor = self.floor().max(taken.catalogue.floor);
         let local = step::run(&taken.plan, &data, self.name(), floor).map_err(Problem::from)?;
         self.audit("data.read", job, &format!("{} for {}", taken.plan.query.table, taken.researcher))?;
-        let published = taken.catalogue.hospitals.get(self.name()).and_then(|p| p.table(&taken.plan.query.table));
+        let published =
+            taken.catalogue.hospitals.get(self.name()).and_then(|p| p.table(&taken.plan.query.table));
         if published.is_none_or(|table| table.dataset_version != local.dataset_version) {
             self.published.notify_one();
             return Err(refuse("data.version", "the data changed since the catalogue was published")
@@ -335,7 +354,10 @@ impl Node {
         match (own, kept) {
             (Some(own), Some(kept)) if *own == kept => Ok(()),
             (None, None) => Ok(()),
-            _ => Err(refuse("sum.own_input", "this hospital's own contribution is not in the sum as it gave it")),
+            _ => Err(refuse(
+                "sum.own_input",
+                "this hospital's own contribution is not in the sum as it gave it",
+            )),
         }
     }
 
@@ -343,11 +365,16 @@ impl Node {
         let holders = &held.spec.holders;
         let point = |name: &String| {
             let index = holders.iter().position(|holder| holder == name);
-            index.map(|i| i as u32 + 1).ok_or_else(|| refuse("share.active", format!("{name} holds no key share")))
+            index
+                .map(|i| i as u32 + 1)
+                .ok_or_else(|| refuse("share.active", format!("{name} holds no key share")))
         };
         let points = active.iter().map(point).collect::<Result<Vec<_>, _>>()?;
         if points.windows(2).any(|pair| pair[0] >= pair[1]) || points.len() != held.spec.threshold as usize {
-            return Err(refuse("share.active", "the active holders are not as many as the threshold, sorted"));
+            return Err(refuse(
+                "share.active",
+                "the active holders are not as many as the threshold, sorted",
+            ));
         }
         let me = point(&self.name().to_owned())?;
         if !points.contains(&me) {
@@ -357,12 +384,15 @@ impl Node {
             .recall("epoch-secret", &held.epoch.id.to_string())?
             .ok_or_else(|| Problem::internal(&"the epoch's key share is gone"))?;
         if held.spec.threshold as usize == holders.len() {
-            let seed: [u8; 32] =
-                secret.as_slice().try_into().map_err(|_| Problem::internal(&"a kept key share is not a seed"))?;
+            let seed: [u8; 32] = secret
+                .as_slice()
+                .try_into()
+                .map_err(|_| Problem::internal(&"a kept key share is not a seed"))?;
             let seed = ward_math::Secret::new(seed);
             return Ok(he::SecretKeyShare::from_seed(&held.params, &seed).active_all(&held.params));
         }
-        let share = he::ThresholdKeyShare::decode(&held.params, &secret).map_err(|e| Problem::internal(&e))?;
+        let share =
+            he::ThresholdKeyShare::decode(&held.params, &secret).map_err(|e| Problem::internal(&e))?;
         share.active(&held.params, me, &points).map_err(|e| refuse("share.active", e.to_string()))
     }
 
@@ -378,7 +408,8 @@ impl Node {
 /// # Errors
 /// When the parameters have no room for a slot of the plan.
 pub fn layout_of(params: &Parameters, plan: &Plan) -> Result<he::Layout, ward_protocols::Error> {
-    let runs: Vec<(u32, usize)> = plan.runs().into_iter().map(|(width, count)| (width, count as usize)).collect();
+    let runs: Vec<(u32, usize)> =
+        plan.runs().into_iter().map(|(width, count)| (width, count as usize)).collect();
     he::Layout::runs(params, &runs)
 }
 
