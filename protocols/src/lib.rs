@@ -3,10 +3,13 @@
 //! - [`he`]: threshold homomorphic encryption, additive: hospitals encrypt under a key nobody holds, anybody adds,
 //!   and together they switch the sum to the researcher's key.
 //!
+//! - [`mpc`]: computation on replicated shares by three nodes, one of which may be corrupted.
+//!
 //! Nothing here spawns, sleeps, reads a clock, a file or an environment variable; randomness is an argument.
 #![deny(unsafe_code)]
 
 mod error;
 pub mod he;
+pub mod mpc;
 
 pub use error::{Error, Result};

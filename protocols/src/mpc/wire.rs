@@ -1,0 +1,53 @@
+//! What may cross the wire: public field and ring elements and bytes, never a share.
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for u8 {}
+    impl Sealed for u64 {}
+}
+
+/// An element of a message. Share types do not implement it: a node sends what a protocol masked, not a share.
+///
+/// ```compile_fail
+/// fn crosses<W: ward_protocols::mpc::wire::Wire>() {}
+/// crosses::<ward_protocols::mpc::shares::RingShares>();
+/// ```
+pub trait Wire: sealed::Sealed + Copy {
+    /// Bytes of an element.
+    const BYTES: usize;
+
+    /// Appends elements, little-endian.
+    fn write(elements: &[Self], out: &mut Vec<u8>);
+
+    /// Reads all of `bytes`, whose length is a multiple of [`Self::BYTES`]; every pattern is an element.
+    fn read(bytes: &[u8]) -> Vec<Self>;
+}
+
+impl Wire for u8 {
+    const BYTES: usize = 1;
+
+    fn write(elements: &[Self], out: &mut Vec<u8>) {
+        out.extend_from_slice(elements);
+    }
+
+    fn read(bytes: &[u8]) -> Vec<Self> {
+        bytes.to_vec()
+    }
+}
+
+impl Wire for u64 {
+    const BYTES: usize = 8;
+
+    fn write(elements: &[Self], out: &mut Vec<u8>) {
+        let start = out.len();
+        out.resize(start + 8 * elements.len(), 0);
+        let (words, _) = out[start..].as_chunks_mut::<8>();
+        for (word, element) in words.iter_mut().zip(elements) {
+            *word = element.to_le_bytes();
+        }
+    }
+
+    fn read(bytes: &[u8]) -> Vec<Self> {
+        bytes.as_chunks::<8>().0.iter().map(|word| Self::from_le_bytes(*word)).collect()
+    }
+}
