@@ -1,10 +1,25 @@
 //! Zero-knowledge statements of Ward.
 //!
-//! A [`Statement`] is a relation between what everybody sees and what only the prover knows. This crate holds
-//! the relation as ordinary code, and the token [`Verified`], which says that a relation held for the public
-//! input inside it. There is no proof system here yet: the one way to a token is [`verify_opened`], by a
-//! verifier who may see the witness.
+//! A [`Statement`] is a relation between what everybody sees and what only the prover knows, written twice:
+//! as ordinary code and as constraints. That a statement holds for a public input is said by the token [`Verified`], which only a
+//! verifying function makes.
+//!
+//! - [`field`], [`poseidon`], [`merkle`], [`schnorr`]: the arithmetic and the primitives, as ordinary code.
+//! - [`eligibility`]: a patient meets the criteria of a study.
+//!
+//! Nothing here spawns, sleeps, reads a clock, a file or an environment variable.
+#![deny(unsafe_code)]
 
+pub mod eligibility;
+mod error;
+pub mod field;
+pub mod merkle;
+pub mod poseidon;
+pub mod schnorr;
 pub mod statement;
+#[cfg(test)]
+mod testing;
 
+pub use error::DecodeError;
+pub use field::Element;
 pub use statement::{Statement, Verified, verify_opened};
