@@ -13,8 +13,10 @@
 pub mod eligibility;
 mod error;
 pub mod field;
+pub mod gadgets;
 pub mod merkle;
 pub mod poseidon;
+pub mod r1cs;
 pub mod schnorr;
 pub mod statement;
 #[cfg(test)]
