@@ -5,11 +5,14 @@
 //!
 //! - [`mpc`]: computation on replicated shares by three nodes, one of which may be corrupted.
 //!
+//! - [`sim`]: three nodes in one process, for tests.
+//!
 //! Nothing here spawns, sleeps, reads a clock, a file or an environment variable; randomness is an argument.
 #![deny(unsafe_code)]
 
 mod error;
 pub mod he;
 pub mod mpc;
+pub mod sim;
 
 pub use error::{Error, Result};

@@ -9,7 +9,8 @@ pub struct Cost {
     pub messages: u64,
     /// Bytes sent, payload only.
     pub bytes_sent: u64,
-    /// Rounds: waits for a message, where waits with nothing sent in between are one round.
+    /// Rounds: exchanges, whether this node had a part in them or not; and waits for a message outside of one, where
+    /// waits with nothing sent in between are one round.
     pub rounds: u64,
 }
 
@@ -46,6 +47,11 @@ impl Counters {
         if !self.has_waited {
             self.each(path, |cost| cost.rounds += 1);
         }
+        self.has_waited = true;
+    }
+
+    pub(crate) fn exchanged(&mut self, path: &str) {
+        self.each(path, |cost| cost.rounds += 1);
         self.has_waited = true;
     }
 

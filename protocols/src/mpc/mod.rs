@@ -14,6 +14,8 @@
 pub mod channel;
 pub mod counters;
 pub mod error;
+pub mod exchange;
+pub mod gates;
 pub mod prss;
 pub mod role;
 pub mod security;

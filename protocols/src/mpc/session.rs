@@ -13,23 +13,22 @@ use super::prss::{PairStream, Prss};
 use super::role::{Peer, Role};
 use super::security::Security;
 use super::step::{Step, StepId};
-use super::wire::Wire;
 
 /// A node in one run of one program: it owns what its sessions share.
 pub struct Party<S: Security> {
     role: Role,
-    channel: Box<dyn Channel>,
+    pub(super) channel: Box<dyn Channel>,
     prss: Prss,
-    counters: Counters,
+    pub(super) counters: Counters,
     records: S::Records,
-    sent: HashSet<(StepId, Peer)>,
+    pub(super) sent: HashSet<(StepId, Peer)>,
     drawn: HashSet<(StepId, Peer)>,
 }
 
 /// What a protocol gets: role, step, channel, common randomness, counters.
 pub struct Session<'a, S: Security> {
-    party: &'a mut Party<S>,
-    step: Step,
+    pub(super) party: &'a mut Party<S>,
+    pub(super) step: Step,
 }
 
 impl<S: Security> Party<S> {
@@ -127,34 +126,6 @@ impl<S: Security> Session<'_, S> {
         Session { step: self.step.narrow_at(name, index), party: self.party }
     }
 
-    /// Sends this step's message to a peer.
-    ///
-    /// # Errors
-    /// When the channel fails; when the step has already sent to this peer.
-    pub fn send<W: Wire>(&mut self, to: Peer, elements: &[W]) -> Result<()> {
-        if !self.party.sent.insert((self.step.id(), to)) {
-            return Err(MpcError::StepReused(self.step.path().to_owned()));
-        }
-        let mut message = Vec::new();
-        W::write(elements, &mut message);
-        self.party.counters.sent(self.step.path(), message.len());
-        let role = self.party.role.peer(to);
-        self.party.channel.send(role, self.step.id(), message).map_err(|error| self.failed(error))
-    }
-
-    /// Waits for a peer's message of this step: exactly `count` elements.
-    ///
-    /// # Errors
-    /// When the channel fails.
-    pub fn receive<W: Wire>(&mut self, from: Peer, count: usize) -> Result<Vec<W>> {
-        let role = self.party.role.peer(from);
-        let len = count * W::BYTES;
-        let received = self.party.channel.receive(role, self.step.id(), len);
-        let message = received.map_err(|error| self.failed(error))?;
-        self.party.counters.waited(self.step.path());
-        Ok(W::read(&message))
-    }
-
     /// The stream in common with a peer under this step; each is handed out once.
     ///
     /// # Errors
@@ -177,7 +148,7 @@ impl<S: Security> Session<'_, S> {
         MpcError::Check { step: self.step.path().to_owned(), peer, what }
     }
 
-    fn failed(&self, error: super::channel::ChannelError) -> MpcError {
+    pub(super) fn failed(&self, error: super::channel::ChannelError) -> MpcError {
         MpcError::Channel { step: self.step.path().to_owned(), error }
     }
 }

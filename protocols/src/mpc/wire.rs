@@ -21,6 +21,9 @@ pub trait Wire: sealed::Sealed + Copy {
 
     /// Reads all of `bytes`, whose length is a multiple of [`Self::BYTES`]; every pattern is an element.
     fn read(bytes: &[u8]) -> Vec<Self>;
+
+    /// Reads into `out`, which takes exactly `bytes`; what one of them has too much is left alone.
+    fn read_into(bytes: &[u8], out: &mut [Self]);
 }
 
 impl Wire for u8 {
@@ -32,6 +35,12 @@ impl Wire for u8 {
 
     fn read(bytes: &[u8]) -> Vec<Self> {
         bytes.to_vec()
+    }
+
+    fn read_into(bytes: &[u8], out: &mut [Self]) {
+        for (element, byte) in out.iter_mut().zip(bytes) {
+            *element = *byte;
+        }
     }
 }
 
@@ -49,5 +58,11 @@ impl Wire for u64 {
 
     fn read(bytes: &[u8]) -> Vec<Self> {
         bytes.as_chunks::<8>().0.iter().map(|word| Self::from_le_bytes(*word)).collect()
+    }
+
+    fn read_into(bytes: &[u8], out: &mut [Self]) {
+        for (element, word) in out.iter_mut().zip(bytes.as_chunks::<8>().0) {
+            *element = Self::from_le_bytes(*word);
+        }
     }
 }
