@@ -23,7 +23,7 @@ pub(super) fn private_dir(path: &Path) -> Result<(), IdentityError> {
 }
 
 /// Writes a new file of mode 0600, by way of a temporary name; an existing file is never overwritten.
-pub(super) fn create_private(path: &Path, bytes: &[u8]) -> Result<(), IdentityError> {
+pub(crate) fn create_private(path: &Path, bytes: &[u8]) -> Result<(), IdentityError> {
     let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
@@ -42,7 +42,7 @@ pub(super) fn create_private(path: &Path, bytes: &[u8]) -> Result<(), IdentityEr
 }
 
 /// Reads a small text file, refusing one that others may read.
-pub(super) fn read_private(path: &Path, bytes_max: u64) -> Result<zeroize::Zeroizing<String>, IdentityError> {
+pub(crate) fn read_private(path: &Path, bytes_max: u64) -> Result<zeroize::Zeroizing<String>, IdentityError> {
     let meta = fs::metadata(path).map_err(|e| refused(path, e))?;
     if meta.len() > bytes_max {
         return Err(refused(path, format!("{} bytes, at most {bytes_max} expected", meta.len())));

@@ -5,10 +5,11 @@
 //! consortium's [`CertificateAuthority`] certifies keys after a one-time [`Token`]; a certificate parses into a
 //! [`Member`] or is refused. What a node keeps on disk is sealed with a [`SealKey`].
 
+pub mod envelope;
 mod ca;
 mod canonical;
 mod certificate;
-mod files;
+pub(crate) mod files;
 mod keys;
 mod seal;
 mod token;
