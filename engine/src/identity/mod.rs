@@ -5,7 +5,6 @@
 //! consortium's [`CertificateAuthority`] certifies keys after a one-time [`Token`]; a certificate parses into a
 //! [`Member`] or is refused. What a node keeps on disk is sealed with a [`SealKey`].
 
-pub mod envelope;
 mod ca;
 mod canonical;
 mod certificate;
