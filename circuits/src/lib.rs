@@ -10,6 +10,7 @@
 //! Nothing here spawns, sleeps, reads a clock, a file or an environment variable.
 #![deny(unsafe_code)]
 
+pub mod ceremony;
 pub mod eligibility;
 mod error;
 pub mod field;
