@@ -6,6 +6,7 @@ pub mod ceremony;
 pub mod connect;
 pub mod doctor;
 pub mod local;
+pub mod mesh;
 pub mod node;
 pub mod probe;
 pub mod task;

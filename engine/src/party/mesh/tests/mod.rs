@@ -1,0 +1,4 @@
+//! Meshes of members in one process, over loopback.
+
+mod direct;
+mod world;
