@@ -1,0 +1,97 @@
+//! Products of short polynomials by Karatsuba's method, split so that many products are added up before they are put
+//! together: values at the points, sums of products, coefficients.
+//!
+//! A polynomial of `k = 2^l` coefficients has `3^l` values: at each level the lower half, the upper half and their
+//! sum. The values of a product are the products of the values, and both steps are linear.
+
+/// The largest number of coefficients of a factor.
+pub const FACTOR_MAX: usize = 64;
+
+/// Values of a polynomial of [`FACTOR_MAX`] coefficients.
+pub const VALUES_MAX: usize = 729;
+
+/// The number of values of a polynomial of `k` coefficients, `k` a power of two.
+#[must_use]
+pub fn values(k: usize) -> usize {
+    3usize.pow(k.trailing_zeros())
+}
+
+/// Which coefficients add up to each value, as bits.
+#[must_use]
+pub fn subsets(k: usize) -> Vec<u64> {
+    let mut subsets: Vec<u64> = (0..k).map(|h| 1 << h).collect();
+    expand(&mut subsets, k, |a, b| a | b);
+    subsets
+}
+
+/// Appends to `k` coefficients what turns them into values, in the order of [`coefficients`].
+pub fn expand<T: Clone>(values: &mut Vec<T>, k: usize, add: impl Fn(&T, &T) -> T + Copy) {
+    if k <= 1 {
+        return;
+    }
+    let half = k / 2;
+    let low = values[..half].to_vec();
+    let high = values[half..k].to_vec();
+    let sum = low.iter().zip(&high).map(|(a, b)| add(a, b)).collect();
+    values.clear();
+    for mut part in [low, high, sum] {
+        expand(&mut part, half, add);
+        values.append(&mut part);
+    }
+}
+
+/// The `2k - 1` coefficients of the product whose values these are.
+#[must_use]
+pub fn coefficients<T: Clone>(
+    values: &[T],
+    k: usize,
+    add: &impl Fn(&T, &T) -> T,
+    sub: &impl Fn(&T, &T) -> T,
+) -> Vec<T> {
+    if k <= 1 {
+        return values.to_vec();
+    }
+    let (third, half) = (values.len() / 3, k / 2);
+    let low = coefficients(&values[..third], half, add, sub);
+    let high = coefficients(&values[third..2 * third], half, add, sub);
+    let both = coefficients(&values[2 * third..], half, add, sub);
+    let middle: Vec<T> =
+        both.iter().zip(low.iter().zip(&high)).map(|(m, (l, h))| sub(&sub(m, l), h)).collect();
+    // low has 2 half - 1 coefficients from 0, middle from half, high from 2 half.
+    let mut out = low;
+    out.push(middle[half - 1].clone());
+    out.extend(high);
+    for (i, m) in middle.iter().enumerate().filter(|(i, _)| *i != half - 1) {
+        out[half + i] = add(&out[half + i], m);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn coefficients_equal_the_schoolbook(level in 0u32..7, seed: [u64; 4]) {
+            let k = 1usize << level;
+            let word = |i: usize| seed[i % 4].rotate_left(i as u32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let (u, v): (Vec<u64>, Vec<u64>) = (0..k).map(|i| (word(i), word(i + 100))).unzip();
+            let mut expected = vec![0u64; 2 * k - 1];
+            for i in 0..k {
+                for j in 0..k {
+                    expected[i + j] = expected[i + j].wrapping_add(u[i].wrapping_mul(v[j]));
+                }
+            }
+            let (mut a, mut b) = (u, v);
+            expand(&mut a, k, |x, y| x.wrapping_add(*y));
+            expand(&mut b, k, |x, y| x.wrapping_add(*y));
+            prop_assert_eq!(a.len(), values(k));
+            let products: Vec<u64> = a.iter().zip(&b).map(|(x, y)| x.wrapping_mul(*y)).collect();
+            let add = |x: &u64, y: &u64| x.wrapping_add(*y);
+            let sub = |x: &u64, y: &u64| x.wrapping_sub(*y);
+            prop_assert_eq!(coefficients(&products, k, &add, &sub), expected);
+        }
+    }
+}

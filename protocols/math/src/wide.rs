@@ -1,0 +1,221 @@
+//! Run-time choice of the instruction set for the kernels of [`crate::lanes`].
+//!
+//! Beside [`crate::simd`] this is the one file of the package with `unsafe`: a function compiled with
+//! `#[target_feature]` may only be called where the CPU has that feature. Each call is guarded by detection, done
+//! once.
+
+#[cfg(target_arch = "x86_64")]
+use core::arch::x86_64::*;
+use std::sync::OnceLock;
+
+use crate::clmul::{self, Clmul};
+use crate::lanes::{self, Bits, Integers, LANES, LeafSums};
+
+/// What the CPU offers: vectors of 256 or 512 bits, carry-less multiplication.
+#[derive(Clone, Copy, Default)]
+struct Features {
+    avx2: bool,
+    avx512: bool,
+    clmul: bool,
+}
+
+#[cfg(target_arch = "x86_64")]
+fn detect() -> Features {
+    let avx2 = is_x86_feature_detected!("avx2");
+    Features {
+        avx2,
+        avx512: avx2
+            && is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl"),
+        clmul: is_x86_feature_detected!("pclmulqdq") && is_x86_feature_detected!("sse4.1"),
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn detect() -> Features {
+    Features::default()
+}
+
+fn features() -> Features {
+    static FEATURES: OnceLock<Features> = OnceLock::new();
+    *FEATURES.get_or_init(detect)
+}
+
+/// A kernel whose body is made of loops that the compiler turns into vectors.
+macro_rules! vectors {
+    ($name:ident = $body:path, ($($arg:ident: $ty:ty),* $(,)?)) => {
+        #[inline]
+        pub(crate) fn $name($($arg: $ty),*) {
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2")]
+            fn avx2($($arg: $ty),*) {
+                $body($($arg),*);
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2")]
+            fn avx512($($arg: $ty),*) {
+                $body($($arg),*);
+            }
+            #[cfg(target_arch = "x86_64")]
+            if features().avx512 {
+                // SAFETY: AVX-512 F, DQ, BW, VL and AVX2 were detected.
+                return unsafe { avx512($($arg),*) };
+            } else if features().avx2 {
+                // SAFETY: AVX2 was detected.
+                return unsafe { avx2($($arg),*) };
+            }
+            $body($($arg),*);
+        }
+    };
+}
+
+/// A kernel whose body is generic over carry-less multiplication.
+macro_rules! products {
+    ($name:ident($($arg:ident: $ty:ty),* $(,)?)) => {
+        #[inline]
+        pub(crate) fn $name($($arg: $ty),*) {
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "pclmulqdq,sse4.1")]
+            fn native(proof: ClmulProof, $($arg: $ty),*) {
+                lanes::$name::<Pclmul>(proof, $($arg),*);
+            }
+            #[cfg(target_arch = "x86_64")]
+            if features().clmul {
+                // SAFETY: PCLMULQDQ and SSE4.1 were detected.
+                return unsafe { native(ClmulProof(()), $($arg),*) };
+            }
+            lanes::$name::<clmul::Portable>((), $($arg),*);
+        }
+    };
+}
+
+vectors!(subset_sums = lanes::subset_sums::<Integers>, (out: &mut [[u64; LANES]], rows: &[[u64; LANES]], nibbles: &[u8]));
+vectors!(subset_xors = lanes::subset_sums::<Bits>, (out: &mut [[u64; LANES]], rows: &[[u64; LANES]], nibbles: &[u8]));
+vectors!(pair_products = lanes::pair_products::<Integers>, (out: &mut [u64], u: &[u64], v: &[u64]));
+vectors!(pair_conjunctions = lanes::pair_products::<Bits>, (out: &mut [u64], u: &[u64], v: &[u64]));
+vectors!(transpose_bits = lanes::transpose_bits, (words: &mut [[u64; LANES]; 64]));
+vectors!(add_leaf_products = lanes::add_leaf_products, (sums: &mut LeafSums, a: &[[u64; LANES]; 48], b: &[[u64; LANES]; 48]));
+vectors!(horner = lanes::horner, (value: &mut [[u64; LANES]; 48], powers: &[usize], next: &[[u64; LANES]; 48]));
+products!(gf64_scale(values: &mut [u64], weights: &[u64]));
+products!(gf64_add_scaled(sums: &mut [u128], weight: u64, values: &[u64]));
+products!(gf64_combine(out: &mut [u64], weights: &[u64], rows: &[&[u64]]));
+products!(gf64_add_products(sums: &mut [u128], u: &[&[u64]], v: &[&[u64]]));
+
+/// Evidence that PCLMULQDQ and SSE4.1 were detected.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(crate) struct ClmulProof(());
+
+/// The CPU's carry-less multiplication.
+#[cfg(target_arch = "x86_64")]
+pub(crate) struct Pclmul;
+
+/// A 128-bit register. Made only by functions that take a [`ClmulProof`].
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(crate) struct Register(__m128i);
+
+#[cfg(target_arch = "x86_64")]
+impl From<Register> for u128 {
+    #[inline(always)]
+    fn from(register: Register) -> Self {
+        // SAFETY: both are 128 bits without padding, lowest bit first.
+        unsafe { core::mem::transmute(register.0) }
+    }
+}
+
+// SAFETY of every block below: a `ClmulProof` or a `Register` at hand means that PCLMULQDQ and SSE4.1 were detected.
+#[cfg(target_arch = "x86_64")]
+impl Clmul for Pclmul {
+    type Proof = ClmulProof;
+    type Wide = Register;
+    #[inline(always)]
+    fn wide(_: ClmulProof, value: u128) -> Register {
+        Register(unsafe { core::mem::transmute::<u128, __m128i>(value) })
+    }
+    #[inline(always)]
+    fn mul(_: ClmulProof, a: u64, b: u64) -> Register {
+        unsafe {
+            let (a, b) = (_mm_cvtsi64_si128(a as i64), _mm_cvtsi64_si128(b as i64));
+            Register(_mm_clmulepi64_si128::<0>(a, b))
+        }
+    }
+    #[inline(always)]
+    fn xor(a: Register, b: Register) -> Register {
+        Register(unsafe { _mm_xor_si128(a.0, b.0) })
+    }
+    #[inline(always)]
+    fn reduce(wide: Register) -> u64 {
+        unsafe {
+            // high * (X^4 + X^3 + X + 1), then what went over the top again, at most four bits.
+            let tail = _mm_cvtsi64_si128(0x1b);
+            let once = _mm_clmulepi64_si128::<0x01>(wide.0, tail);
+            let twice = _mm_clmulepi64_si128::<0x01>(once, tail);
+            _mm_cvtsi128_si64(_mm_xor_si128(_mm_xor_si128(wide.0, once), twice)) as u64
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_instruction_equals_the_portable_product(u: [[u64; 3]; 4], v: [[u64; 3]; 4]) {
+            let rows = |x: &[[u64; 3]; 4]| x.iter().map(|row| row.to_vec()).collect::<Vec<_>>();
+            let (u, v) = (rows(&u), rows(&v));
+            let u: Vec<&[u64]> = u.iter().map(|row| &row[..]).collect();
+            let v: Vec<&[u64]> = v.iter().map(|row| &row[..]).collect();
+            let (mut native, mut portable) = ([7u128; 9], [7u128; 9]);
+            gf64_add_products(&mut native, &u, &v);
+            lanes::gf64_add_products::<clmul::Portable>((), &mut portable, &u, &v);
+            prop_assert_eq!(native, portable);
+            let (mut native, mut portable) = (u[0].to_vec(), u[0].to_vec());
+            gf64_scale(&mut native, v[0]);
+            lanes::gf64_scale::<clmul::Portable>((), &mut portable, v[0]);
+            prop_assert_eq!(native, portable);
+        }
+    }
+
+    #[test]
+    fn bits_are_transposed() {
+        let mut words: [[u64; LANES]; 64] = core::array::from_fn(|c| {
+            core::array::from_fn(|l| {
+                0x9e37_79b9_7f4a_7c15u64.rotate_left((c * 5 + l) as u32) ^ (c * l) as u64
+            })
+        });
+        let start = words;
+        transpose_bits(&mut words);
+        for (c, row) in start.iter().enumerate() {
+            for (lane, word) in row.iter().enumerate() {
+                for a in 0..64 {
+                    assert_eq!((words[a][lane] >> c) & 1, (word >> a) & 1);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn subset_sums_equal_masked_sums() {
+        let rows: Vec<[u64; LANES]> =
+            (0..8u64).map(|i| [i.wrapping_mul(0x9e37_79b9_7f4a_7c15); LANES]).collect();
+        let nibbles: Vec<u8> = (0..20).map(|i| (i * 7 + 3) % 16).collect();
+        let (mut sums, mut xors) = ([[1; LANES]; 10], [[1; LANES]; 10]);
+        subset_sums(&mut sums, &rows, &nibbles);
+        subset_xors(&mut xors, &rows, &nibbles);
+        for k in 0..10 {
+            let (mut sum, mut xor) = (1u64, 1u64);
+            for (h, row) in rows.iter().enumerate() {
+                if (nibbles[2 * k + h / 4] >> (h % 4)) & 1 == 1 {
+                    sum = sum.wrapping_add(row[0]);
+                    xor ^= row[0];
+                }
+            }
+            assert_eq!((sums[k], xors[k]), ([sum; LANES], [xor; LANES]));
+        }
+    }
+}
