@@ -6,15 +6,18 @@
 //!
 //! - [`field`], [`poseidon`], [`merkle`], [`schnorr`]: the arithmetic and the primitives, as ordinary code.
 //! - [`eligibility`]: a patient meets the criteria of a study.
+//! - [`criteria`]: the language in which a study writes its criteria, and the schema of what a credential asserts.
 //!
 //! Nothing here spawns, sleeps, reads a clock, a file or an environment variable.
 #![deny(unsafe_code)]
 
 pub mod ceremony;
+pub mod criteria;
 pub mod eligibility;
 mod error;
 pub mod field;
 pub mod gadgets;
+pub mod groth16;
 pub mod merkle;
 pub mod poseidon;
 pub mod r1cs;
@@ -25,4 +28,4 @@ mod testing;
 
 pub use error::DecodeError;
 pub use field::Element;
-pub use statement::{Statement, Verified, verify_opened};
+pub use statement::{ConstrainedStatement, Statement, Verified, constraints, verify_opened};
