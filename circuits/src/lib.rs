@@ -1,10 +1,13 @@
 //! Zero-knowledge statements of Ward.
 //!
 //! A [`Statement`] is a relation between what everybody sees and what only the prover knows, written twice:
-//! as ordinary code and as constraints. That a statement holds for a public input is said by the token [`Verified`], which only a
+//! as ordinary code and as constraints ([`ConstrainedStatement`]). A proof of it is Groth16 over BLS12-381
+//! ([`groth16`]). That a statement holds for a public input is said by the token [`Verified`], which only a
 //! verifying function makes.
 //!
 //! - [`field`], [`poseidon`], [`merkle`], [`schnorr`]: the arithmetic and the primitives, as ordinary code.
+//! - [`r1cs`], [`gadgets`]: constraints, and the primitives as constraints.
+//! - [`groth16`]: keys, proofs, prover, verifier.
 //! - [`eligibility`]: a patient meets the criteria of a study.
 //! - [`criteria`]: the language in which a study writes its criteria, and the schema of what a credential asserts.
 //!

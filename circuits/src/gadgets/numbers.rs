@@ -1,6 +1,6 @@
 //! Bits, ranges and logic.
 
-use ark_ff::{AdditiveGroup, Field, One, PrimeField};
+use ark_ff::{AdditiveGroup, Field, One};
 
 use crate::field::{Element, to_bits};
 use crate::r1cs::{Bit, Builder, Num};
@@ -67,6 +67,7 @@ fn enforce_below_modulus(builder: &mut Builder, bits: &[Bit]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ark_ff::PrimeField;
     use proptest::prelude::*;
 
     fn below_modulus(bits: &[bool]) -> bool {

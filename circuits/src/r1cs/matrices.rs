@@ -91,6 +91,25 @@ impl Matrices {
             .collect()
     }
 
+    /// Some rows of such a product, from row `first` on.
+    pub(crate) fn product_rows(
+        &self,
+        matrix: &SparseMatrix,
+        variables: &[Element],
+        first: usize,
+        rows: &mut [Element],
+    ) {
+        let mut start = if first == 0 { 0 } else { matrix.ends[first - 1] as usize };
+        for (value, &end) in rows.iter_mut().zip(&matrix.ends[first..]) {
+            let range = start..end as usize;
+            let entries = matrix.columns[range.clone()].iter().zip(&matrix.coefficients[range]);
+            *value = entries
+                .map(|(&column, &index)| term(self.coefficients[index as usize], variables[column as usize]))
+                .sum();
+            start = end as usize;
+        }
+    }
+
     /// The first row that the variables do not satisfy.
     #[must_use]
     pub fn first_unsatisfied(&self, variables: &[Element]) -> Option<usize> {
@@ -127,11 +146,5 @@ impl Matrices {
 
 /// A product of which one factor is often one, and the other often zero.
 pub(crate) fn term(coefficient: Element, variable: Element) -> Element {
-    if coefficient.is_one() {
-        variable
-    } else if variable == Element::ZERO {
-        variable
-    } else {
-        coefficient * variable
-    }
+    if coefficient.is_one() || variable == Element::ZERO { variable } else { coefficient * variable }
 }
