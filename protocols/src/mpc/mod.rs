@@ -16,6 +16,8 @@ pub mod counters;
 pub mod error;
 pub mod exchange;
 pub mod gates;
+pub mod group;
+pub mod planes;
 pub mod prss;
 pub mod role;
 pub mod security;

@@ -1,6 +1,12 @@
 //! Replicated shares, by column. `P_i` holds component `i` (`own`) and component `i + 1` (`next`).
 //!
-//! Shares have no `Debug`, do not cross the wire, and add and scale locally.
+//! Shares have no `Debug`, do not cross the wire, and add and scale locally, without a message.
+
+use std::ops::Range;
+
+use super::error::{MpcError, Result};
+use super::planes::planes_of;
+use super::role::Role;
 
 /// `len` values modulo 2^64: `x = x_0 + x_1 + x_2`.
 #[derive(Clone, Default)]
@@ -38,6 +44,156 @@ impl RingShares {
     pub fn is_empty(&self) -> bool {
         self.own.is_empty()
     }
+
+    /// `len` zeros.
+    #[must_use]
+    pub fn zeros(len: usize) -> Self {
+        Self { own: vec![0; len], next: vec![0; len] }
+    }
+
+    /// Values that all know: component 0, which `P0` and `P2` hold.
+    #[must_use]
+    pub fn public(role: Role, values: &[u64]) -> Self {
+        Self::zeros(values.len()).map_component(role, 0, |k, _| values[k])
+    }
+
+    /// `x + y`.
+    ///
+    /// # Errors
+    /// When the lengths differ.
+    pub fn add(&self, y: &Self) -> Result<Self> {
+        self.zip(y, u64::wrapping_add)
+    }
+
+    /// `x - y`.
+    ///
+    /// # Errors
+    /// When the lengths differ.
+    pub fn sub(&self, y: &Self) -> Result<Self> {
+        self.zip(y, u64::wrapping_sub)
+    }
+
+    /// `-x`.
+    #[must_use]
+    pub fn neg(&self) -> Self {
+        self.map(u64::wrapping_neg)
+    }
+
+    /// `factor * x`.
+    #[must_use]
+    pub fn scale(&self, factor: u64) -> Self {
+        self.map(|word| word.wrapping_mul(factor))
+    }
+
+    /// `x[k] * factors[k]`.
+    ///
+    /// # Errors
+    /// When the lengths differ.
+    pub fn scale_each(&self, factors: &[u64]) -> Result<Self> {
+        expect_len(self.len(), factors.len())?;
+        let scaled = |words: &[u64]| words.iter().zip(factors).map(|(x, f)| x.wrapping_mul(*f)).collect();
+        Ok(Self { own: scaled(&self.own), next: scaled(&self.next) })
+    }
+
+    /// `x + value`, the same for all.
+    #[must_use]
+    pub fn add_public(&self, role: Role, value: u64) -> Self {
+        self.clone().map_component(role, 0, |_, word| word.wrapping_add(value))
+    }
+
+    /// The sum of all values.
+    #[must_use]
+    pub fn sum(&self) -> Self {
+        let sum = |words: &[u64]| vec![words.iter().fold(0, |sum: u64, word| sum.wrapping_add(*word))];
+        Self { own: sum(&self.own), next: sum(&self.next) }
+    }
+
+    /// `out[k] = x[0] + ... + x[k]`.
+    #[must_use]
+    pub fn prefix_sums(&self) -> Self {
+        let sums = |words: &[u64]| {
+            words
+                .iter()
+                .scan(0u64, |sum, word| {
+                    *sum = sum.wrapping_add(*word);
+                    Some(*sum)
+                })
+                .collect()
+        };
+        Self { own: sums(&self.own), next: sums(&self.next) }
+    }
+
+    /// The values of these indices, which are public.
+    ///
+    /// # Panics
+    /// When an index is past the end: a fault of the program, as for slices.
+    #[must_use]
+    pub fn gather(&self, indices: &[usize]) -> Self {
+        let gathered = |words: &[u64]| indices.iter().map(|k| words[*k]).collect();
+        Self { own: gathered(&self.own), next: gathered(&self.next) }
+    }
+
+    /// The values of a range.
+    ///
+    /// # Panics
+    /// When the range goes past the end, as for slices.
+    #[must_use]
+    pub fn range(&self, range: Range<usize>) -> Self {
+        Self { own: self.own[range.clone()].to_vec(), next: self.next[range].to_vec() }
+    }
+
+    /// One column after another.
+    #[must_use]
+    pub fn concat(columns: &[&Self]) -> Self {
+        Self {
+            own: columns.iter().flat_map(|column| &column.own).copied().collect(),
+            next: columns.iter().flat_map(|column| &column.next).copied().collect(),
+        }
+    }
+
+    /// Component `component` alone, the others zero: a share of it without a message. It is secret from the one node
+    /// that does not hold it.
+    pub(crate) fn component(&self, role: Role, component: usize) -> Self {
+        let kept = |words: &[u64], held: usize| match held == component {
+            true => words.to_vec(),
+            false => vec![0; words.len()],
+        };
+        Self { own: kept(&self.own, role.index()), next: kept(&self.next, role.next().index()) }
+    }
+
+    /// `x + value` by adding to one component.
+    pub(crate) fn add_to_component(self, role: Role, component: usize, value: u64) -> Self {
+        self.map_component(role, component, |_, word| word.wrapping_add(value))
+    }
+
+    /// The lowest bit of every component: not of the value, but of `x_0 ^ x_1 ^ x_2`, which is the value's lowest bit.
+    pub(crate) fn lowest_bits(&self) -> BitShares {
+        BitShares { width: 1, len: self.len(), own: planes_of(&self.own, 1), next: planes_of(&self.next, 1) }
+    }
+
+    pub(crate) fn slices(&self, range: Range<usize>) -> (&[u64], &[u64]) {
+        (&self.own[range.clone()], &self.next[range])
+    }
+
+    fn map(&self, change: impl Fn(u64) -> u64) -> Self {
+        let changed = |words: &[u64]| words.iter().map(|word| change(*word)).collect();
+        Self { own: changed(&self.own), next: changed(&self.next) }
+    }
+
+    fn zip(&self, y: &Self, combine: impl Fn(u64, u64) -> u64) -> Result<Self> {
+        expect_len(self.len(), y.len())?;
+        let combined = |x: &[u64], y: &[u64]| x.iter().zip(y).map(|(x, y)| combine(*x, *y)).collect();
+        Ok(Self { own: combined(&self.own, &y.own), next: combined(&self.next, &y.next) })
+    }
+
+    fn map_component(mut self, role: Role, component: usize, change: impl Fn(usize, u64) -> u64) -> Self {
+        for (words, held) in [(&mut self.own, role.index()), (&mut self.next, role.next().index())] {
+            if held == component {
+                words.iter_mut().enumerate().for_each(|(k, word)| *word = change(k, *word));
+            }
+        }
+        self
+    }
 }
 
 impl BitShares {
@@ -58,4 +214,167 @@ impl BitShares {
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
+
+    /// `len` values of `width` bits, all zero.
+    #[must_use]
+    pub fn zeros(width: usize, len: usize) -> Self {
+        let words = width * len.div_ceil(64);
+        Self { width, len, own: vec![0; words], next: vec![0; words] }
+    }
+
+    /// Values that all know: component 0, which `P0` and `P2` hold. `planes` has the layout of a component.
+    ///
+    /// # Errors
+    /// When `planes` is not of this shape.
+    pub fn public(role: Role, width: usize, len: usize, planes: &[u64]) -> Result<Self> {
+        expect_len(width * len.div_ceil(64), planes.len())?;
+        Ok(Self::zeros(width, len).map_component(role, |k, _| planes[k]))
+    }
+
+    /// `x ^ y`.
+    ///
+    /// # Errors
+    /// When the shapes differ.
+    pub fn xor(&self, y: &Self) -> Result<Self> {
+        expect_len(self.width, y.width)?;
+        expect_len(self.len, y.len)?;
+        let sum = |x: &[u64], y: &[u64]| x.iter().zip(y).map(|(x, y)| x ^ y).collect();
+        Ok(Self {
+            width: self.width,
+            len: self.len,
+            own: sum(&self.own, &y.own),
+            next: sum(&self.next, &y.next),
+        })
+    }
+
+    /// Every bit turned.
+    #[must_use]
+    pub fn not(&self, role: Role) -> Self {
+        self.clone().map_component(role, |_, word| !word)
+    }
+
+    /// Planes of a range of bits: the values shifted right and cut.
+    ///
+    /// # Panics
+    /// When the range goes past the width, as for slices.
+    #[must_use]
+    pub fn planes(&self, bits: Range<usize>) -> Self {
+        let words = bits.start * self.words()..bits.end * self.words();
+        let (own, next) = (self.own[words.clone()].to_vec(), self.next[words].to_vec());
+        Self { width: bits.end - bits.start, len: self.len, own, next }
+    }
+
+    /// Every `step`-th plane from `first` on, `count` of them.
+    ///
+    /// # Panics
+    /// When a plane is past the width, as for slices.
+    #[must_use]
+    pub fn planes_by(&self, first: usize, step: usize, count: usize) -> Self {
+        let words = self.words();
+        let picked = |component: &[u64]| {
+            let mut out = Vec::with_capacity(count * words);
+            for b in (0..count).map(|k| first + k * step) {
+                out.extend_from_slice(&component[b * words..(b + 1) * words]);
+            }
+            out
+        };
+        Self { width: count, len: self.len, own: picked(&self.own), next: picked(&self.next) }
+    }
+
+    /// These planes, in this order.
+    ///
+    /// # Panics
+    /// When a plane is past the width, as for slices.
+    #[must_use]
+    pub fn pick(&self, bits: &[usize]) -> Self {
+        let words = self.words();
+        let picked = |component: &[u64]| {
+            bits.iter().flat_map(|b| &component[b * words..(b + 1) * words]).copied().collect()
+        };
+        Self { width: bits.len(), len: self.len, own: picked(&self.own), next: picked(&self.next) }
+    }
+
+    /// Sets these planes.
+    ///
+    /// # Errors
+    /// When `planes` is not of this many planes, or of another length.
+    pub fn put(&mut self, bits: &[usize], planes: &Self) -> Result<()> {
+        expect_len(bits.len(), planes.width)?;
+        expect_len(self.len, planes.len)?;
+        let words = self.words();
+        for (k, b) in bits.iter().enumerate() {
+            let (from, to) = (k * words..(k + 1) * words, b * words..(b + 1) * words);
+            self.own[to.clone()].copy_from_slice(&planes.own[from.clone()]);
+            self.next[to].copy_from_slice(&planes.next[from]);
+        }
+        Ok(())
+    }
+
+    /// Component `component` alone, the others zero.
+    pub(crate) fn component(&self, role: Role, component: usize) -> Self {
+        let kept = |words: &[u64], held: usize| match held == component {
+            true => words.to_vec(),
+            false => vec![0; words.len()],
+        };
+        let (own, next) = (kept(&self.own, role.index()), kept(&self.next, role.next().index()));
+        Self { width: self.width, len: self.len, own, next }
+    }
+
+    /// Every bit of every component as a word of its own, plane after plane.
+    pub(crate) fn unpacked(&self) -> RingShares {
+        let words = self.words().max(1);
+        let unpacked = |component: &[u64]| {
+            let mut out = Vec::with_capacity(self.width * self.len);
+            for plane in component.chunks(words) {
+                for (w, word) in plane.iter().enumerate() {
+                    out.extend((0..(self.len - 64 * w).min(64)).map(|j| (word >> j) & 1));
+                }
+            }
+            out
+        };
+        RingShares { own: unpacked(&self.own), next: unpacked(&self.next) }
+    }
+
+    /// The planes of one above those of the other: the first has the low bits.
+    ///
+    /// # Errors
+    /// When the numbers of values differ.
+    pub fn concat(parts: &[&Self]) -> Result<Self> {
+        let len = parts.first().map_or(0, |part| part.len);
+        for part in parts {
+            expect_len(len, part.len)?;
+        }
+        Ok(Self {
+            width: parts.iter().map(|part| part.width).sum(),
+            len,
+            own: parts.iter().flat_map(|part| &part.own).copied().collect(),
+            next: parts.iter().flat_map(|part| &part.next).copied().collect(),
+        })
+    }
+
+    /// The same with the bits beyond `len` cleared.
+    #[must_use]
+    pub fn trimmed(&self) -> Self {
+        let mut out = self.clone();
+        let (words, rest) = (self.words(), self.len % 64);
+        if rest > 0 {
+            for component in [&mut out.own, &mut out.next] {
+                component.chunks_mut(words).for_each(|plane| plane[words - 1] &= (1 << rest) - 1);
+            }
+        }
+        out
+    }
+
+    fn map_component(mut self, role: Role, change: impl Fn(usize, u64) -> u64) -> Self {
+        for (words, held) in [(&mut self.own, role.index()), (&mut self.next, role.next().index())] {
+            if held == 0 {
+                words.iter_mut().enumerate().for_each(|(k, word)| *word = change(k, *word));
+            }
+        }
+        self
+    }
+}
+
+fn expect_len(left: usize, right: usize) -> Result<()> {
+    if left == right { Ok(()) } else { Err(MpcError::Lengths { what: "columns", left, right }) }
 }

@@ -1,1 +1,15 @@
-//! Gates.
+//! Gates: what programs are made of, each on whole columns, one message a step.
+//!
+//! A caller narrows the session to a step of its own for every gate. Local operations are methods of the shares.
+
+pub mod adder;
+pub mod boolean;
+pub mod compare;
+pub mod convert;
+pub mod multiply;
+pub mod open;
+pub mod reshare;
+pub mod select;
+
+#[cfg(test)]
+mod tests;
