@@ -40,7 +40,7 @@ pub use error::{Error, PointFault, Result};
 pub use phase1::{Phase1, SIZE_LOG2_MAX};
 pub use phase2::{KeyParts, Phase2, Phase2Files};
 pub use progress::{Report, SILENT};
-pub use relation::{Relation, Rows};
+pub use relation::Relation;
 pub use transcript::{CONTRIBUTIONS_MAX, Contribution, Contributor, Phase, Source, Transcript};
 
 #[cfg(test)]

@@ -13,11 +13,11 @@ use super::*;
 use crate::ceremony::chain::state_hash;
 use crate::ceremony::coins::Entropy;
 use crate::ceremony::curve::{Curve, G1};
+use crate::r1cs::{Builder, Matrices, Num};
 
 /// Constraints, and an assignment that satisfies them.
 struct Sample {
-    matrices: Vec<Vec<Vec<(Fr, usize)>>>,
-    instance: usize,
+    matrices: Matrices,
     assignment: Vec<Fr>,
 }
 
@@ -26,12 +26,12 @@ impl Sample {
     /// coefficients of every kind. One variable of the witness stands in no constraint.
     fn new(rows: usize, seed: u64) -> Self {
         let mut rng = rng(seed);
-        let mut assignment: Vec<Fr> = vec![Fr::one(), Fr::from(5u8), Fr::from(rng.next_u64()), Fr::from(9u8)];
-        let mut matrices = vec![Vec::new(), Vec::new(), Vec::new()];
+        let (mut builder, mut known) = Builder::shape(&[Fr::from(5u8), Fr::from(rng.next_u64())]);
+        known.push(builder.constant(Fr::one()));
+        builder.witness(Fr::from(9u8));
         for _ in 0..rows {
-            let mut combination = || -> Vec<(Fr, usize)> {
-                let known = assignment.len() as u64 - 1;
-                (0..1 + rng.next_u64() % 40)
+            let mut combination = || {
+                let terms: Vec<(&Num, Fr)> = (0..1 + rng.next_u64() % 40)
                     .map(|_| {
                         let coefficient = match rng.next_u64() % 6 {
                             0 => Fr::one(),
@@ -41,25 +41,29 @@ impl Sample {
                             4 => Fr::zero(),
                             _ => Fr::from(rng.next_u64()).inverse().unwrap(),
                         };
-                        let index = rng.next_u64() % known;
-                        (coefficient, if index >= 3 { index as usize + 1 } else { index as usize })
+                        (&known[rng.next_u64() as usize % known.len()], coefficient)
                     })
-                    .collect()
+                    .collect();
+                Num::combination(terms)
             };
             let (a, b) = (combination(), combination());
-            let value = |row: &[(Fr, usize)]| row.iter().map(|(c, i)| *c * assignment[*i]).sum::<Fr>();
-            let product = value(&a) * value(&b);
-            matrices[0].push(a);
-            matrices[1].push(b);
-            matrices[2].push(vec![(Fr::one(), assignment.len())]);
-            assignment.push(product);
+            let product = builder.witness(a.value() * b.value());
+            builder.enforce(&a, &b, &product);
+            known.push(product);
         }
-        Self { matrices, instance: 3, assignment }
+        let (matrices, assignment) = builder.finish();
+        Self { matrices, assignment: assignment.expose().clone() }
     }
 
     fn relation(&self) -> Relation<'_> {
-        let [a, b, c] = &self.matrices[..] else { panic!("three matrices") };
-        Relation::new(self.instance, self.assignment.len() - self.instance, [a, b, c]).unwrap()
+        Relation::new(&self.matrices).unwrap()
+    }
+
+    /// A, B and C with their coefficients written out, as arkworks has them.
+    fn rows(&self) -> Vec<Vec<Vec<(Fr, usize)>>> {
+        let Matrices { a, b, c, .. } = &self.matrices;
+        let row = |row: Vec<(usize, Fr)>| row.into_iter().map(|(column, value)| (value, column)).collect();
+        [a, b, c].map(|m| self.matrices.rows(m).map(|terms| row(terms.collect())).collect()).into()
     }
 }
 
@@ -112,14 +116,14 @@ fn direct(sample: &Sample, [tau, alpha, beta, delta]: [Fr; 4]) -> KeyParts {
     let domain = Radix2EvaluationDomain::<Fr>::new(relation.domain()).unwrap();
     let u = domain.evaluate_all_lagrange_coefficients(tau);
     let mut at = [(); 3].map(|()| vec![Fr::zero(); relation.variables()]);
-    for (matrix, at) in sample.matrices.iter().zip(&mut at) {
+    for (matrix, at) in sample.rows().iter().zip(&mut at) {
         for (row, u) in matrix.iter().zip(&u) {
             for (coefficient, column) in row {
                 at[*column] += *coefficient * u;
             }
         }
     }
-    for i in 0..sample.instance {
+    for i in 0..relation.instance() {
         at[0][i] += u[relation.constraints() + i];
     }
     let [a, b, c] = at;
@@ -136,12 +140,12 @@ fn direct(sample: &Sample, [tau, alpha, beta, delta]: [Fr; 4]) -> KeyParts {
         gamma_g2: g2(Fr::one()),
         delta_g1: g1(delta),
         delta_g2: g2(delta),
-        gamma_abc_g1: all(&k[..sample.instance]),
+        gamma_abc_g1: all(&k[..relation.instance()]),
         a_query: all(&a),
         b_g1_query: all(&b),
         b_g2_query: b.iter().map(|s| g2(*s)).collect(),
         h_query: (0..relation.domain() - 1).map(|i| g1(z * inverse * tau.pow([i as u64]))).collect(),
-        l_query: k[sample.instance..].iter().map(|s| g1(*s * inverse)).collect(),
+        l_query: k[relation.instance()..].iter().map(|s| g1(*s * inverse)).collect(),
     }
 }
 
@@ -187,14 +191,14 @@ fn a_proof_under_the_keys_of_a_ceremony_verifies_for_its_inputs_only() {
         &key,
         Fr::from(3u8),
         Fr::from(4u8),
-        &SAMPLE.matrices,
-        SAMPLE.instance,
+        &SAMPLE.rows(),
+        SAMPLE.relation().instance(),
         SAMPLE.relation().constraints(),
         &SAMPLE.assignment,
     )
     .unwrap();
     let prepared = prepare_verifying_key(&key.vk);
-    let public = &SAMPLE.assignment[1..SAMPLE.instance];
+    let public = &SAMPLE.assignment[1..3];
     assert!(Groth16::<Bls12_381>::verify_proof(&prepared, &proof, public).unwrap());
     let other = [public[0] + Fr::one(), public[1]];
     assert!(!Groth16::<Bls12_381>::verify_proof(&prepared, &proof, &other).unwrap());
@@ -341,29 +345,26 @@ fn the_files_of_another_circuit_or_another_first_phase_are_refused() {
 
 #[test]
 fn a_malformed_relation_is_refused() {
-    let row = |column| vec![vec![(Fr::one(), column)]];
-    let new = |instance, witness, a: &Rows, b: &Rows| Relation::new(instance, witness, [a, b, a]).err();
-    assert_eq!(new(1, 1, &row(1), &row(0)), None);
-    assert_eq!(new(1, 1, &row(2), &row(0)), Some(Error::Relation("column of a coefficient")));
-    assert_eq!(new(0, 1, &row(0), &row(0)), Some(Error::Relation("number of variables")));
-    assert_eq!(new(1, usize::MAX, &row(0), &row(0)), Some(Error::Relation("number of variables")));
-    assert_eq!(new(1, 1, &row(1), &[]), Some(Error::Relation("number of rows")));
-    assert_eq!(new(1, 1, &[], &[]), Some(Error::Relation("number of rows")));
-    let rows = vec![Vec::new(); 1 << 17];
-    assert_eq!(new(1, 1, &rows, &rows), Some(Error::Size(18)));
-}
-
-#[test]
-fn relations_that_differ_in_one_coefficient_have_different_hashes() {
-    let digest = |sample: &Sample| sample.relation().digest();
-    let mut other = Sample::new(20, 11);
-    assert_eq!(digest(&other), digest(&SAMPLE));
-    other.matrices[1][3][0].0 += Fr::one();
-    assert_ne!(digest(&other), digest(&SAMPLE));
-    let mut moved = Sample::new(20, 11);
-    let term = moved.matrices[0][3].pop().unwrap();
-    moved.matrices[0][4].push(term);
-    assert_ne!(digest(&moved), digest(&SAMPLE));
+    let refused = |change: fn(&mut Matrices)| {
+        let mut sample = Sample::new(4, 1);
+        change(&mut sample.matrices);
+        Relation::new(&sample.matrices).err()
+    };
+    assert_eq!(refused(|_| ()), None);
+    let relation = |what| Some(Error::Relation(what));
+    assert_eq!(refused(|m| m.witnesses -= 1), relation("column or coefficient"));
+    assert_eq!(refused(|m| m.coefficients.truncate(3)), relation("column or coefficient"));
+    assert_eq!(refused(|m| m.witnesses = usize::MAX), relation("number of variables"));
+    assert_eq!(refused(|m| m.constraints = 5), relation("number of rows"));
+    assert_eq!(refused(|m| m.b = m.c.clone()), None);
+    assert_eq!(refused(|m| m.b = Default::default()), relation("number of rows"));
+    assert_eq!(refused(|m| m.constraints = 0), relation("number of constraints"));
+    let too_large = {
+        let (mut builder, inputs) = Builder::shape(&[Fr::one()]);
+        (0..1 << 17).for_each(|_| builder.enforce(&inputs[0], &inputs[0], &inputs[0]));
+        builder.finish().0
+    };
+    assert_eq!(Relation::new(&too_large).err(), Some(Error::Size(18)));
 }
 
 proptest::proptest! {
