@@ -1,0 +1,4 @@
+//! Regression.
+
+pub mod local;
+pub mod scaling;
