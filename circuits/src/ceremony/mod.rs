@@ -4,7 +4,7 @@
 //! was honest: each multiplies every secret by a factor of its own and forgets it.
 //!
 //! - [`Phase1`]: powers of tau, for every circuit up to a size.
-//! - [`Phase2`]: delta, for one [`Relation`]; ends in the keys.
+//! - [`Phase2`]: delta, for one [`Relation`]; ends in the [`KeyParts`](crate::groth16::KeyParts).
 //! - [`Transcript`]: who contributed, in a chain of hashes that each contributor signs outside this module.
 //! - [`Beacon`]: the closing contribution of a phase, from a public value.
 //!
@@ -38,7 +38,7 @@ mod transcript;
 pub use beacon::Beacon;
 pub use error::{Error, PointFault, Result};
 pub use phase1::{Phase1, SIZE_LOG2_MAX};
-pub use phase2::{KeyParts, Phase2, Phase2Files};
+pub use phase2::{Phase2, Phase2Files};
 pub use progress::{Report, SILENT};
 pub use relation::Relation;
 pub use transcript::{CONTRIBUTIONS_MAX, Contribution, Contributor, Phase, Source, Transcript};

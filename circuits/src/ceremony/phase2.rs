@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use ark_bls12_381::{Fr, G1Affine, G2Affine};
+use ark_bls12_381::Fr;
 use rand_core::CryptoRng;
 use rayon::prelude::*;
 use ward_math::Secret;
@@ -31,6 +31,7 @@ use super::scale::scale;
 use super::transcript::{
     Contributor, FileKind, Hasher, Phase, SECRETS_2, Source, Transcript, read_header, write_header,
 };
+use crate::groth16::KeyParts;
 
 const DELTA_G1: &str = "delta in G1";
 const DELTA_G2: &str = "delta in G2";
@@ -296,6 +297,7 @@ impl Phase2 {
     }
 
     /// The points of the keys, when the phase is closed and at least `contributors_min` people took part in it.
+    /// Gamma is one.
     ///
     /// # Errors
     /// [`Error::NotClosed`], [`Error::Contributors`].
@@ -310,43 +312,14 @@ impl Phase2 {
             gamma_g2: G2::generator().to_ark(),
             delta_g1: self.state.delta_g1.to_ark(),
             delta_g2: self.state.delta_g2.to_ark(),
-            gamma_abc_g1: g1(&queries.public),
-            a_query: g1(&queries.a),
-            b_g1_query: g1(&queries.b_g1),
-            b_g2_query: queries.b_g2.par_iter().map(|point| point.to_ark()).collect(),
-            h_query: g1(&self.state.quotient),
-            l_query: g1(&self.state.private),
+            inputs_g1: g1(&queries.public),
+            a_g1: g1(&queries.a),
+            b_g1: g1(&queries.b_g1),
+            b_g2: queries.b_g2.par_iter().map(|point| point.to_ark()).collect(),
+            witnesses_g1: g1(&self.state.private),
+            quotient_g1: g1(&self.state.quotient),
         })
     }
-}
-
-/// The points of a proving key and a verifying key, by the names of arkworks.
-#[derive(Clone, PartialEq, Eq)]
-pub struct KeyParts {
-    /// `[alpha]_1`.
-    pub alpha_g1: G1Affine,
-    /// `[beta]_1`.
-    pub beta_g1: G1Affine,
-    /// `[beta]_2`.
-    pub beta_g2: G2Affine,
-    /// `[gamma]_2`: the generator, for gamma is one.
-    pub gamma_g2: G2Affine,
-    /// `[delta]_1`.
-    pub delta_g1: G1Affine,
-    /// `[delta]_2`.
-    pub delta_g2: G2Affine,
-    /// `[K_i]_1` of the public inputs, that of the constant first.
-    pub gamma_abc_g1: Vec<G1Affine>,
-    /// `[A_i(tau)]_1` of all variables.
-    pub a_query: Vec<G1Affine>,
-    /// `[B_i(tau)]_1`.
-    pub b_g1_query: Vec<G1Affine>,
-    /// `[B_i(tau)]_2`.
-    pub b_g2_query: Vec<G2Affine>,
-    /// `[tau^i (tau^n - 1) / delta]_1`, one fewer than the domain has points.
-    pub h_query: Vec<G1Affine>,
-    /// `[K_i / delta]_1` of the witness.
-    pub l_query: Vec<G1Affine>,
 }
 
 /// Checks that a first phase is finished and large enough.

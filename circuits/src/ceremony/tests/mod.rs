@@ -7,6 +7,7 @@ use chacha20::ChaCha20Rng;
 use super::*;
 
 mod chain;
+mod keys;
 mod phase1;
 mod phase2;
 

@@ -13,6 +13,7 @@ use super::*;
 use crate::ceremony::chain::state_hash;
 use crate::ceremony::coins::Entropy;
 use crate::ceremony::curve::{Curve, G1};
+use crate::groth16::KeyParts;
 use crate::r1cs::{Builder, Matrices, Num};
 
 /// Constraints, and an assignment that satisfies them.
@@ -140,12 +141,12 @@ fn direct(sample: &Sample, [tau, alpha, beta, delta]: [Fr; 4]) -> KeyParts {
         gamma_g2: g2(Fr::one()),
         delta_g1: g1(delta),
         delta_g2: g2(delta),
-        gamma_abc_g1: all(&k[..relation.instance()]),
-        a_query: all(&a),
-        b_g1_query: all(&b),
-        b_g2_query: b.iter().map(|s| g2(*s)).collect(),
-        h_query: (0..relation.domain() - 1).map(|i| g1(z * inverse * tau.pow([i as u64]))).collect(),
-        l_query: k[relation.instance()..].iter().map(|s| g1(*s * inverse)).collect(),
+        inputs_g1: all(&k[..relation.instance()]),
+        a_g1: all(&a),
+        b_g1: all(&b),
+        b_g2: b.iter().map(|s| g2(*s)).collect(),
+        quotient_g1: (0..relation.domain() - 1).map(|i| g1(z * inverse * tau.pow([i as u64]))).collect(),
+        witnesses_g1: k[relation.instance()..].iter().map(|s| g1(*s * inverse)).collect(),
     }
 }
 
@@ -156,15 +157,15 @@ fn arkworks(parts: KeyParts) -> ProvingKey<Bls12_381> {
             beta_g2: parts.beta_g2,
             gamma_g2: parts.gamma_g2,
             delta_g2: parts.delta_g2,
-            gamma_abc_g1: parts.gamma_abc_g1,
+            gamma_abc_g1: parts.inputs_g1,
         },
         beta_g1: parts.beta_g1,
         delta_g1: parts.delta_g1,
-        a_query: parts.a_query,
-        b_g1_query: parts.b_g1_query,
-        b_g2_query: parts.b_g2_query,
-        h_query: parts.h_query,
-        l_query: parts.l_query,
+        a_query: parts.a_g1,
+        b_g1_query: parts.b_g1,
+        b_g2_query: parts.b_g2,
+        h_query: parts.quotient_g1,
+        l_query: parts.witnesses_g1,
     }
 }
 
