@@ -6,6 +6,7 @@ pub mod convert;
 pub mod frames;
 pub mod hub;
 pub mod peer;
+pub mod relay;
 pub mod server;
 pub mod services;
 pub mod status;

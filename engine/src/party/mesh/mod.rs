@@ -21,6 +21,7 @@ mod limits;
 mod link;
 mod pipe;
 mod relay;
+mod settings;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,7 @@ pub use self::relay::{
     CloseReason, DATA_BYTES_MAX, PIPES_MAX, PROBE_BYTES_MAX, PROBE_SESSION, RelayEvent, RelayFault,
     RelayFrame, RelayLine, RelayPort, WINDOW_BYTES,
 };
+pub use self::settings::MeshSettings;
 use self::stream::Secured;
 pub use self::tls::MeshIdentity;
 use crate::identity::{PublicKey, check_name};

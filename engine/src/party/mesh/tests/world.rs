@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::grpc::relay::Relay;
 use crate::identity::{CertificateAuthority, Identity, Role};
 use crate::party::mesh::{Endpoint, Mesh, MeshConfig, MeshError, MeshIdentity, MeshLimits, PeerSpec};
 
@@ -36,6 +37,7 @@ pub(super) struct Party {
 pub(super) struct World {
     pub(super) authority: CertificateAuthority,
     pub(super) parties: Vec<Party>,
+    pub(super) limits: MeshLimits,
     pub(super) stop: watch::Sender<bool>,
 }
 
@@ -43,7 +45,8 @@ impl World {
     /// Members of these names; those whose name begins with `r` do not listen.
     pub(super) async fn new(names: &[&str]) -> Self {
         let authority = CertificateAuthority::create("oncology", now_s()).unwrap();
-        let mut world = Self { authority, parties: Vec::new(), stop: watch::Sender::new(false) };
+        let mut world =
+            Self { authority, parties: Vec::new(), limits: LIMITS, stop: watch::Sender::new(false) };
         for name in names {
             let party = world.party(name, Identity::generate().unwrap()).await;
             world.parties.push(party);
@@ -67,7 +70,20 @@ impl World {
     pub(super) fn config(&self, me: usize, session: [u8; 16]) -> MeshConfig {
         let others = self.parties.iter().enumerate().filter(|(i, _)| *i != me);
         let peers = others.map(|(_, party)| party.spec()).collect();
-        MeshConfig { session, peers, limits: LIMITS }
+        MeshConfig { session, peers, limits: self.limits }
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        self.parties.iter().map(|party| party.name.clone()).collect()
+    }
+
+    /// A relay to which everybody is attached.
+    pub(super) fn plug_all(&self) -> Arc<Relay> {
+        let relay = Arc::new(Relay::default());
+        for party in &self.parties {
+            party.plug(&relay);
+        }
+        relay
     }
 
     /// Everybody joins.
@@ -98,6 +114,23 @@ impl World {
 }
 
 impl Party {
+    /// Attaches to a relay: what the node's transport and the engine's service do, without the wire between them.
+    pub(super) fn plug(&self, relay: &Arc<Relay>) {
+        let (line, mut frames) = self.endpoint.relay().attach();
+        let attachment = Arc::new(relay.attach(&self.name));
+        let out = attachment.clone();
+        tokio::spawn(async move {
+            while let Some(frame) = frames.recv().await {
+                out.take(frame).unwrap();
+            }
+        });
+        tokio::spawn(async move {
+            while let Some(frame) = attachment.next().await {
+                line.take(frame).unwrap();
+            }
+        });
+    }
+
     pub(super) fn spec(&self) -> PeerSpec {
         PeerSpec { name: self.name.clone(), key: self.identity.public(), address: self.address.clone() }
     }
