@@ -22,6 +22,7 @@ pub mod planes;
 pub mod programs;
 pub mod prss;
 pub mod role;
+pub mod rows;
 pub mod security;
 pub mod session;
 pub mod shares;

@@ -6,10 +6,15 @@ pub mod adder;
 pub mod boolean;
 pub mod compare;
 pub mod convert;
+pub mod input;
 pub mod multiply;
 pub mod open;
+pub mod random;
+pub mod ranking;
 pub mod reshare;
 pub mod select;
+pub mod shuffle;
+pub mod sort;
 
 #[cfg(test)]
 mod tests;

@@ -62,7 +62,7 @@ pub fn open_to<S: Security>(
     x: &RingShares,
 ) -> Result<Option<Vec<u64>>> {
     settle(session)?;
-    open_words_to::<S, Sum>(session, receiver, &x.own, &x.next)
+    open_words_to::<S, Sum>(session, Role::ALL.map(|role| role == receiver), &x.own, &x.next)
 }
 
 /// Verifies the products of the session so far.
@@ -70,48 +70,39 @@ pub(crate) fn settle<S: Security>(_session: &mut Session<'_, S>) -> Result<()> {
     Ok(())
 }
 
-fn open_words<S: Security, G: Group>(
+pub(crate) fn open_words<S: Security, G: Group>(
     session: &mut Session<'_, S>,
     own: &[u64],
     next: &[u64],
 ) -> Result<Vec<u64>> {
-    let mut missing = vec![0; own.len()];
-    if S::IS_MALICIOUS {
-        let hash = hash_words(session, next);
-        session.send(Peer::Prev, &hash)?;
-    }
-    let route = Route { to: Some(Peer::Next), from: Some(Peer::Prev) };
-    session.exchange(route, own, &mut missing)?;
-    if S::IS_MALICIOUS {
-        check_copy(session, &missing)?;
-    }
-    Ok(sum::<G>(own, next, &missing))
+    let opened = open_words_to::<S, G>(session, [true; 3], own, next)?;
+    Ok(opened.unwrap_or_default())
 }
 
+/// Opens to the nodes for which `receivers` is true.
 pub(crate) fn open_words_to<S: Security, G: Group>(
     session: &mut Session<'_, S>,
-    receiver: Role,
+    receivers: [bool; 3],
     own: &[u64],
     next: &[u64],
 ) -> Result<Option<Vec<u64>>> {
     let role = session.role();
-    let route = Route {
-        to: (role.next() == receiver).then_some(Peer::Next),
-        from: (role == receiver).then_some(Peer::Prev),
-    };
-    let mut missing = vec![0; if role == receiver { own.len() } else { 0 }];
-    if S::IS_MALICIOUS && role.prev() == receiver {
+    let learns = |role: Role| receivers[role.index()];
+    let route =
+        Route { to: learns(role.next()).then_some(Peer::Next), from: learns(role).then_some(Peer::Prev) };
+    let mut missing = vec![0; if learns(role) { own.len() } else { 0 }];
+    if S::IS_MALICIOUS && learns(role.prev()) {
         let hash = hash_words(session, next);
         session.send(Peer::Prev, &hash)?;
     }
     session.exchange(route, own, &mut missing)?;
-    if role != receiver {
+    if !learns(role) {
         return Ok(None);
     }
     if S::IS_MALICIOUS {
         check_copy(session, &missing)?;
     }
-    Ok(Some(sum::<G>(own, next, &missing)))
+    Ok(Some(own.iter().zip(next).zip(&missing).map(|((a, b), c)| G::add(G::add(*a, *b), *c)).collect()))
 }
 
 fn check_copy<S: Security>(session: &mut Session<'_, S>, missing: &[u64]) -> Result<()> {
@@ -120,10 +111,6 @@ fn check_copy<S: Security>(session: &mut Session<'_, S>, missing: &[u64]) -> Res
         return Err(session.check_failed(None, "two copies of an opened component"));
     }
     Ok(())
-}
-
-fn sum<G: Group>(own: &[u64], next: &[u64], missing: &[u64]) -> Vec<u64> {
-    own.iter().zip(next).zip(missing).map(|((a, b), c)| G::add(G::add(*a, *b), *c)).collect()
 }
 
 /// A hash of words under the step at work.

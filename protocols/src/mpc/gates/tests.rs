@@ -286,3 +286,114 @@ fn opening_gives_all_the_values_and_one_alone_when_asked() {
         assert_eq!(values_of(&planes, 13, 100), values);
     }
 }
+
+fn shuffled<S: Security<Records: Audit>>(seed: u64, x: &[u64], y: &[u64]) {
+    let world = World::new(seed);
+    let mut rng = world.rng();
+    let (x_shares, y_shares) = (share_bits(x, 64, &mut rng), share_bits(y, 9, &mut rng));
+    let inputs: [(BitShares, BitShares); 3] =
+        x_shares.into_iter().zip(y_shares).collect::<Vec<_>>().try_into().unwrap_or_else(|_| unreachable!());
+    let out = world.run::<S, _, _>(inputs, |s, (x, y)| {
+        let (rows, fields) = crate::mpc::rows::Rows::of(&[&x, &y])?;
+        let rows = shuffle::shuffle(s, &rows)?;
+        let all: Vec<u32> = (0..x.len as u32).collect();
+        Ok(fields.into_iter().map(|field| rows.gather(field, &all).trimmed()).collect::<Vec<_>>())
+    });
+    let mut out = out.all().map(|columns| columns.into_iter());
+    let mut column = || reconstruct_bits(&std::array::from_fn(|i| out[i].next().unwrap()));
+    let mut got: Vec<(u64, u64)> = column().into_iter().zip(column()).collect();
+    let mut expected: Vec<(u64, u64)> = x.iter().copied().zip(y.iter().map(|y| y & 0x1ff)).collect();
+    if x.len() > 30 {
+        assert_ne!(got, expected, "the order is the first one");
+    }
+    got.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(got, expected);
+}
+
+fn sorts<S: Security<Records: Audit>>(seed: u64, x: &[u64], y: &[u64], width: usize) {
+    let keys: Vec<u64> = x.iter().map(|x| x & mask(width)).collect();
+    let world = World::new(seed);
+    let mut rng = world.rng();
+    let (x_shares, y_shares) = (share_bits(&keys, width, &mut rng), share_bits(y, 64, &mut rng));
+    let inputs: [(BitShares, BitShares); 3] =
+        x_shares.into_iter().zip(y_shares).collect::<Vec<_>>().try_into().unwrap_or_else(|_| unreachable!());
+    let ranks = [0, keys.len() / 2, keys.len() - 1];
+    let out = world.run::<S, _, _>(inputs, |s, (x, y)| {
+        let sorted = sort::sort(&mut s.narrow("sort"), &x, &[&y])?;
+        let some = sort::select_ranks(&mut s.narrow("some"), &x, &[&y], &ranks)?;
+        let of = |s: &sort::Sorted| [s.keys.trimmed(), s.columns[0].trimmed()];
+        Ok([of(&sorted), of(&some)])
+    });
+    let out = out.all();
+    let column = |k: usize, c: usize| reconstruct_bits(&std::array::from_fn(|i| out[i][k][c].clone()));
+    let mut rows: Vec<(u64, u64)> = keys.iter().copied().zip(y.iter().copied()).collect();
+    rows.sort_by_key(|row| row.0);
+    let got: Vec<(u64, u64)> = column(0, 0).into_iter().zip(column(0, 1)).collect();
+    assert_eq!(got, rows);
+    let mut ranks = ranks.to_vec();
+    ranks.dedup();
+    let got: Vec<(u64, u64)> = column(1, 0).into_iter().zip(column(1, 1)).collect();
+    assert_eq!(got, ranks.iter().map(|rank| rows[*rank]).collect::<Vec<_>>());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn a_shuffle_keeps_the_rows((x, y) in columns(), seed: u64) {
+        in_both!(shuffled, seed, &x, &y);
+    }
+
+    #[test]
+    fn sorting_is_right_and_stable((x, y) in columns(), width in 1..=64usize, seed: u64) {
+        in_both!(sorts, seed, &x, &y, width);
+    }
+}
+
+#[test]
+fn dealt_columns_are_taken_in_and_others_refused() {
+    let world = World::new(3);
+    let values: Vec<u64> = (0..300).map(|k| k * 0x0123_4567_89ab).collect();
+    let deal = || {
+        let mut rng = world.rng();
+        let ring = input::deal(&values, &mut rng);
+        let bits = input::deal_bits(&values, 64, &mut rng).unwrap();
+        let sent: Vec<[Vec<u8>; 2]> = ring.iter().zip(&bits).map(|(a, b)| [a.encode(), b.encode()]).collect();
+        <[_; 3]>::try_from(sent).unwrap()
+    };
+    let program = |s: &mut Session<'_, SemiHonest>, [ring, bits]: [Vec<u8>; 2]| {
+        let ring = input::Dealt::decode(s.role(), values.len(), &ring)?;
+        let bits = input::Dealt::decode(s.role(), 64 * 5, &bits)?;
+        let mut ring = input::accept(&mut s.narrow("ring"), &[ring])?;
+        let mut bits = input::accept_bits(&mut s.narrow("bits"), &[bits], &[(64, 300)])?;
+        Ok((ring.remove(0), bits.remove(0)))
+    };
+    let [a, b, c] = world.run(deal(), program).all();
+    assert_eq!(reconstruct_ring(&[a.0, b.0, c.0]), values);
+    assert_eq!(reconstruct_bits(&[a.1.trimmed(), b.1.trimmed(), c.1.trimmed()]), values);
+    for (node, byte) in [(0, 0), (0, 32), (1, 0), (1, 32), (1, 2_431), (2, 0), (2, 63)] {
+        let mut sent = deal();
+        sent[node][0][byte] ^= 1;
+        let results = world.run(sent, program).results;
+        assert!(results.iter().any(Result::is_err), "byte {byte} of P{node}");
+    }
+    for (node, role) in Role::ALL.into_iter().enumerate() {
+        let sent = deal();
+        assert!(input::Dealt::decode(role, 301, &sent[node][0]).is_err() || role != Role::P1);
+        assert!(input::Dealt::decode(role, 300, &sent[node][0][1..]).is_err());
+    }
+}
+
+#[test]
+fn a_node_shares_its_own_values_and_all_learn_a_coin() {
+    let values: Vec<u64> = (0..70).collect();
+    let out = World::new(1).run::<Malicious, _, _>([(); 3], |s, ()| {
+        let known = if s.role() == Role::P1 { values.clone() } else { Vec::new() };
+        let shared = input::from_node(&mut s.narrow("in"), Role::P1, &known, 70)?;
+        Ok((shared, random::coin(&mut s.narrow("coin"))?))
+    });
+    let [a, b, c] = out.all();
+    assert_eq!(reconstruct_ring(&[a.0, b.0, c.0]), values);
+    assert!(a.1 == b.1 && b.1 == c.1 && a.1 != [0; 32]);
+}
