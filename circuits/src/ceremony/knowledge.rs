@@ -50,7 +50,7 @@ impl Place<'_> {
             Source::Party(contributor) => {
                 (b"party", contributor.name().as_bytes(), contributor.attestation())
             }
-            Source::Beacon(beacon) => (b"beacon", beacon.value(), &[]),
+            Source::Beacon(beacon) => (b"beacon", beacon.value(), &[beacon.iterations_log2()]),
         };
         let message = Hasher::new("knowledge")
             .field(self.previous)

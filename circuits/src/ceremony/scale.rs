@@ -20,8 +20,8 @@ pub(crate) fn scale_powers<C: Curve>(
         .par_chunks(CHUNK)
         .enumerate()
         .map(|(chunk, points)| {
-            let start = ratio.expose().pow([(chunk * CHUNK) as u64]);
-            let mut scalar = Secret::new(*first.expose() * start);
+            let start = Secret::new(ratio.expose().pow([(chunk * CHUNK) as u64]));
+            let mut scalar = Secret::new(*first.expose() * start.expose());
             let sums: Vec<C::Sum> = points
                 .iter()
                 .map(|point| {
