@@ -310,6 +310,52 @@ impl BitShares {
         Ok(())
     }
 
+    /// The values of a range.
+    ///
+    /// # Panics
+    /// When the range goes past the end, as for slices.
+    #[must_use]
+    pub fn values(&self, range: Range<usize>) -> Self {
+        assert!(range.end <= self.len, "values {range:?} of {}", self.len);
+        let mut out = Self::zeros(self.width, range.len());
+        let (here, there) = (self.words(), out.words());
+        let (first, shift) = (range.start / 64, range.start % 64);
+        for (from, to) in [(&self.own, &mut out.own), (&self.next, &mut out.next)] {
+            for b in 0..self.width {
+                for w in 0..there {
+                    let low = from[b * here + first + w] >> shift;
+                    let above = if first + w + 1 < here { from[b * here + first + w + 1] } else { 0 };
+                    to[b * there + w] = if shift == 0 { low } else { low | above << (64 - shift) };
+                }
+            }
+        }
+        out
+    }
+
+    /// Bits in another shape: bit `b` of value `j` is bit `from(b, j).0` of value `from(b, j).1`. Public and local.
+    ///
+    /// # Panics
+    /// When a bit or a value is past the end, as for slices.
+    #[must_use]
+    pub fn rearranged(
+        &self,
+        width: usize,
+        len: usize,
+        from: impl Fn(usize, usize) -> (usize, usize),
+    ) -> Self {
+        let mut out = Self::zeros(width, len);
+        let (here, there) = (self.words(), out.words());
+        for b in 0..width {
+            for j in 0..len {
+                let (plane, value) = from(b, j);
+                let (word, shift) = (plane * here + value / 64, value % 64);
+                out.own[b * there + j / 64] |= ((self.own[word] >> shift) & 1) << (j % 64);
+                out.next[b * there + j / 64] |= ((self.next[word] >> shift) & 1) << (j % 64);
+            }
+        }
+        out
+    }
+
     /// Component `component` alone, the others zero.
     pub(crate) fn component(&self, role: Role, component: usize) -> Self {
         let kept = |words: &[u64], held: usize| match held == component {

@@ -72,3 +72,22 @@ pub fn all_of<S: Security>(session: &mut Session<'_, S>, x: &BitShares) -> Resul
     }
     Ok(left)
 }
+
+/// Plane `b` of the output says whether one of the planes `0..=b` is set.
+///
+/// Rounds: `ceil(log2(width))`. Conjunctions: about `width / 2` a round.
+///
+/// # Errors
+/// When the channel fails.
+pub fn prefix_or<S: Security>(session: &mut Session<'_, S>, x: &BitShares) -> Result<BitShares> {
+    let mut out = x.clone();
+    let mut span = 1;
+    while span < x.width {
+        let uppers: Vec<usize> = (0..x.width).filter(|b| b & span != 0).collect();
+        let lowers: Vec<usize> = uppers.iter().map(|b| (b & !(span - 1)) - 1).collect();
+        let (upper, lower) = (out.pick(&uppers), out.pick(&lowers));
+        out.put(&uppers, &or(&mut session.narrow_at("or", span), &upper, &lower)?)?;
+        span *= 2;
+    }
+    Ok(out)
+}

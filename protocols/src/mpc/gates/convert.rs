@@ -17,15 +17,26 @@
 //! - Source: Araki et al. 2016 and Mohassel and Rindal 2018, section 5.4.2; the products with the masks and messages that
 //!   are needed (see [`super::reshare`]).
 
+//!
+//! **Words** ([`ring_of`]): bits of a value to its ring shares. `r_0` and `r_1` are common to two nodes each, and the bits
+//! of `x - r_0 - r_1` are opened to `P_1` and `P_2`, as component 2.
+//! - Rounds: `3 + ceil(log2 63)`. Bytes: 64 from `P_0`, 56 from the others, and 32 in a malicious session; up to 8 bits,
+//!   [`inject`] instead.
+//! - Malicious: the opened word is the difference's `r`-masked bits: whatever errors the carries have, each bit has one of `r`
+//!   added last, so it says nothing, and is opened before verification.
+//! - Source: Mohassel and Rindal, CCS 2018, section 5.4.1.
+
 use super::super::error::{MpcError, Result};
 use super::super::group::Xor;
-use super::super::planes::planes_of;
+use super::super::planes::{planes_of, values_of};
 use super::super::role::Role;
 use super::super::security::{BitProducts, Records, Security};
 use super::super::session::Session;
 use super::super::shares::{BitShares, RingShares};
 use super::adder;
 use super::multiply::sums_of_products;
+use super::open::open_words_to;
+use super::random;
 use super::reshare::{Terms, reshare};
 
 /// Shares of the bits of two numbers whose sum modulo `2^width` is the value.
@@ -35,6 +46,9 @@ pub struct Addends {
     /// `x_2`: components 0 and 1 are zero.
     pub b: BitShares,
 }
+
+/// Widest value whose bits are injected one by one.
+const INJECTED_WIDTH_MAX: usize = 8;
 
 /// Splits each value, modulo `2^width`, into two addends of shared bits.
 ///
@@ -123,4 +137,39 @@ pub(crate) fn expect_width(width: usize) -> Result<()> {
         1..=64 => Ok(()),
         _ => Err(MpcError::Parameter { what: "width", found: width as u64, expected: "1 to 64 bits" }),
     }
+}
+
+/// Ring shares of the values of bit shares.
+///
+/// # Errors
+/// When the width is not in `1..=64`; when the channel fails.
+pub fn ring_of<S: Security>(session: &mut Session<'_, S>, bits: &BitShares) -> Result<RingShares> {
+    expect_width(bits.width)?;
+    let (role, len) = (session.role(), bits.len);
+    if bits.width <= INJECTED_WIDTH_MAX {
+        let ones = inject(&mut session.narrow("inject"), bits)?;
+        return (0..bits.width).try_fold(RingShares::zeros(len), |sum, b| {
+            sum.add(&ones.range(b * len..(b + 1) * len).scale(1 << b))
+        });
+    }
+    // Step 1. r_0 and r_1, and the bits of their sum, which P0 knows.
+    let random = random::ring(&mut session.narrow("mask"), len)?;
+    let mask = random.component(role, 0).add(&random.component(role, 1))?;
+    let Addends { a, .. } = addends(&mut session.narrow("addends"), &mask, 64)?;
+    // Step 2. x - r = not (not x + r), on 64 bits.
+    let wide = BitShares::concat(&[bits, &BitShares::zeros(64 - bits.width, len)])?;
+    let difference = adder::sum(&mut session.narrow("subtract"), &wide.not(role), &a)?.not(role).trimmed();
+    // Step 3. Component 2.
+    let opened = open_words_to::<S, Xor>(
+        &mut session.narrow("open"),
+        [false, true, true],
+        &difference.own,
+        &difference.next,
+    )?;
+    let rest = values_of(&opened.unwrap_or_else(|| vec![0; difference.own.len()]), 64, len);
+    Ok(match role {
+        Role::P0 => mask,
+        Role::P1 => RingShares { own: mask.own, next: rest },
+        Role::P2 => RingShares { own: rest, next: mask.next },
+    })
 }

@@ -173,6 +173,11 @@ fn converts<S: Security<Records: Audit>>(seed: u64, x: &[u64], width: usize) {
         })
     });
     assert_eq!(back, low);
+    let back = ring::<S>(seed, &[x], |s, v| {
+        let bits = convert::bits_of(&mut s.narrow("bits"), &v[0], width)?;
+        convert::ring_of(&mut s.narrow("ring"), &bits)
+    });
+    assert_eq!(back, low);
 }
 
 fn on_bits<S: Security<Records: Audit>>(seed: u64, x: &[u64], y: &[u64], width: usize) {
@@ -199,6 +204,11 @@ fn on_bits<S: Security<Records: Audit>>(seed: u64, x: &[u64], y: &[u64], width: 
     let carry = of_bits::<S>(seed, all, |s, v| adder::carry(s, &v[0], &v[1]));
     check("carry", carry, &|x, y| ((u128::from(x) + u128::from(y)) >> width) as u64);
     let chosen = of_bits::<S>(seed, all, |s, v| select::select_bits(s, &v[0].planes(0..1), &v[0], &v[1]));
+    let any = of_bits::<S>(seed, all, |s, v| boolean::prefix_or(s, &v[0]));
+    check("prefix or", any, &|x, _| {
+        // From the lowest bit that is set upwards.
+        (x | x.wrapping_neg()) & mask(width)
+    });
     check("select", chosen, &|x, y| if x & 1 == 1 { x } else { y });
 }
 

@@ -37,9 +37,11 @@ pub fn count<S: Security>(
     let keys = sort(&mut session.narrow("sort"), &keys, &[])?.keys;
     // Step 2. Rows that equal the one before; the first equals none.
     let (before, after) = (keys.values(0..len - 1), keys.values(1..len));
-    let is_repeated = bits_equal(&mut session.narrow("equal"), &before.planes(0..width), &after.planes(0..width))?;
+    let is_repeated =
+        bits_equal(&mut session.narrow("equal"), &before.planes(0..width), &after.planes(0..width))?;
     // Step 3. Rows that count, less those of them that repeat.
-    let repeats = and(&mut session.narrow("repeats"), &is_repeated, &after.planes(width..width + 1).not(role))?;
+    let repeats =
+        and(&mut session.narrow("repeats"), &is_repeated, &after.planes(width..width + 1).not(role))?;
     let counted = inject(&mut session.narrow("counted"), counts)?.sum();
     counted.sub(&inject(&mut session.narrow("repeated"), &repeats)?.sum())
 }

@@ -45,13 +45,25 @@ pub struct Rule {
 ///
 /// # Errors
 /// When the table is not of its shape; when the floor or the width is out of range; when a check fails; when the channel fails.
-pub fn released<S: Security>(session: &mut Session<'_, S>, counts: &RingShares, rule: &Rule) -> Result<Vec<bool>> {
+pub fn released<S: Security>(
+    session: &mut Session<'_, S>,
+    counts: &RingShares,
+    rule: &Rule,
+) -> Result<Vec<bool>> {
     let (rows, columns) = (rule.rows, rule.columns);
     if counts.len() != rows * columns {
-        return Err(MpcError::Lengths { what: "a table and its shape", left: counts.len(), right: rows * columns });
+        return Err(MpcError::Lengths {
+            what: "a table and its shape",
+            left: counts.len(),
+            right: rows * columns,
+        });
     }
     if !(1..=63).contains(&rule.width) || rule.floor >> rule.width != 0 {
-        return Err(MpcError::Parameter { what: "floor", found: rule.floor, expected: "less than 2^width, width 1 to 63" });
+        return Err(MpcError::Parameter {
+            what: "floor",
+            found: rule.floor,
+            expected: "less than 2^width, width 1 to 63",
+        });
     }
     // Step 1. Counts below the floor.
     let floor = RingShares::public(session.role(), &vec![rule.floor; counts.len()]);

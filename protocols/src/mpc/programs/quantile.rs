@@ -103,13 +103,19 @@ pub fn of_histogram<S: Security>(
     let width = count_width + denominator_width + 2;
     if width > 64 {
         let found = width as u64;
-        return Err(MpcError::Parameter { what: "width", found, expected: "at most 64 bits of counts and denominator" });
+        return Err(MpcError::Parameter {
+            what: "width",
+            found,
+            expected: "at most 64 bits of counts and denominator",
+        });
     }
     let all: Vec<&RingShares> = differences.iter().collect();
     let is_below = is_negative(&mut session.narrow("below"), &RingShares::concat(&all), width)?;
     let is_below = inject(&mut session.narrow("inject"), &is_below)?;
     let bin = |kind: usize| {
-        let sums = (0..quantiles.len()).map(|k| 3 * k + kind).map(|k| is_below.range(k * bins..(k + 1) * bins).sum());
+        let sums = (0..quantiles.len())
+            .map(|k| 3 * k + kind)
+            .map(|k| is_below.range(k * bins..(k + 1) * bins).sum());
         let sums: Vec<RingShares> = sums.collect();
         RingShares::concat(&sums.iter().collect::<Vec<_>>())
     };

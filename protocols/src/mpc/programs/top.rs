@@ -48,7 +48,11 @@ pub fn codes<S: Security>(
     top: &Top,
 ) -> Result<Vec<Option<Frequent>>> {
     if !(1..=63).contains(&top.width) || top.floor == 0 || top.floor >> top.width != 0 {
-        return Err(MpcError::Parameter { what: "floor", found: top.floor, expected: "1 to 2^width, width 1 to 63" });
+        return Err(MpcError::Parameter {
+            what: "floor",
+            found: top.floor,
+            expected: "1 to 2^width, width 1 to 63",
+        });
     }
     let (role, len) = (session.role(), counts.len());
     let taken = top.codes.min(len);
