@@ -27,6 +27,7 @@ pub mod security;
 pub mod session;
 pub mod shares;
 pub mod step;
+pub mod verify;
 pub mod wire;
 
 pub use error::{MpcError, Result};

@@ -63,6 +63,10 @@ pub trait Records: Default + Send {
     fn ring(&mut self, products: impl FnOnce() -> RingProducts);
     /// Keeps conjunctions.
     fn bits(&mut self, products: impl FnOnce() -> BitProducts);
+    /// Words that wait, left factors of products and conjunctions.
+    fn pending_words(&self) -> usize;
+    /// Takes all that waits.
+    fn take(&mut self) -> Transcript;
 }
 
 /// Keeps nothing.
@@ -72,6 +76,12 @@ pub struct NoRecords;
 impl Records for NoRecords {
     fn ring(&mut self, _: impl FnOnce() -> RingProducts) {}
     fn bits(&mut self, _: impl FnOnce() -> BitProducts) {}
+    fn pending_words(&self) -> usize {
+        0
+    }
+    fn take(&mut self) -> Transcript {
+        Transcript::default()
+    }
 }
 
 /// Keeps products until they are verified.
@@ -90,6 +100,15 @@ impl Records for Transcript {
 
     fn bits(&mut self, products: impl FnOnce() -> BitProducts) {
         self.bits.push(products());
+    }
+
+    fn pending_words(&self) -> usize {
+        let ring: usize = self.ring.iter().map(|record| record.x.own.len()).sum();
+        ring + self.bits.iter().map(|record| record.x.own.len()).sum::<usize>()
+    }
+
+    fn take(&mut self) -> Transcript {
+        core::mem::take(self)
     }
 }
 

@@ -18,6 +18,7 @@ use super::super::role::{Peer, Role};
 use super::super::security::Security;
 use super::super::session::Session;
 use super::super::shares::{BitShares, RingShares};
+use super::super::verify;
 
 /// Opens values to all, once every product of the session so far is verified.
 ///
@@ -66,8 +67,8 @@ pub fn open_to<S: Security>(
 }
 
 /// Verifies the products of the session so far.
-pub(crate) fn settle<S: Security>(_session: &mut Session<'_, S>) -> Result<()> {
-    Ok(())
+pub(crate) fn settle<S: Security>(session: &mut Session<'_, S>) -> Result<()> {
+    verify::flush(&mut session.narrow("verify"))
 }
 
 pub(crate) fn open_words<S: Security, G: Group>(

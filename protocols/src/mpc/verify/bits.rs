@@ -1,0 +1,204 @@
+//! Conjunctions: statements about words of 64 bits, proved over GF(2^64).
+//!
+//! The 64 errors of a word are the coefficients of one element, which is zero only if all are: a word needs one weight.
+
+use chacha20::ChaCha20Rng;
+use rand_core::Rng;
+use rayon::prelude::*;
+use ward_math::gf64;
+use ward_math::lanes::{self, LANES};
+
+use super::columns::{Bitwise, Column, View, nibbles};
+use super::extension::Gf64;
+use super::plan::Plan;
+use super::statement::Statement;
+use crate::mpc::security::BitProducts;
+
+/// Rows of a share of work.
+const ROWS: usize = 256;
+
+/// Many conjunctions as one.
+pub(super) struct BitStatement<'a> {
+    x: Column<'a>,
+    y: Column<'a>,
+    /// `mask_prev` (`own`) and `mask_next` (`next`).
+    masks: Column<'a>,
+    z: Column<'a>,
+    rows: usize,
+    plan: Plan,
+}
+
+/// Weights of a row's places, and of the rows.
+pub(super) struct BitWeights {
+    places: Vec<u64>,
+    rows: Vec<u64>,
+}
+
+/// Words of a row: more fold harder at once, and cost more bytes.
+fn row_words(words: usize) -> usize {
+    match words {
+        0..=64 => 1,
+        65..=512 => 8,
+        513..=1024 => 16,
+        1025..=2048 => 32,
+        2049..=4096 => 64,
+        _ => 32,
+    }
+}
+
+/// How `words` words are folded.
+pub(super) fn plan(words: usize) -> Plan {
+    let row = row_words(words);
+    Plan::new::<Gf64>(row, lanes::pairs(row) - 1, 64 * words.div_ceil(row))
+}
+
+impl<'a> BitStatement<'a> {
+    /// The words `range` of each record.
+    pub(super) fn new(records: &[(&'a BitProducts, core::ops::Range<usize>)]) -> Self {
+        let [mut x, mut y, mut masks, mut z] = [(); 4].map(|()| Column::default());
+        for (record, range) in records {
+            x.push(&record.x.own[range.clone()], &record.x.next[range.clone()]);
+            y.push(&record.y.own[range.clone()], &record.y.next[range.clone()]);
+            z.push(&record.z.own[range.clone()], &record.z.next[range.clone()]);
+            masks.push(&record.mask_prev[range.clone()], &record.mask_next[range.clone()]);
+        }
+        let plan = plan(x.len());
+        let rows = x.len().div_ceil(plan.row);
+        Self { x, y, masks, z, rows, plan }
+    }
+
+    fn row(&self, column: &Column<'_>, view: View, row: usize, out: &mut [u64]) {
+        column.gather::<Bitwise>(view, (row * self.plan.row, usize::MAX), 1, out);
+    }
+
+    /// The right-hand side that a verifier knows, for a row of outputs.
+    fn known(&self, view: View, row: usize, out: &mut [u64]) {
+        let mut other = vec![0; out.len()];
+        match view {
+            // z_i ^ mask_prev of the prover, which is mask_next here.
+            View::First | View::Prover => {
+                self.row(&self.z, View::First, row, out);
+                self.row(&self.masks, View::First, row, &mut other);
+            }
+            // x_{i+1} y_{i+1} ^ mask_next of the prover, which is mask_prev here.
+            View::Second => {
+                self.row(&self.x, View::Second, row, out);
+                self.row(&self.y, View::Second, row, &mut other);
+                out.iter_mut().zip(&other).for_each(|(a, b)| *a &= b);
+                self.row(&self.masks, View::Second, row, &mut other);
+            }
+        }
+        out.iter_mut().zip(&other).for_each(|(a, b)| *a ^= b);
+    }
+
+    /// `sum over rows of weight * fill(row)`, entry by entry.
+    fn weigh(&self, width: usize, weights: &BitWeights, fill: impl Fn(usize, &mut [u64]) + Sync) -> Vec<u64> {
+        let starts: Vec<usize> = (0..self.rows).step_by(ROWS).collect();
+        let sums = starts
+            .into_par_iter()
+            .map(|start| {
+                let (mut sums, mut row) = (vec![0u128; width], vec![0; width]);
+                for index in start..(start + ROWS).min(self.rows) {
+                    row.fill(0);
+                    fill(index, &mut row);
+                    gf64::add_scaled(&mut sums, weights.rows[index], &row);
+                }
+                sums
+            })
+            .reduce(|| vec![0; width], |a, b| a.iter().zip(&b).map(|(a, b)| a ^ b).collect());
+        sums.into_iter().map(gf64::reduce).collect()
+    }
+
+    /// Eight rows from `first` on, their columns combined: 64 elements a row.
+    fn combine_tile(&self, column: &Column<'_>, view: View, first: usize, nibbles: &[u8], out: &mut [u64]) {
+        let m = self.plan.row;
+        let mut rows = vec![0; LANES * m];
+        self.row(column, view, first, &mut rows);
+        let mut columns = vec![[0; LANES]; m.next_multiple_of(4)];
+        for (h, lane) in columns.iter_mut().take(m).enumerate() {
+            *lane = core::array::from_fn(|l| rows[l * m + h]);
+        }
+        let mut planes = [[0; LANES]; 64];
+        lanes::add_subset_xors(&mut planes, &columns, nibbles);
+        lanes::transpose(&mut planes);
+        for (lane, elements) in out.chunks_mut(64).enumerate() {
+            for (element, words) in elements.iter_mut().zip(&planes) {
+                *element = words[lane % LANES];
+            }
+        }
+    }
+
+    fn combine_column(&self, column: &Column<'_>, view: View, nibbles: &[u8]) -> Vec<u64> {
+        let mut out = vec![0; 64 * self.rows];
+        out.par_chunks_mut(64 * LANES)
+            .with_min_len(16)
+            .enumerate()
+            .for_each(|(tile, out)| self.combine_tile(column, view, tile * LANES, nibbles, out));
+        out
+    }
+}
+
+impl Statement for BitStatement<'_> {
+    type Ext = Gf64;
+    type Weights = BitWeights;
+
+    const LABEL: &'static [u8] = b"bits";
+
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn weights(&self, rng: &mut ChaCha20Rng) -> BitWeights {
+        let places = core::iter::once(1).chain((1..self.plan.row).map(|_| rng.next_u64())).collect();
+        BitWeights { places, rows: (0..self.rows).map(|_| rng.next_u64()).collect() }
+    }
+
+    fn claim(&self, view: View, weights: &BitWeights) -> u64 {
+        let places = self.weigh(self.plan.row, weights, |row, out| self.known(view, row, out));
+        places.iter().zip(&weights.places).fold(0, |sum, (place, weight)| sum ^ gf64::mul(*place, *weight))
+    }
+
+    fn cross(&self, weights: &BitWeights) -> Vec<u64> {
+        let m = self.plan.row;
+        let mut sums = self.weigh(lanes::pairs(m), weights, |row, out| {
+            let (mut x, mut y) = ([0; lanes::ROW_MAX], [0; lanes::ROW_MAX]);
+            self.row(&self.x, View::Prover, row, &mut x[..m]);
+            self.row(&self.y, View::Prover, row, &mut y[..m]);
+            lanes::add_pair_conjunctions(out, &x[..m], &y[..m]);
+        });
+        let (squares, cross) = sums.split_at_mut(m);
+        for (sum, (h, k)) in cross.iter_mut().zip(lanes::cross_pairs(m)) {
+            *sum ^= squares[h] ^ squares[k];
+        }
+        sums.remove(0);
+        sums
+    }
+
+    fn combined_claim(&self, weights: &BitWeights, claim: u64, message: &[u64], points: &[u64]) -> u64 {
+        let m = self.plan.row;
+        let (squares, cross) = message.split_at(m - 1);
+        // The first square is what the claim leaves over.
+        let rest = squares.iter().zip(&weights.places[1..]);
+        let first = rest.fold(claim, |left, (square, weight)| left ^ gf64::mul(*square, *weight));
+        let squares = core::iter::once(&first).chain(squares).zip(points);
+        let sum = squares.fold(0, |sum, (square, y)| sum ^ gf64::mul(gf64::mul(*square, *y), *y));
+        cross
+            .iter()
+            .zip(lanes::cross_pairs(m))
+            .fold(sum, |sum, (product, (h, k))| sum ^ gf64::mul(gf64::mul(*product, points[h]), points[k]))
+    }
+
+    fn combine(&self, view: View, weights: &BitWeights, points: &[u64]) -> [Vec<u64>; 2] {
+        let nibbles = nibbles(points, 64);
+        let left = self.combine_column(&self.x, view, &nibbles);
+        let mut right = self.combine_column(&self.y, view, &nibbles);
+        right.par_chunks_mut(64).zip(&weights.rows).with_min_len(ROWS).for_each(|(elements, weight)| {
+            let mut powers = [*weight; 64];
+            for a in 1..64 {
+                powers[a] = gf64::mul_x(powers[a - 1]);
+            }
+            gf64::scale(elements, &powers);
+        });
+        [left, right]
+    }
+}

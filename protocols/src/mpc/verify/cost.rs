@@ -1,0 +1,45 @@
+//! What verification costs, from public sizes alone.
+
+use super::bits;
+use super::chunk::chunks;
+use super::extension::{Extension, Gf64, Gr48};
+use super::layout::{self, batches};
+use super::proof::OPENED;
+use super::protocol::SEED_WORDS;
+use crate::mpc::counters::Cost;
+
+/// Sizes of what waits to be verified, in the order in which it was multiplied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// Words of each record of conjunctions.
+    pub bits: Vec<usize>,
+    /// Terms of an output, at least 1, and number of outputs, of each record of ring products.
+    pub ring: Vec<(usize, usize)>,
+}
+
+/// What a node sends and how often it waits to verify this: what [`super::flush`] costs, exactly.
+///
+/// For each batch of up to 2^20 words and terms: `F` messages of a prover, `2 F + 2` rounds, and 66 bytes, 64 more
+/// for each message but the first, and what the messages and the last values take.
+#[must_use]
+pub fn cost(shape: &Shape) -> Cost {
+    let mut total = Cost::default();
+    for chunk in chunks(&shape.bits, &shape.ring) {
+        let words: usize = chunk.bits.iter().map(|(_, range)| range.len()).sum();
+        let batches = batches(chunk.ring.iter().map(|(record, range)| (shape.ring[*record].0, range.len())));
+        let bits = (words > 0).then(|| bits::plan(words));
+        let ring = (!batches.is_empty()).then(|| layout::plan(&batches));
+        let count = bits.iter().chain(&ring).map(|plan| plan.messages()).max().unwrap_or(0);
+        let mut sent = 2 * SEED_WORDS;
+        for index in 0..count {
+            sent += bits.as_ref().map_or(0, |plan| plan.words::<Gf64>(index));
+            sent += ring.as_ref().map_or(0, |plan| plan.words::<Gr48>(index));
+            sent += if index > 0 { 2 * SEED_WORDS } else { 0 };
+        }
+        sent += 2 * OPENED * (bits.map_or(0, |_| Gf64::WORDS) + ring.map_or(0, |_| Gr48::WORDS));
+        total.bytes_sent += 8 * sent as u64 + 2;
+        total.messages += (2 + count + 2 * (count - 1) + 4) as u64;
+        total.rounds += (2 * count + 2) as u64;
+    }
+    total
+}
