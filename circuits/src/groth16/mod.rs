@@ -34,3 +34,6 @@ pub use proof::{PROOF_BYTES, Proof};
 pub use prove::ProveError;
 pub use proving_key::{FileHash, KeyError, ProvingKey};
 pub use verify::{Presented, VerifyError};
+
+#[cfg(test)]
+mod tests;
