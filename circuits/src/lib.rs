@@ -8,13 +8,17 @@
 //! - [`field`], [`poseidon`], [`merkle`], [`schnorr`]: the arithmetic and the primitives, as ordinary code.
 //! - [`r1cs`], [`gadgets`]: constraints, and the primitives as constraints.
 //! - [`groth16`]: keys, proofs, prover, verifier.
-//! - [`eligibility`]: a patient meets the criteria of a study.
+//! - [`eligibility`]: a patient meets the criteria of a study; [`consent`]: a consent is in force; [`aggregate`]: an
+//!   answer is that of the rows. [`catalog`] names them.
 //! - [`criteria`]: the language in which a study writes its criteria, and the schema of what a credential asserts.
 //!
 //! Nothing here spawns, sleeps, reads a clock, a file or an environment variable.
 #![deny(unsafe_code)]
 
+pub mod aggregate;
+pub mod catalog;
 pub mod ceremony;
+pub mod consent;
 pub mod criteria;
 pub mod eligibility;
 mod error;

@@ -57,9 +57,7 @@ fuzz_target!(|data: &[u8]| {
     let phase = if pick < 2 { Phase::One } else { Phase::Two };
     if let Ok(transcript) = Transcript::decode(phase, &input) {
         assert_eq!(transcript.encode(), input);
-        let slow = |contribution: &Contribution| {
-            matches!(contribution.source(), Source::Beacon(beacon) if beacon.iterations_log2() > 8)
-        };
+        let slow = |contribution: &Contribution| matches!(contribution.source(), Source::Beacon(beacon) if beacon.iterations_log2() > 8);
         if transcript.contributions().iter().any(slow) {
             return; // up to two minutes of hashing, by design
         }

@@ -41,10 +41,10 @@ pub enum Domain {
     Terms,
     /// The leaf of a consent.
     Consent,
-    /// A purpose, a data class and a day, as a consent is asked for them.
+    /// A purpose, a data class and a request for data, as a consent is asked for them.
     Request,
-    /// A row of a dataset.
-    Row,
+    /// A patient in one request.
+    Subject,
     /// A predicate over the columns of a dataset.
     Predicate,
 }
@@ -66,7 +66,7 @@ impl Domain {
             Self::Terms => "ward/terms/1",
             Self::Consent => "ward/consent/1",
             Self::Request => "ward/request/1",
-            Self::Row => "ward/row/1",
+            Self::Subject => "ward/subject/1",
             Self::Predicate => "ward/predicate/1",
         }
     }
