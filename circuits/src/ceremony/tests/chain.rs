@@ -221,3 +221,18 @@ proptest! {
         prop_assert!(verified.is_err(), "byte {at}");
     }
 }
+
+#[test]
+fn the_files_of_a_fixed_ceremony_are_the_ones_of_version_1() {
+    let phase = first_phase(2, &["a", "b"], true);
+    let hash = |bytes: &[u8]| hex::encode(transcript::Hasher::new("test").field(bytes).finish());
+    assert_eq!(hex::encode(phase.transcript().start()), START);
+    assert_eq!(hex::encode(phase.transcript().head()), HEAD);
+    assert_eq!(hash(&phase.encode_state()), STATE);
+    assert_eq!(hash(&phase.transcript().encode()), FILE);
+}
+
+const START: &str = "bc3fa82ea0f9311ec18532f4b0295f20bc8bf20595e6921fe8bb88da38b49ca3";
+const HEAD: &str = "bef2abbc68525383ad5c0c215f884a7926a61830f8750a9d0f1db6b0b7d67e04";
+const STATE: &str = "2af0ea2e12369ee0de3aa631276896e9e4f4b8578588f4ceb510f710598deeae";
+const FILE: &str = "977d264ee9d09cab543d30b7fb8f40da52e01ddaa9c75939db86aafd0042e569";
