@@ -12,6 +12,7 @@ use super::super::group::Xor;
 use super::super::security::{BitProducts, Records, Security};
 use super::super::session::Session;
 use super::super::shares::BitShares;
+use super::super::verify;
 use super::multiply::expect_len;
 use super::reshare::{Terms, bit_term, reshare};
 
@@ -38,6 +39,7 @@ pub fn and<S: Security>(session: &mut Session<'_, S>, x: &BitShares, y: &BitShar
         mask_prev: z.mask_prev,
         mask_next: z.mask_next,
     });
+    verify::flush_if_full(&mut session.narrow("verify"))?;
     Ok(out)
 }
 

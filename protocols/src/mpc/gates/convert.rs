@@ -16,12 +16,11 @@
 //! - Malicious: both products are recorded.
 //! - Source: Araki et al. 2016 and Mohassel and Rindal 2018, section 5.4.2; the products with the masks and messages that
 //!   are needed (see [`super::reshare`]).
-
 //!
 //! **Words** ([`ring_of`]): bits of a value to its ring shares. `r_0` and `r_1` are common to two nodes each, and the bits
 //! of `x - r_0 - r_1` are opened to `P_1` and `P_2`, as component 2.
-//! - Rounds: `3 + ceil(log2 63)`. Bytes: 64 from `P_0`, 56 from the others, and 32 in a malicious session; up to 8 bits,
-//!   [`inject`] instead.
+//! - Rounds: 9. Bytes: 62.5 a value from `P_0`, 54.6 from `P_1`, 46.6 from `P_2`, and 32 in a malicious session from `P_2`
+//!   and `P_0`; up to 8 bits, [`inject`] instead.
 //! - Malicious: the opened word is the difference's `r`-masked bits: whatever errors the carries have, each bit has one of `r`
 //!   added last, so it says nothing, and is opened before verification.
 //! - Source: Mohassel and Rindal, CCS 2018, section 5.4.1.

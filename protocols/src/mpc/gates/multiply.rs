@@ -2,7 +2,7 @@
 //!
 //! - Parties: three. Inputs: shares of `x` and `y`. Outputs: shares of the products, or of sums of products.
 //! - Adversary: one node. Semi-honest: as it stands. Malicious: products are recorded, and verified before anything is
-//!   opened.
+//!   opened, or when much waits.
 //! - Rounds: 1. Bytes: 8 a node and output, however many products are summed in it.
 //! - Source: Araki, Furukawa, Lindell, Nof, Ohara, CCS 2016, section 2.2; sums before resharing as in Mohassel and
 //!   Rindal, CCS 2018, section 5.1.
@@ -12,6 +12,7 @@ use super::super::group::Sum;
 use super::super::security::{Records, RingProducts, Security};
 use super::super::session::Session;
 use super::super::shares::RingShares;
+use super::super::verify;
 use super::reshare::{Terms, reshare, ring_term};
 
 /// Products, element by element.
@@ -106,6 +107,7 @@ pub(crate) fn sums_of_products<S: Security>(
         mask_prev: z.mask_prev,
         mask_next: z.mask_next,
     });
+    verify::flush_if_full(&mut session.narrow("verify"))?;
     Ok(out)
 }
 
