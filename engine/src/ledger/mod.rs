@@ -12,6 +12,8 @@
 mod commitment;
 mod cosign;
 mod embedded;
+#[cfg(feature = "evm")]
+pub mod evm;
 pub mod merkle;
 mod note;
 mod proof_text;
