@@ -1,5 +1,7 @@
 //! Carry-less multiplication of words: what a kernel needs of it, and the portable one.
 
+use crate::lanes::Lane;
+
 /// Products of polynomials over GF(2) of degree under 64.
 pub(crate) trait Clmul {
     /// Evidence that the instructions exist.
@@ -9,6 +11,8 @@ pub(crate) trait Clmul {
     fn wide(proof: Self::Proof, value: u128) -> Self::Wide;
     fn mul(proof: Self::Proof, a: u64, b: u64) -> Self::Wide;
     fn xor(a: Self::Wide, b: Self::Wide) -> Self::Wide;
+    /// The sum of the products of the lanes.
+    fn dot(proof: Self::Proof, a: &Lane, b: &Lane) -> Self::Wide;
     /// Modulo `X^64 + X^4 + X^3 + X + 1`.
     fn reduce(wide: Self::Wide) -> u64;
 }
@@ -50,6 +54,10 @@ impl Clmul for Portable {
     #[inline(always)]
     fn xor(a: u128, b: u128) -> u128 {
         a ^ b
+    }
+    #[inline(always)]
+    fn dot((): (), a: &Lane, b: &Lane) -> u128 {
+        a.iter().zip(b).fold(0, |sum, (a, b)| sum ^ Self::mul((), *a, *b))
     }
     #[inline(always)]
     fn reduce(wide: u128) -> u64 {

@@ -6,8 +6,8 @@
 //! Potukuchi, Schmitt, "On zeros of a polynomial in a finite grid", 2018). A [`Point`] is such an element; products
 //! with it are sums.
 
-use crate::karatsuba;
-use crate::lanes::{LANES, LEAF, LEAVES, LeafSums};
+use crate::karatsuba::{self, Tree};
+use crate::lanes::{self, HornerRoom, LANES, LEAF, LEAVES, Lane, LeafRoom, LeafSums};
 use crate::wide;
 
 /// Coefficients of an element.
@@ -22,14 +22,27 @@ pub struct Galois(pub [u64; DEGREE]);
 pub struct Point(u64);
 
 /// Eight elements, coefficient by coefficient.
-pub type Block = [[u64; LANES]; DEGREE];
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(align(64))]
+pub struct Block(pub [Lane; DEGREE]);
 
 /// Eight zeros.
-pub const ZEROS: Block = [[0; LANES]; DEGREE];
+pub const ZEROS: Block = Block([[0; LANES]; DEGREE]);
 
 /// Sums of products of blocks, not yet put together.
-#[derive(Clone)]
-pub struct Products(Box<LeafSums>);
+pub struct Products {
+    sums: Box<LeafSums>,
+    room: Box<LeafRoom>,
+    tree: Tree,
+}
+
+/// Multiplies blocks by a point and adds.
+#[derive(Default)]
+pub struct Horner {
+    room: Box<HornerRoom>,
+    powers: Vec<usize>,
+    reaching: [(usize, usize); 24],
+}
 
 impl Point {
     /// One.
@@ -57,12 +70,6 @@ impl Point {
     #[must_use]
     pub fn element(self) -> Galois {
         Galois(core::array::from_fn(|j| (self.0 >> j) & 1))
-    }
-
-    /// The exponents of its powers of `X`, ascending.
-    #[must_use]
-    pub fn powers(self) -> Vec<usize> {
-        (0..DEGREE).filter(|j| (self.0 >> j) & 1 == 1).collect()
     }
 }
 
@@ -127,26 +134,43 @@ impl Galois {
     }
 }
 
-/// `block = point * block + next`; `powers` are those of the point.
-pub fn horner(block: &mut Block, powers: &[usize], next: &Block) {
-    wide::horner(block, powers, next);
+impl Horner {
+    /// For a point.
+    #[must_use]
+    pub fn new(point: Point) -> Self {
+        let mut horner = Self::default();
+        horner.turn(point);
+        horner
+    }
+
+    /// Turns to another point.
+    pub fn turn(&mut self, point: Point) {
+        self.powers.clear();
+        self.powers.extend((0..DEGREE).filter(|j| (point.0 >> j) & 1 == 1));
+        self.reaching = lanes::reaching(&self.powers);
+    }
+
+    /// `block = point * block + next`.
+    pub fn step(&mut self, block: &mut Block, next: &Block) {
+        wide::horner(&mut self.room, &mut block.0, (&self.powers, &self.reaching), &next.0);
+    }
 }
 
 /// Multiplies the element of lane `l` by `X^l`.
 pub fn shift_lanes(block: &mut Block) {
     let mut wide = [[0; LANES]; DEGREE + LANES - 1];
-    for (c, row) in block.iter().enumerate() {
+    for (c, row) in block.0.iter().enumerate() {
         for (lane, value) in row.iter().enumerate() {
             wide[c + lane][lane] = *value;
         }
     }
-    crate::lanes::reduce_lanes(&mut wide);
-    block.copy_from_slice(&wide[..DEGREE]);
+    lanes::reduce_lanes(&mut wide);
+    block.0.copy_from_slice(&wide[..DEGREE]);
 }
 
 /// `block += other`.
 pub fn add_block(block: &mut Block, other: &Block) {
-    for (a, b) in block.as_flattened_mut().iter_mut().zip(other.as_flattened()) {
+    for (a, b) in block.0.as_flattened_mut().iter_mut().zip(other.0.as_flattened()) {
         *a = a.wrapping_add(*b);
     }
 }
@@ -154,26 +178,30 @@ pub fn add_block(block: &mut Block, other: &Block) {
 /// The element in a lane.
 #[must_use]
 pub fn lane(block: &Block, lane: usize) -> Galois {
-    Galois(core::array::from_fn(|c| block[c][lane % LANES]))
+    Galois(core::array::from_fn(|c| block.0[c][lane % LANES]))
 }
 
 impl Default for Products {
     fn default() -> Self {
-        Self(Box::new([[[0; 4]; 2 * LEAF - 1]; LEAVES]))
+        Self {
+            sums: Box::new([[[0; 4]; 2 * LEAF - 1]; LEAVES]),
+            room: Box::default(),
+            tree: Tree::new(DEGREE, LEAF),
+        }
     }
 }
 
 impl Products {
     /// Adds the eight products of the lanes.
     pub fn add(&mut self, a: &Block, b: &Block) {
-        wide::add_leaf_products(&mut self.0, a, b);
+        wide::add_leaf_products(&mut self.sums, &mut self.room, &self.tree, &a.0, &b.0);
     }
 
     /// The sum of all products added.
     #[must_use]
     pub fn sum(&self) -> Galois {
         let leaves: Vec<[u64; 2 * LEAF - 1]> = self
-            .0
+            .sums
             .iter()
             .map(|leaf| leaf.map(|quad| quad.iter().fold(0u64, |sum, x| sum.wrapping_add(*x))))
             .collect();
@@ -210,7 +238,7 @@ mod tests {
     fn block(seed: u64) -> (Vec<Galois>, Block) {
         let elements: Vec<Galois> = (0..LANES as u64).map(|l| element(seed.wrapping_add(l << 32))).collect();
         let block = core::array::from_fn(|c| core::array::from_fn(|l| elements[l].0[c]));
-        (elements, block)
+        (elements, Block(block))
     }
 
     /// Multiplication modulo 2, by words: X^48 + X^5 + X^3 + X^2 + 1.
@@ -283,7 +311,7 @@ mod tests {
             let expected = xs.iter().zip(&ys).fold(Galois::ZERO, |sum, (x, y)| sum.add(&x.mul(y)).add(&x.mul(x)));
             prop_assert_eq!(products.sum(), expected);
             let mut value = x;
-            horner(&mut value, &point.powers(), &y);
+            Horner::new(point).step(&mut value, &y);
             let mut shifted = x;
             shift_lanes(&mut shifted);
             let mut sum = x;

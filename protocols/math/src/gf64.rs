@@ -3,6 +3,7 @@
 //! Addition is `^`. Products are carry-less multiplications by the CPU's instruction where it has one, found at run
 //! time, else in portable code; both are free of branches and table look-ups on the operands.
 
+use crate::karatsuba::Tree;
 use crate::wide;
 
 /// What `X^64` is.
@@ -45,9 +46,9 @@ pub fn add_scaled(sums: &mut [u128], weight: u64, values: &[u64]) {
 /// Adds up, over the columns, the products of a polynomial in `Z` whose coefficients are the `k` rows of `u` and of
 /// one whose coefficients are the rows of `v` in reverse order, by Karatsuba in `log2 k` levels: `sums` has
 /// `3^(log2 k)` entries, which [`crate::karatsuba::coefficients`] turns into `2k - 1` coefficients. All rows are
-/// equally long and `k` is a power of two, at most [`crate::karatsuba::FACTOR_MAX`].
+/// padded with zeros to the longest and `k` is a power of two, at most [`crate::karatsuba::FACTOR_MAX`].
 pub fn add_products(sums: &mut [u128], u: &[&[u64]], v: &[&[u64]]) {
-    wide::gf64_add_products(sums, u, v);
+    wide::gf64_add_products(sums, &Tree::new(u.len(), 1), u, v);
 }
 
 /// `out[j] = sum over h of weights[h] * rows[h][j]`; a row that is too short counts as zero beyond its end.

@@ -19,24 +19,55 @@ pub fn values(k: usize) -> usize {
 /// Which coefficients add up to each value, as bits.
 #[must_use]
 pub fn subsets(k: usize) -> Vec<u64> {
+    let tree = Tree::new(k, 1);
     let mut subsets: Vec<u64> = (0..k).map(|h| 1 << h).collect();
-    expand(&mut subsets, k, |a, b| a | b);
-    subsets
+    subsets.resize(tree.len, 0);
+    for sum in &tree.sums {
+        for i in 0..sum.half {
+            subsets[sum.to + i] = subsets[sum.from + i] | subsets[sum.from + sum.half + i];
+        }
+    }
+    tree.leaves.iter().map(|leaf| subsets[*leaf]).collect()
 }
 
-/// Appends to `k` coefficients what turns them into values, in the order of [`coefficients`].
-pub fn expand<T: Clone>(values: &mut Vec<T>, k: usize, add: impl Fn(&T, &T) -> T + Copy) {
-    if k <= 1 {
-        return;
-    }
-    let half = k / 2;
-    let low = values[..half].to_vec();
-    let high = values[half..k].to_vec();
-    let sum = low.iter().zip(&high).map(|(a, b)| add(a, b)).collect();
-    values.clear();
-    for mut part in [low, high, sum] {
-        expand(&mut part, half, add);
-        values.append(&mut part);
+/// How coefficients become values: sums of halves, stored behind the coefficients, none moved.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    /// In the order in which they can be computed.
+    pub sums: Vec<Sum>,
+    /// Where each leaf of coefficients begins, in the order of [`coefficients`].
+    pub leaves: Vec<usize>,
+    /// Coefficients and sums.
+    pub len: usize,
+}
+
+/// Entries `to..to + half` are those from `from` on plus those from `from + half` on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sum {
+    /// Where the sums go.
+    pub to: usize,
+    /// Where both halves lie.
+    pub from: usize,
+    /// Entries of a half.
+    pub half: usize,
+}
+
+impl Tree {
+    /// For `k` coefficients, halved until a part has `leaf` of them; `k / leaf` is a power of two.
+    #[must_use]
+    pub fn new(k: usize, leaf: usize) -> Self {
+        let (mut sums, mut leaves, mut len, mut size) = (Vec::new(), vec![0], k, k);
+        while size > leaf.max(1) {
+            let half = size / 2;
+            let mut next = Vec::with_capacity(3 * leaves.len());
+            for from in leaves {
+                sums.push(Sum { to: len, from, half });
+                next.extend([from, from + half, len]);
+                len += half;
+            }
+            (leaves, size) = (next, half);
+        }
+        Self { sums, leaves, len }
     }
 }
 
@@ -84,9 +115,17 @@ mod tests {
                     expected[i + j] = expected[i + j].wrapping_add(u[i].wrapping_mul(v[j]));
                 }
             }
-            let (mut a, mut b) = (u, v);
-            expand(&mut a, k, |x, y| x.wrapping_add(*y));
-            expand(&mut b, k, |x, y| x.wrapping_add(*y));
+            let values_of = |mut x: Vec<u64>| -> Vec<u64> {
+                let tree = Tree::new(k, 1);
+                x.resize(tree.len, 0);
+                for sum in &tree.sums {
+                    for i in 0..sum.half {
+                        x[sum.to + i] = x[sum.from + i].wrapping_add(x[sum.from + sum.half + i]);
+                    }
+                }
+                tree.leaves.iter().map(|leaf| x[*leaf]).collect()
+            };
+            let (a, b) = (values_of(u), values_of(v));
             prop_assert_eq!(a.len(), values(k));
             let products: Vec<u64> = a.iter().zip(&b).map(|(x, y)| x.wrapping_mul(*y)).collect();
             let add = |x: &u64, y: &u64| x.wrapping_add(*y);

@@ -2,7 +2,7 @@
 //! vectors of them. [`crate::wide`] instantiates each for the baseline, AVX2 and AVX-512, and picks one at run time.
 
 use crate::clmul::Clmul;
-use crate::karatsuba::VALUES_MAX;
+use crate::karatsuba::Tree;
 
 /// Words side by side.
 pub const LANES: usize = 8;
@@ -11,14 +11,51 @@ pub const LANES: usize = 8;
 pub const ROW_MAX: usize = 64;
 
 /// Coefficients of a leaf of Karatsuba's method in GR(2^64, 48), and leaves.
-pub(crate) const LEAF: usize = 6;
-pub(crate) const LEAVES: usize = 27;
+pub(crate) const LEAF: usize = 3;
+pub(crate) const LEAVES: usize = 81;
+
+/// Coefficients and sums of halves.
+pub(crate) const NODES: usize = 243;
 
 /// Sums of products of leaves, four lanes apart.
-pub(crate) type LeafSums = [[[u64; 4]; 2 * LEAF - 1]; LEAVES];
+pub(crate) type LeafSums = [[Quad; 2 * LEAF - 1]; LEAVES];
 
-type Lane = [u64; LANES];
-type Quad = [u64; 4];
+/// Room for the coefficients and sums of two operands.
+#[repr(align(64))]
+pub(crate) struct LeafRoom([[Quad; NODES]; 2]);
+
+impl Default for LeafRoom {
+    fn default() -> Self {
+        Self([[[0; 4]; NODES]; 2])
+    }
+}
+
+/// Coefficients of a block between zeros, and a product before reduction.
+#[repr(align(64))]
+pub(crate) struct HornerRoom {
+    padded: [Lane; 47 + 48 + 48],
+    wide: [Lane; 96],
+}
+
+impl Default for HornerRoom {
+    fn default() -> Self {
+        Self { padded: [[0; LANES]; 143], wide: [[0; LANES]; 96] }
+    }
+}
+
+/// Room for tables of subset sums: 16 for each four rows, the first of them zero.
+#[repr(align(64))]
+pub struct Tables([Lane; 4 * ROW_MAX]);
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self([[0; LANES]; 4 * ROW_MAX])
+    }
+}
+
+/// Words side by side.
+pub type Lane = [u64; LANES];
+pub(crate) type Quad = [u64; 4];
 
 /// Sums modulo 2^64 or modulo 2.
 pub(crate) trait Group {
@@ -59,23 +96,23 @@ fn add_lanes<G: Group, const N: usize>(a: &[u64; N], b: &[u64; N]) -> [u64; N] {
     core::array::from_fn(|i| G::add(a[i], b[i]))
 }
 
-/// `out[k] += ` the sum of those rows whose bit is set: bit `j` of `nibbles[k * tables + t]` stands for row
-/// `4t + j`, with `tables = rows.len() / 4` (four Russians: 16 sums for each four rows).
+/// `out[k] += ` the sums that the picks name: pick `16 t + n` is the sum of those rows `4 t + j` for which bit `j` of
+/// `n` is set, and each output has as many picks as there are fours of rows (four Russians).
 #[inline(always)]
-pub(crate) fn subset_sums<G: Group>(out: &mut [Lane], rows: &[Lane], nibbles: &[u8]) {
-    let count = (rows.len() / 4).min(ROW_MAX / 4);
-    let mut tables = [[[0u64; LANES]; 16]; ROW_MAX / 4];
-    for (table, rows) in tables.iter_mut().zip(rows.as_chunks::<4>().0) {
+pub(crate) fn subset_sums<G: Group>(tables: &mut Tables, out: &mut [Lane], rows: &[Lane], picks: &[u8]) {
+    let Tables(sums) = tables;
+    let count = rows.len() / 4;
+    for (table, rows) in sums.as_chunks_mut::<16>().0.iter_mut().zip(rows.as_chunks::<4>().0) {
         for (j, row) in rows.iter().enumerate() {
             for i in 0..1 << j {
                 table[i + (1 << j)] = add_lanes::<G, LANES>(&table[i], row);
             }
         }
     }
-    for (sum, nibbles) in out.iter_mut().zip(nibbles.chunks_exact(count.max(1))) {
+    for (sum, picks) in out.iter_mut().zip(picks.chunks_exact(count.max(1))) {
         let mut total = *sum;
-        for (table, nibble) in tables.iter().zip(nibbles) {
-            total = add_lanes::<G, LANES>(&total, &table[usize::from(nibble & 15)]);
+        for pick in picks {
+            total = add_lanes::<G, LANES>(&total, &sums[usize::from(*pick)]);
         }
         *sum = total;
     }
@@ -123,88 +160,106 @@ pub(crate) fn transpose_bits(words: &mut [Lane; 64]) {
     }
 }
 
-/// One level of Karatsuba's method: halves and their sum, for each group of `size` quads.
+/// The low product and the sum of the cross products of the halves of two words.
 #[inline(always)]
-fn expand_quads(from: &[Quad], size: usize, to: &mut [Quad]) {
-    let half = size / 2;
-    for (group, out) in from.chunks_exact(size).zip(to.chunks_exact_mut(3 * half)) {
-        let (low, high) = group.split_at(half);
-        for i in 0..half {
-            out[i] = low[i];
-            out[half + i] = high[i];
-            out[2 * half + i] = add_lanes::<Integers, 4>(&low[i], &high[i]);
-        }
-    }
+fn halves(a: &Quad, b: &Quad) -> [Quad; 2] {
+    const HALF: u64 = 0xffff_ffff;
+    [
+        core::array::from_fn(|l| (a[l] & HALF) * (b[l] & HALF)),
+        core::array::from_fn(|l| ((a[l] & HALF) * (b[l] >> 32)).wrapping_add((a[l] >> 32) * (b[l] & HALF))),
+    ]
 }
 
 #[inline(always)]
-fn leaves(block: &[Lane; 48], at: usize) -> [Quad; LEAVES * LEAF] {
-    let mut first = [[0; 4]; 48];
-    for (quad, lane) in first.iter_mut().zip(block) {
-        quad.copy_from_slice(&lane[at..at + 4]);
+fn plus(a: [Quad; 2], b: [Quad; 2]) -> [Quad; 2] {
+    core::array::from_fn(|i| add_lanes::<Integers, 4>(&a[i], &b[i]))
+}
+
+#[inline(always)]
+fn fill_nodes(nodes: &mut [Quad; NODES], block: &[Lane; 48], at: usize, tree: &Tree) {
+    for (quad, lane) in nodes.iter_mut().zip(block) {
+        *quad = core::array::from_fn(|l| lane[at + l]);
     }
-    let (mut second, mut third, mut last) = ([[0; 4]; 72], [[0; 4]; 108], [[0; 4]; 162]);
-    expand_quads(&first, 48, &mut second);
-    expand_quads(&second, 24, &mut third);
-    expand_quads(&third, 12, &mut last);
-    last
+    for sum in &tree.sums {
+        let (before, out) = nodes.split_at_mut(sum.to);
+        let (low, high) = before[sum.from..sum.from + 2 * sum.half].split_at(sum.half);
+        for (out, (low, high)) in out.iter_mut().zip(low.iter().zip(high)) {
+            *out = add_lanes::<Integers, 4>(low, high);
+        }
+    }
 }
 
 /// Adds the products of two blocks, lane by lane, four lanes apart, as leaves of Karatsuba's method.
 ///
 /// A product modulo 2^64 is made of three products of halves: what a vector unit multiplies.
 #[inline(always)]
-pub(crate) fn add_leaf_products(sums: &mut LeafSums, a: &[Lane; 48], b: &[Lane; 48]) {
-    const HALF: u64 = 0xffff_ffff;
+pub(crate) fn add_leaf_products(
+    sums: &mut LeafSums,
+    room: &mut LeafRoom,
+    tree: &Tree,
+    a: &[Lane; 48],
+    b: &[Lane; 48],
+) {
     for at in (0..LANES).step_by(4) {
-        let (a, b) = (leaves(a, at), leaves(b, at));
-        let pairs = a.as_chunks::<LEAF>().0.iter().zip(b.as_chunks::<LEAF>().0);
-        for (sum, (a, b)) in sums.iter_mut().zip(pairs) {
-            let high_b: [Quad; LEAF] = core::array::from_fn(|j| b[j].map(|x| x >> 32));
-            let mut low = [[0u64; 4]; 2 * LEAF - 1];
-            let mut cross = [[0u64; 4]; 2 * LEAF - 1];
-            for i in 0..LEAF {
-                let high_a = a[i].map(|x| x >> 32);
-                for j in 0..LEAF {
-                    for lane in 0..4 {
-                        let (x, y) = (a[i][lane] & HALF, b[j][lane] & HALF);
-                        low[i + j][lane] = low[i + j][lane].wrapping_add(x * y);
-                        let mixed = (x * high_b[j][lane]).wrapping_add(high_a[lane] * y);
-                        cross[i + j][lane] = cross[i + j][lane].wrapping_add(mixed);
-                    }
-                }
-            }
-            for ((sum, low), cross) in sum.iter_mut().zip(low).zip(cross) {
-                for lane in 0..4 {
-                    sum[lane] = sum[lane].wrapping_add(low[lane]).wrapping_add(cross[lane] << 32);
+        let LeafRoom([left, right]) = room;
+        fill_nodes(left, a, at, tree);
+        fill_nodes(right, b, at, tree);
+        for (sum, from) in sums.iter_mut().zip(&tree.leaves) {
+            let (Some([a0, a1, a2]), Some([b0, b1, b2])) =
+                (left[*from..].first_chunk::<LEAF>(), right[*from..].first_chunk::<LEAF>())
+            else {
+                continue;
+            };
+            let products = [
+                halves(a0, b0),
+                plus(halves(a0, b1), halves(a1, b0)),
+                plus(plus(halves(a0, b2), halves(a2, b0)), halves(a1, b1)),
+                plus(halves(a1, b2), halves(a2, b1)),
+                halves(a2, b2),
+            ];
+            for (sum, [low, cross]) in sum.iter_mut().zip(&products) {
+                for l in 0..4 {
+                    sum[l] = sum[l].wrapping_add(low[l]).wrapping_add(cross[l] << 32);
                 }
             }
         }
     }
 }
 
+/// Which powers of a point reach each four coefficients of a product.
+pub(crate) fn reaching(powers: &[usize]) -> [(usize, usize); 24] {
+    core::array::from_fn(|tile| {
+        let first = powers.partition_point(|&j| j + 47 < 4 * tile);
+        (first, powers.partition_point(|&j| j <= 4 * tile + 3).max(first))
+    })
+}
+
 /// `value = r value + next` in GR(2^64, 48), lane by lane; `r` is the sum of `X^j` over `powers`, which ascend.
 #[inline(always)]
-pub(crate) fn horner(value: &mut [Lane; 48], powers: &[usize], next: &[Lane; 48]) {
+pub(crate) fn horner(
+    room: &mut HornerRoom,
+    value: &mut [Lane; 48],
+    (powers, reaching): (&[usize], &[(usize, usize); 24]),
+    next: &[Lane; 48],
+) {
     const BEFORE: usize = 47;
-    let mut padded = [[0u64; LANES]; BEFORE + 48 + 48];
+    let HornerRoom { padded, wide } = room;
     padded[BEFORE..BEFORE + 48].copy_from_slice(value);
-    let mut wide = [[0u64; LANES]; 96];
-    for (tile, out) in wide.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-        let c = 4 * tile;
-        let first = powers.partition_point(|&j| j + 47 < c);
-        let end = powers.partition_point(|&j| j <= c + 3 && j < 48);
+    for (tile, (out, (first, end))) in wide.as_chunks_mut::<4>().0.iter_mut().zip(reaching).enumerate() {
         let mut sums = [[0u64; LANES]; 4];
-        for &j in powers.get(first..end).unwrap_or_default() {
-            let from = &padded[BEFORE + c - j..][..4];
+        for j in powers.get(*first..*end).unwrap_or_default() {
+            let Some(from) = padded.get(BEFORE + 4 * tile - j..).and_then(|rest| rest.first_chunk::<4>())
+            else {
+                continue;
+            };
             for (sum, x) in sums.iter_mut().zip(from) {
                 *sum = add_lanes::<Integers, LANES>(sum, x);
             }
         }
         *out = sums;
     }
-    reduce_lanes(&mut wide);
-    for ((value, wide), next) in value.iter_mut().zip(&wide).zip(next) {
+    reduce_lanes(wide);
+    for ((value, wide), next) in value.iter_mut().zip(&*wide).zip(next) {
         *value = add_lanes::<Integers, LANES>(wide, next);
     }
 }
@@ -238,63 +293,83 @@ pub(crate) fn gf64_add_scaled<M: Clmul>(proof: M::Proof, sums: &mut [u128], weig
 
 #[inline(always)]
 pub(crate) fn gf64_combine<M: Clmul>(proof: M::Proof, out: &mut [u64], weights: &[u64], rows: &[&[u64]]) {
-    for (j, out) in out.iter_mut().enumerate() {
-        let mut sum = M::wide(proof, 0);
+    for (chunk, out) in out.chunks_mut(LANES).enumerate() {
+        let mut sums = [M::wide(proof, 0); LANES];
         for (weight, row) in weights.iter().zip(rows) {
-            sum = M::xor(sum, M::mul(proof, *weight, row.get(j).copied().unwrap_or(0)));
-        }
-        *out = M::reduce(sum);
-    }
-}
-
-#[inline(always)]
-pub(crate) fn gf64_add_products<M: Clmul>(proof: M::Proof, sums: &mut [u128], u: &[&[u64]], v: &[&[u64]]) {
-    let (mut a, mut b) = ([0; VALUES_MAX], [0; VALUES_MAX]);
-    let columns = u.iter().map(|row| row.len()).max().unwrap_or(0);
-    for j in 0..columns {
-        let column = |row: &&[u64]| row.get(j).copied().unwrap_or(0);
-        for (value, row) in a.iter_mut().zip(u) {
-            *value = column(row);
-        }
-        for (value, row) in b.iter_mut().zip(v.iter().rev()) {
-            *value = column(row);
-        }
-        expand_words(&mut a, u.len());
-        expand_words(&mut b, u.len());
-        for ((sum, a), b) in sums.iter_mut().zip(&a).zip(&b) {
-            *sum = M::xor(M::wide(proof, *sum), M::mul(proof, *a, *b)).into();
-        }
-    }
-}
-
-/// The values of a polynomial over GF(2^64) with `k` coefficients, in place: from the last group to the first.
-#[inline(always)]
-fn expand_words(words: &mut [u64; VALUES_MAX], k: usize) {
-    let (mut groups, mut size) = (1, k);
-    while size > 1 {
-        let half = size / 2;
-        for group in (0..groups).rev() {
-            // What is written lies behind every group that is still to be read.
-            for i in 0..half {
-                let (low, high) = (words[group * size + i], words[group * size + half + i]);
-                words[group * 3 * half + 2 * half + i] = low ^ high;
+            let lanes = lanes_at(row, chunk * LANES);
+            for (sum, lane) in sums.iter_mut().zip(&lanes) {
+                *sum = M::xor(*sum, M::mul(proof, *weight, *lane));
             }
-            words.copy_within(group * size..(group + 1) * size, group * 3 * half);
         }
-        groups *= 3;
-        size = half;
+        for (out, sum) in out.iter_mut().zip(sums) {
+            *out = M::reduce(sum);
+        }
     }
 }
 
-/// `out[k] += ` the sum modulo 2^64 of the rows that a nibble selects: bit `j` of `nibbles[k * rows.len() / 4 + t]`
-/// stands for row `4t + j`. At most [`ROW_MAX`] rows, a multiple of four.
-pub fn add_subset_sums(out: &mut [[u64; LANES]], rows: &[[u64; LANES]], nibbles: &[u8]) {
-    crate::wide::subset_sums(out, rows, nibbles);
+/// The lanes of a row from `at` on, zeros beyond its end.
+#[inline(always)]
+fn lanes_at(row: &[u64], at: usize) -> Lane {
+    let rest = row.get(at..).unwrap_or_default();
+    match rest.first_chunk::<LANES>() {
+        Some(lanes) => *lanes,
+        None => core::array::from_fn(|l| rest.get(l).copied().unwrap_or(0)),
+    }
+}
+
+#[inline(always)]
+pub(crate) fn gf64_add_products<M: Clmul>(
+    proof: M::Proof,
+    sums: &mut [u128],
+    tree: &Tree,
+    u: &[&[u64]],
+    v: &[&[u64]],
+) {
+    let columns = u.iter().map(|row| row.len()).max().unwrap_or(0);
+    let mut nodes = [vec![[0; LANES]; tree.len], vec![[0; LANES]; tree.len]];
+    for at in (0..columns).step_by(LANES) {
+        let [left, right] = &mut nodes;
+        left.iter_mut().zip(u).for_each(|(node, row)| *node = lanes_at(row, at));
+        right.iter_mut().zip(v.iter().rev()).for_each(|(node, row)| *node = lanes_at(row, at));
+        for nodes in [&mut *left, &mut *right] {
+            for sum in &tree.sums {
+                let (before, out) = nodes.split_at_mut(sum.to);
+                let (low, high) = before[sum.from..sum.from + 2 * sum.half].split_at(sum.half);
+                for (out, (low, high)) in out.iter_mut().zip(low.iter().zip(high)) {
+                    *out = add_lanes::<Bits, LANES>(low, high);
+                }
+            }
+        }
+        for (sum, leaf) in sums.iter_mut().zip(&tree.leaves) {
+            *sum = M::xor(M::wide(proof, *sum), M::dot(proof, &left[*leaf], &right[*leaf])).into();
+        }
+    }
+}
+
+/// What [`add_subset_sums`] takes to add up rows by the bits of `points`: output `k` is the sum of those rows `h` for
+/// which bit `k` of `points[h]` is set. At most [`ROW_MAX`] points, up to 64 outputs.
+#[must_use]
+pub fn picks(points: &[u64], outputs: usize) -> Vec<u8> {
+    let tables = points.len().div_ceil(4).max(1);
+    let mut picks: Vec<u8> = (0..outputs * tables).map(|i| (16 * (i % tables)) as u8).collect();
+    for (h, point) in points.iter().enumerate() {
+        for k in 0..outputs {
+            picks[k * tables + h / 4] |= (((point >> k) & 1) as u8) << (h % 4);
+        }
+    }
+    picks
+}
+
+/// `out[k] += ` the sums modulo 2^64 that the picks name: pick `16 t + n` is the sum of those rows `4 t + j` for which
+/// bit `j` of `n` is set; each output has as many picks as there are fours of rows. At most [`ROW_MAX`] rows, a multiple
+/// of four. `tables` is room, reused.
+pub fn add_subset_sums(tables: &mut Tables, out: &mut [Lane], rows: &[Lane], picks: &[u8]) {
+    crate::wide::subset_sums(tables, out, rows, picks);
 }
 
 /// As [`add_subset_sums`], modulo 2.
-pub fn add_subset_xors(out: &mut [[u64; LANES]], rows: &[[u64; LANES]], nibbles: &[u8]) {
-    crate::wide::subset_xors(out, rows, nibbles);
+pub fn add_subset_xors(tables: &mut Tables, out: &mut [Lane], rows: &[Lane], picks: &[u8]) {
+    crate::wide::subset_xors(tables, out, rows, picks);
 }
 
 /// Number of pairwise products of a row of `m`.

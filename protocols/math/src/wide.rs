@@ -9,7 +9,8 @@ use core::arch::x86_64::*;
 use std::sync::OnceLock;
 
 use crate::clmul::{self, Clmul};
-use crate::lanes::{self, Bits, Integers, LANES, LeafSums};
+use crate::karatsuba::Tree;
+use crate::lanes::{self, Bits, HornerRoom, Integers, Lane, LeafRoom, LeafSums, Tables};
 
 /// What the CPU offers: vectors of 256 or 512 bits, carry-less multiplication.
 #[derive(Clone, Copy, Default)]
@@ -17,6 +18,7 @@ struct Features {
     avx2: bool,
     avx512: bool,
     clmul: bool,
+    wide_clmul: bool,
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -30,6 +32,7 @@ fn detect() -> Features {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512vl"),
         clmul: is_x86_feature_detected!("pclmulqdq") && is_x86_feature_detected!("sse4.1"),
+        wide_clmul: avx2 && is_x86_feature_detected!("vpclmulqdq") && is_x86_feature_detected!("pclmulqdq"),
     }
 }
 
@@ -82,7 +85,15 @@ macro_rules! products {
                 lanes::$name::<Pclmul>(proof, $($arg),*);
             }
             #[cfg(target_arch = "x86_64")]
-            if features().clmul {
+            #[target_feature(enable = "vpclmulqdq,pclmulqdq,avx2,sse4.1")]
+            fn wide(proof: ClmulProof, $($arg: $ty),*) {
+                lanes::$name::<WideClmul>(proof, $($arg),*);
+            }
+            #[cfg(target_arch = "x86_64")]
+            if features().wide_clmul {
+                // SAFETY: VPCLMULQDQ, PCLMULQDQ and AVX2, which has SSE4.1, were detected.
+                return unsafe { wide(ClmulProof(()), $($arg),*) };
+            } else if features().clmul {
                 // SAFETY: PCLMULQDQ and SSE4.1 were detected.
                 return unsafe { native(ClmulProof(()), $($arg),*) };
             }
@@ -91,17 +102,21 @@ macro_rules! products {
     };
 }
 
-vectors!(subset_sums = lanes::subset_sums::<Integers>, (out: &mut [[u64; LANES]], rows: &[[u64; LANES]], nibbles: &[u8]));
-vectors!(subset_xors = lanes::subset_sums::<Bits>, (out: &mut [[u64; LANES]], rows: &[[u64; LANES]], nibbles: &[u8]));
+vectors!(subset_sums = lanes::subset_sums::<Integers>,
+    (tables: &mut Tables, out: &mut [Lane], rows: &[Lane], picks: &[u8]));
+vectors!(subset_xors = lanes::subset_sums::<Bits>,
+    (tables: &mut Tables, out: &mut [Lane], rows: &[Lane], picks: &[u8]));
 vectors!(pair_products = lanes::pair_products::<Integers>, (out: &mut [u64], u: &[u64], v: &[u64]));
 vectors!(pair_conjunctions = lanes::pair_products::<Bits>, (out: &mut [u64], u: &[u64], v: &[u64]));
-vectors!(transpose_bits = lanes::transpose_bits, (words: &mut [[u64; LANES]; 64]));
-vectors!(add_leaf_products = lanes::add_leaf_products, (sums: &mut LeafSums, a: &[[u64; LANES]; 48], b: &[[u64; LANES]; 48]));
-vectors!(horner = lanes::horner, (value: &mut [[u64; LANES]; 48], powers: &[usize], next: &[[u64; LANES]; 48]));
+vectors!(transpose_bits = lanes::transpose_bits, (words: &mut [Lane; 64]));
+vectors!(add_leaf_products = lanes::add_leaf_products,
+    (sums: &mut LeafSums, room: &mut LeafRoom, tree: &Tree, a: &[Lane; 48], b: &[Lane; 48]));
+vectors!(horner = lanes::horner,
+    (room: &mut HornerRoom, value: &mut [Lane; 48], point: (&[usize], &[(usize, usize); 24]), next: &[Lane; 48]));
 products!(gf64_scale(values: &mut [u64], weights: &[u64]));
 products!(gf64_add_scaled(sums: &mut [u128], weight: u64, values: &[u64]));
 products!(gf64_combine(out: &mut [u64], weights: &[u64], rows: &[&[u64]]));
-products!(gf64_add_products(sums: &mut [u128], u: &[&[u64]], v: &[&[u64]]));
+products!(gf64_add_products(sums: &mut [u128], tree: &Tree, u: &[&[u64]], v: &[&[u64]]));
 
 /// Evidence that PCLMULQDQ and SSE4.1 were detected.
 #[cfg(target_arch = "x86_64")]
@@ -147,6 +162,19 @@ impl Clmul for Pclmul {
         Register(unsafe { _mm_xor_si128(a.0, b.0) })
     }
     #[inline(always)]
+    fn dot(_: ClmulProof, a: &Lane, b: &Lane) -> Register {
+        unsafe {
+            let mut sum = _mm_setzero_si128();
+            for (a, b) in a.as_chunks::<2>().0.iter().zip(b.as_chunks::<2>().0) {
+                let a = _mm_set_epi64x(a[1] as i64, a[0] as i64);
+                let b = _mm_set_epi64x(b[1] as i64, b[0] as i64);
+                let (low, high) = (_mm_clmulepi64_si128::<0x00>(a, b), _mm_clmulepi64_si128::<0x11>(a, b));
+                sum = _mm_xor_si128(sum, _mm_xor_si128(low, high));
+            }
+            Register(sum)
+        }
+    }
+    #[inline(always)]
     fn reduce(wide: Register) -> u64 {
         unsafe {
             // high * (X^4 + X^3 + X + 1), then what went over the top again, at most four bits.
@@ -158,9 +186,50 @@ impl Clmul for Pclmul {
     }
 }
 
+/// The same, two at a time where that helps.
+#[cfg(target_arch = "x86_64")]
+pub(crate) struct WideClmul;
+
+// SAFETY: as above; the kernels over `WideClmul` run where VPCLMULQDQ and AVX2 were detected too.
+#[cfg(target_arch = "x86_64")]
+impl Clmul for WideClmul {
+    type Proof = ClmulProof;
+    type Wide = Register;
+    #[inline(always)]
+    fn wide(proof: ClmulProof, value: u128) -> Register {
+        Pclmul::wide(proof, value)
+    }
+    #[inline(always)]
+    fn mul(proof: ClmulProof, a: u64, b: u64) -> Register {
+        Pclmul::mul(proof, a, b)
+    }
+    #[inline(always)]
+    fn xor(a: Register, b: Register) -> Register {
+        Pclmul::xor(a, b)
+    }
+    #[inline(always)]
+    fn dot(_: ClmulProof, a: &Lane, b: &Lane) -> Register {
+        unsafe {
+            let mut sum = _mm256_setzero_si256();
+            for (a, b) in a.as_chunks::<4>().0.iter().zip(b.as_chunks::<4>().0) {
+                let [a, b] = [a, b].map(|x| _mm256_loadu_si256(x.as_ptr().cast()));
+                let low = _mm256_clmulepi64_epi128::<0x00>(a, b);
+                let high = _mm256_clmulepi64_epi128::<0x11>(a, b);
+                sum = _mm256_xor_si256(sum, _mm256_xor_si256(low, high));
+            }
+            Register(_mm_xor_si128(_mm256_castsi256_si128(sum), _mm256_extracti128_si256::<1>(sum)))
+        }
+    }
+    #[inline(always)]
+    fn reduce(wide: Register) -> u64 {
+        Pclmul::reduce(wide)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lanes::LANES;
     use proptest::prelude::*;
 
     proptest! {
@@ -171,8 +240,9 @@ mod tests {
             let u: Vec<&[u64]> = u.iter().map(|row| &row[..]).collect();
             let v: Vec<&[u64]> = v.iter().map(|row| &row[..]).collect();
             let (mut native, mut portable) = ([7u128; 9], [7u128; 9]);
-            gf64_add_products(&mut native, &u, &v);
-            lanes::gf64_add_products::<clmul::Portable>((), &mut portable, &u, &v);
+            let tree = Tree::new(4, 1);
+            gf64_add_products(&mut native, &tree, &u, &v);
+            lanes::gf64_add_products::<clmul::Portable>((), &mut portable, &tree, &u, &v);
             prop_assert_eq!(native, portable);
             let (mut native, mut portable) = (u[0].to_vec(), u[0].to_vec());
             gf64_scale(&mut native, v[0]);
@@ -201,21 +271,20 @@ mod tests {
 
     #[test]
     fn subset_sums_equal_masked_sums() {
-        let rows: Vec<[u64; LANES]> =
-            (0..8u64).map(|i| [i.wrapping_mul(0x9e37_79b9_7f4a_7c15); LANES]).collect();
-        let nibbles: Vec<u8> = (0..20).map(|i| (i * 7 + 3) % 16).collect();
+        let word = |i: usize| (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let rows: Vec<Lane> = (0..8).map(|i| core::array::from_fn(|l| word(8 * i + l))).collect();
+        let points: Vec<u64> = (100..108).map(word).collect();
         let (mut sums, mut xors) = ([[1; LANES]; 10], [[1; LANES]; 10]);
-        subset_sums(&mut sums, &rows, &nibbles);
-        subset_xors(&mut xors, &rows, &nibbles);
+        let mut tables = Tables::default();
+        subset_sums(&mut tables, &mut sums, &rows, &lanes::picks(&points, 10));
+        subset_xors(&mut tables, &mut xors, &rows, &lanes::picks(&points, 10));
         for k in 0..10 {
-            let (mut sum, mut xor) = (1u64, 1u64);
-            for (h, row) in rows.iter().enumerate() {
-                if (nibbles[2 * k + h / 4] >> (h % 4)) & 1 == 1 {
-                    sum = sum.wrapping_add(row[0]);
-                    xor ^= row[0];
-                }
+            for l in 0..LANES {
+                let picked =
+                    || rows.iter().zip(&points).filter(|(_, p)| (*p >> k) & 1 == 1).map(|(row, _)| row[l]);
+                assert_eq!(sums[k][l], picked().fold(1, u64::wrapping_add));
+                assert_eq!(xors[k][l], picked().fold(1, |a, b| a ^ b));
             }
-            assert_eq!((sums[k], xors[k]), ([sum; LANES], [xor; LANES]));
         }
     }
 }

@@ -6,9 +6,9 @@ use chacha20::ChaCha20Rng;
 use rand_core::Rng;
 use rayon::prelude::*;
 use ward_math::gf64;
-use ward_math::lanes::{self, LANES};
+use ward_math::lanes::{self, LANES, Lane, Tables};
 
-use super::columns::{Bitwise, Column, View, nibbles};
+use super::columns::{Bitwise, Column, View};
 use super::extension::Gf64;
 use super::plan::Plan;
 use super::statement::Statement;
@@ -32,6 +32,13 @@ pub(super) struct BitStatement<'a> {
 pub(super) struct BitWeights {
     places: Vec<u64>,
     rows: Vec<u64>,
+}
+
+/// Room for a tile: its rows, its columns, and tables.
+struct Room {
+    rows: Vec<u64>,
+    columns: Vec<Lane>,
+    tables: Box<Tables>,
 }
 
 /// Words of a row: more fold harder at once, and cost more bytes.
@@ -110,16 +117,23 @@ impl<'a> BitStatement<'a> {
     }
 
     /// Eight rows from `first` on, their columns combined: 64 elements a row.
-    fn combine_tile(&self, column: &Column<'_>, view: View, first: usize, nibbles: &[u8], out: &mut [u64]) {
+    fn combine_tile(
+        &self,
+        column: &Column<'_>,
+        view: View,
+        first: usize,
+        picks: &[u8],
+        room: &mut Room,
+        out: &mut [u64],
+    ) {
         let m = self.plan.row;
-        let mut rows = vec![0; LANES * m];
-        self.row(column, view, first, &mut rows);
-        let mut columns = vec![[0; LANES]; m.next_multiple_of(4)];
+        let Room { rows, columns, tables } = room;
+        self.row(column, view, first, rows);
         for (h, lane) in columns.iter_mut().take(m).enumerate() {
             *lane = core::array::from_fn(|l| rows[l * m + h]);
         }
         let mut planes = [[0; LANES]; 64];
-        lanes::add_subset_xors(&mut planes, &columns, nibbles);
+        lanes::add_subset_xors(tables, &mut planes, columns, picks);
         lanes::transpose(&mut planes);
         for (lane, elements) in out.chunks_mut(64).enumerate() {
             for (element, words) in elements.iter_mut().zip(&planes) {
@@ -128,12 +142,19 @@ impl<'a> BitStatement<'a> {
         }
     }
 
-    fn combine_column(&self, column: &Column<'_>, view: View, nibbles: &[u8]) -> Vec<u64> {
+    fn combine_column(&self, column: &Column<'_>, view: View, picks: &[u8]) -> Vec<u64> {
         let mut out = vec![0; 64 * self.rows];
-        out.par_chunks_mut(64 * LANES)
-            .with_min_len(16)
-            .enumerate()
-            .for_each(|(tile, out)| self.combine_tile(column, view, tile * LANES, nibbles, out));
+        let room = || Room {
+            rows: vec![0; LANES * self.plan.row],
+            columns: vec![[0; LANES]; self.plan.row.next_multiple_of(4)],
+            tables: Box::default(),
+        };
+        out.par_chunks_mut(64 * LANES).with_min_len(64).enumerate().for_each_init(
+            room,
+            |room, (tile, out)| {
+                self.combine_tile(column, view, tile * LANES, picks, room, out);
+            },
+        );
         out
     }
 }
@@ -189,9 +210,9 @@ impl Statement for BitStatement<'_> {
     }
 
     fn combine(&self, view: View, weights: &BitWeights, points: &[u64]) -> [Vec<u64>; 2] {
-        let nibbles = nibbles(points, 64);
-        let left = self.combine_column(&self.x, view, &nibbles);
-        let mut right = self.combine_column(&self.y, view, &nibbles);
+        let picks = lanes::picks(points, 64);
+        let left = self.combine_column(&self.x, view, &picks);
+        let mut right = self.combine_column(&self.y, view, &picks);
         right.par_chunks_mut(64).zip(&weights.rows).with_min_len(ROWS).for_each(|(elements, weight)| {
             let mut powers = [*weight; 64];
             for a in 1..64 {

@@ -99,19 +99,6 @@ fn copy<A: Addition>(view: View, own: &[u64], next: &[u64], stride: usize, out: 
     }
 }
 
-/// Which rows of a group of four a bit plane of their points selects: nibble `t` of plane `k` at `k * tables + t`,
-/// for [`ward_math::lanes::add_subset_sums`].
-pub(super) fn nibbles(points: &[u64], planes: usize) -> Vec<u8> {
-    let tables = points.len().div_ceil(4).max(1);
-    let mut out = vec![0; planes * tables];
-    for (h, point) in points.iter().enumerate() {
-        for k in 0..planes {
-            out[k * tables + h / 4] |= (((point >> k) & 1) as u8) << (h % 4);
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

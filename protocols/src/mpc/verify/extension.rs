@@ -4,7 +4,7 @@
 use chacha20::ChaCha20Rng;
 use rand_core::Rng;
 use rayon::prelude::*;
-use ward_math::galois::{self, Block, DEGREE, Galois, Point, Products, ZEROS};
+use ward_math::galois::{self, Block, DEGREE, Galois, Horner, Point, Products, ZEROS};
 use ward_math::lanes::LANES;
 use ward_math::{gf64, karatsuba};
 
@@ -278,19 +278,18 @@ impl Extension for Gr48 {
 
     fn fold(vector: &mut Vec<Block>, factor: usize, point: Point, order: Order) {
         let columns = vector.len().div_ceil(factor).max(1);
-        let powers = point.powers();
-        *vector = (0..columns)
-            .into_par_iter()
-            .with_min_len(64)
-            .map(|column| {
+        let mut out = vec![ZEROS; columns];
+        out.par_iter_mut().enumerate().with_min_len(64).for_each_init(
+            || Horner::new(point),
+            |horner, (column, sum)| {
                 let part = |h: usize| vector.get(order.part(h, factor) * columns + column).unwrap_or(&ZEROS);
-                let mut sum = *part(factor - 1);
+                *sum = *part(factor - 1);
                 for h in (0..factor - 1).rev() {
-                    galois::horner(&mut sum, &powers, part(h));
+                    horner.step(sum, part(h));
                 }
-                sum
-            })
-            .collect();
+            },
+        );
+        *vector = out;
     }
 
     fn elements(vector: &Vec<Block>, count: usize) -> Vec<Galois> {

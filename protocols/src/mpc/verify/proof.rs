@@ -70,7 +70,7 @@ pub(super) struct Verifier<'a, S: Statement> {
     opening: [Element<S>; OPENED],
 }
 
-fn generator<S: Statement>(seed: &Seed) -> ChaCha20Rng {
+pub(super) fn generator<S: Statement>(seed: &Seed) -> ChaCha20Rng {
     let digest =
         Sha3_256::new().chain_update(b"ward/mpc/v1/verify/").chain_update(S::LABEL).chain_update(seed);
     ChaCha20Rng::from_seed(digest.finalize().into())

@@ -2,10 +2,10 @@
 
 use chacha20::ChaCha20Rng;
 use rayon::prelude::*;
-use ward_math::galois::{self, Block, Galois, Point, ZEROS};
-use ward_math::lanes::{self, LANES};
+use ward_math::galois::{self, Block, Galois, Horner, Point, ZEROS};
+use ward_math::lanes::{self, LANES, Lane, Tables};
 
-use super::columns::{View, nibbles};
+use super::columns::View;
 use super::extension::{Extension, Gr48, read_all};
 use super::layout::{Layout, Part, Shape, batches};
 use super::plan::Plan;
@@ -118,15 +118,40 @@ impl<'a> RingStatement<'a> {
         weigher.finish()
     }
 
-    fn combine_tile(&self, rows: &[u64], nibbles: &[u8]) -> Block {
-        let m = self.row();
-        let mut columns = [[0; LANES]; lanes::ROW_MAX];
-        for (h, column) in columns.iter_mut().take(m).enumerate() {
-            *column = core::array::from_fn(|lane| rows[lane * m + h]);
+    /// Every tile: its part, class, place in the class, and weight.
+    fn tiles<'s>(&'s self, weights: &RingWeights) -> Vec<(&'s Part<'a>, usize, usize, Point)> {
+        let classes = self.classes().into_iter().zip(&weights.classes);
+        classes
+            .flat_map(|((part, class), w)| (0..part.layout.tiles).map(move |tile| (part, class, tile, *w)))
+            .collect()
+    }
+}
+
+/// Room for a tile: its rows, its columns, and tables.
+struct Room {
+    rows: Vec<u64>,
+    columns: Vec<Lane>,
+    tables: Box<Tables>,
+    horner: Horner,
+}
+
+impl Room {
+    fn new(row: usize) -> Self {
+        Self {
+            rows: vec![0; LANES * row],
+            columns: vec![[0; LANES]; row.next_multiple_of(4)],
+            tables: Box::default(),
+            horner: Horner::default(),
         }
-        let mut block = ZEROS;
-        lanes::add_subset_sums(&mut block, &columns[..m.next_multiple_of(4)], nibbles);
-        block
+    }
+
+    /// Combines the columns of the rows into `block`, which is zero.
+    fn combine(&mut self, picks: &[u8], block: &mut Block) {
+        let m = self.rows.len() / LANES;
+        for (h, column) in self.columns.iter_mut().take(m).enumerate() {
+            *column = core::array::from_fn(|lane| self.rows[lane * m + h]);
+        }
+        lanes::add_subset_sums(&mut self.tables, &mut block.0, &self.columns, picks);
     }
 }
 
@@ -205,26 +230,24 @@ impl Statement for RingStatement<'_> {
     }
 
     fn combine(&self, view: View, weights: &RingWeights, points: &[Point]) -> [Vec<Block>; 2] {
-        let nibbles = nibbles(&points.iter().map(|y| y.bits()).collect::<Vec<_>>(), galois::DEGREE);
-        let classes = self.classes();
-        let combine = |((part, class), weight): (&(&Part<'_>, usize), &Point)| {
-            let powers = weight.powers();
-            let mut rows = vec![0; LANES * self.row()];
-            let mut blocks = Vec::with_capacity(part.layout.tiles);
-            for tile in 0..part.layout.tiles {
-                part.tile(&part.x, view, *class, tile, &mut rows);
-                let left = self.combine_tile(&rows, &nibbles);
-                part.tile(&part.y, view, *class, tile, &mut rows);
-                let mut right = self.combine_tile(&rows, &nibbles);
-                galois::horner(&mut right, &powers, &ZEROS);
+        let picks = lanes::picks(&points.iter().map(|y| y.bits()).collect::<Vec<_>>(), galois::DEGREE);
+        let tiles = self.tiles(weights);
+        let [mut left, mut right] = [(); 2].map(|()| vec![ZEROS; tiles.len()]);
+        let blocks = left.par_iter_mut().zip(&mut right).zip(tiles).with_min_len(16);
+        blocks.for_each_init(
+            || Room::new(self.row()),
+            |room, ((left, right), (part, class, tile, weight))| {
+                part.tile(&part.x, view, class, tile, &mut room.rows);
+                room.combine(&picks, left);
+                part.tile(&part.y, view, class, tile, &mut room.rows);
+                room.combine(&picks, right);
+                room.horner.turn(weight);
+                room.horner.step(right, &ZEROS);
                 if !part.layout.is_long {
-                    galois::shift_lanes(&mut right);
+                    galois::shift_lanes(right);
                 }
-                blocks.push((left, right));
-            }
-            blocks
-        };
-        let (left, right) = classes.par_iter().zip(&weights.classes).flat_map_iter(combine).unzip();
+            },
+        );
         [left, right]
     }
 }

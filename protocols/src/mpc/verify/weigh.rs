@@ -1,9 +1,7 @@
 //! Weighted sums over GR(2^64, 48) of rows of words, four classes of rows at a time.
 
 use ward_math::galois::{DEGREE, Galois, Point};
-use ward_math::lanes::{self, LANES};
-
-use super::columns::nibbles;
+use ward_math::lanes::{self, LANES, Tables};
 
 /// Coefficients of a sum before reduction: a weight times a power of `X` below the lanes.
 const WIDE: usize = DEGREE + LANES - 1;
@@ -19,13 +17,14 @@ pub(super) struct Weigher {
     sums: Vec<[[u64; LANES]; WIDE]>,
     weights: Vec<u64>,
     rows: Vec<u64>,
+    tables: Box<Tables>,
 }
 
 impl Weigher {
     /// For classes of `lanes` rows of `width` words.
     pub(super) fn new(width: usize, lanes: usize) -> Self {
         let lanes = lanes.min(LANES);
-        Self { width, lanes, sums: Vec::new(), weights: Vec::new(), rows: Vec::new() }
+        Self { width, lanes, sums: Vec::new(), weights: Vec::new(), rows: Vec::new(), tables: Box::default() }
     }
 
     /// Adds a class: `fill` adds to its rows, one after another, all zero.
@@ -79,13 +78,10 @@ impl Weigher {
         self.sums.resize(self.width.div_ceil(LANES), [[0; LANES]; WIDE]);
         self.weights.resize(GROUP, 0);
         self.rows.resize(GROUP * self.lanes * self.width, 0);
-        let plain = nibbles(&self.weights, DEGREE);
-        let mut shifted = vec![0; WIDE * self.lanes];
-        for (k, nibble) in plain.iter().enumerate() {
-            for lane in 0..self.lanes {
-                shifted[(k + lane) * self.lanes + lane] = *nibble;
-            }
-        }
+        // Row `4 lane + class`, times `X^lane`.
+        let points: Vec<u64> =
+            (0..self.lanes).flat_map(|lane| self.weights.iter().map(move |weight| weight << lane)).collect();
+        let picks = lanes::picks(&points, WIDE);
         let mut columns = vec![[0; LANES]; GROUP * self.lanes];
         for (chunk, sums) in self.sums.iter_mut().enumerate() {
             for lane in 0..self.lanes {
@@ -98,7 +94,7 @@ impl Weigher {
                     column[words.len()..].fill(0);
                 }
             }
-            lanes::add_subset_sums(sums, &columns, &shifted);
+            lanes::add_subset_sums(&mut self.tables, sums, &columns, &picks);
         }
         self.weights.clear();
         self.rows.clear();

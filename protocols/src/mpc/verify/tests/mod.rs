@@ -1,5 +1,7 @@
 //! Honest proofs are accepted; every single lie is refused, whichever message it is in.
 
+mod soundness;
+
 use chacha20::ChaCha20Rng;
 use proptest::prelude::*;
 use rand_core::{Rng, SeedableRng};

@@ -1,0 +1,187 @@
+//! How often the best cheater gets away, over a field so small that it can be counted: the verifier's code is the one
+//! in use, and the bound of the documents is met exactly.
+
+use chacha20::ChaCha20Rng;
+use rand_core::Rng;
+
+use super::super::columns::View;
+use super::super::extension::{Extension, Order};
+use super::super::plan::Plan;
+use super::super::proof::{MASKS, Prove, Prover, Verifier, Verify};
+use super::super::statement::Statement;
+use super::rng;
+
+/// The size of the field.
+const P: u64 = 61;
+
+struct Tiny;
+
+impl Extension for Tiny {
+    type Element = u64;
+    type Point = u64;
+    type Vector = Vec<u64>;
+
+    const WORDS: usize = 1;
+    const LANES: usize = 1;
+    const FACTOR_BITS: u32 = 1;
+    const LAST: usize = 2;
+    const BITS: u32 = 5;
+
+    fn zero() -> u64 {
+        0
+    }
+    fn add(a: &u64, b: &u64) -> u64 {
+        (a + b) % P
+    }
+    fn mul(a: &u64, b: &u64) -> u64 {
+        a * b % P
+    }
+    fn scale(a: &u64, point: u64) -> u64 {
+        a * point % P
+    }
+    fn one() -> u64 {
+        1
+    }
+    fn point(rng: &mut ChaCha20Rng) -> u64 {
+        rng.next_u64() % P
+    }
+    fn unit(rng: &mut ChaCha20Rng) -> u64 {
+        1 + rng.next_u64() % (P - 1)
+    }
+    fn sub_words(a: u64, b: u64) -> u64 {
+        (a + P - b % P) % P
+    }
+    fn write(element: &u64, words: &mut Vec<u64>) {
+        words.push(*element);
+    }
+    fn read(words: &[u64]) -> u64 {
+        words[0] % P
+    }
+    fn products(u: &Vec<u64>, v: &Vec<u64>, factor: usize) -> Vec<u64> {
+        let columns = u.len().div_ceil(factor);
+        let mut sums = vec![0; 2 * factor - 1];
+        for i in 0..factor {
+            for j in 0..factor {
+                for c in 0..columns {
+                    let (a, b) = (u[i * columns + c], v[(factor - 1 - j) * columns + c]);
+                    sums[i + j] = (sums[i + j] + a * b) % P;
+                }
+            }
+        }
+        sums
+    }
+    fn fold(vector: &mut Vec<u64>, factor: usize, point: u64, order: Order) {
+        let columns = vector.len().div_ceil(factor);
+        let part = |h: usize, c: usize| vector[order.part(h, factor) * columns + c];
+        let sum = |c: usize| (0..factor).rev().fold(0, |sum, h| (sum * point + part(h, c)) % P);
+        *vector = (0..columns).map(sum).collect();
+    }
+    fn elements(vector: &Vec<u64>, count: usize) -> Vec<u64> {
+        vector[..count].to_vec()
+    }
+}
+
+/// The claim that two vectors of four have an inner product that they do not have: by 1, in the first verifier's share.
+struct FalseClaim {
+    shares: [[Vec<u64>; 2]; 2],
+    claims: [u64; 2],
+    plan: Plan,
+}
+
+impl Statement for FalseClaim {
+    type Ext = Tiny;
+    type Weights = ();
+
+    const LABEL: &'static [u8] = b"tiny";
+
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+    fn weights(&self, _: &mut ChaCha20Rng) {}
+    fn claim(&self, view: View, (): &()) -> u64 {
+        self.claims[usize::from(view == View::Second)]
+    }
+    fn cross(&self, (): &()) -> Vec<u64> {
+        Vec::new()
+    }
+    fn combined_claim(&self, (): &(), claim: u64, _: &[u64], _: &[u64]) -> u64 {
+        claim
+    }
+    fn combine(&self, view: View, (): &(), _: &[u64]) -> [Vec<u64>; 2] {
+        let [[u0, v0], [u1, v1]] = &self.shares;
+        let sum = |a: &[u64], b: &[u64]| a.iter().zip(b).map(|(a, b)| (a + b) % P).collect();
+        match view {
+            View::First => [u0.clone(), v0.clone()],
+            View::Second => [u1.clone(), v1.clone()],
+            View::Prover => [sum(u0, u1), sum(v0, v1)],
+        }
+    }
+}
+
+/// The coefficients of a polynomial with the roots 1 to `degree` and `error` as coefficient `place`.
+fn error_with_roots(degree: u64, place: usize, error: u64) -> Vec<u64> {
+    let mut poly = vec![1];
+    for root in 1..=degree {
+        let mut next = vec![0; poly.len() + 1];
+        for (i, c) in poly.iter().enumerate() {
+            next[i + 1] = (next[i + 1] + c) % P;
+            next[i] = (next[i] + (P - root) * c) % P;
+        }
+        poly = next;
+    }
+    assert_ne!(poly[place], 0);
+    let inverse = (1..P).find(|x| x * poly[place] % P == 1).unwrap();
+    poly.iter().map(|c| c * inverse % P * error % P).collect()
+}
+
+/// One attempt: whether both verifiers accept.
+fn attempt(rng: &mut ChaCha20Rng) -> bool {
+    let mut draw = |count: usize| -> Vec<u64> { (0..count).map(|_| rng.next_u64() % P).collect() };
+    let shares = [[draw(4), draw(4)], [draw(4), draw(4)]];
+    let masks = [draw(2), draw(2)].map(|m| [m[0], m[1]]);
+    let seeds = draw(64);
+    let mut statement = FalseClaim { shares, claims: [0, 0], plan: Plan::new::<Tiny>(1, 0, 4) };
+    assert_eq!((&statement.plan.factors[..], statement.plan.last), (&[2][..], 2));
+    let [u, v] = statement.combine(View::Prover, &(), &[]);
+    statement.claims[0] = (u.iter().zip(&v).map(|(a, b)| a * b).sum::<u64>() + 1) % P;
+    let both: [u64; MASKS] = core::array::from_fn(|i| (masks[0][i] + masks[1][i]) % P);
+    let mut prover = Prover::new(&statement, both);
+    let mut first = Verifier::new(&statement, View::First, masks[0]);
+    let mut second = Verifier::new(&statement, View::Second, masks[1]);
+    prover.weigh(&[0; 32]);
+    first.weigh(&[0; 32]);
+    second.weigh(&[0; 32]);
+    // What the claim is off by; once a point is a root of the lie, nothing, and honesty is enough.
+    let mut error = 1;
+    for (index, place) in [(0, 1), (1, 1)] {
+        let share = seeds[40 + 8 * index..][..prover.words(index)].to_vec();
+        let mut message = prover.message(index, &share);
+        let degree = message.len() as u64;
+        let lie = error_with_roots(degree, place, error);
+        let told = lie.iter().enumerate().filter(|(i, _)| *i != place).map(|(_, e)| e);
+        message.iter_mut().zip(told).for_each(|(word, e)| *word = (*word + e) % P);
+        let mut seed = [index as u8; 32];
+        seed[1..17].iter_mut().zip(&seeds[16 * index..]).for_each(|(byte, x)| *byte = *x as u8);
+        first.challenge(index, &share, &seed);
+        second.challenge(index, &message, &seed);
+        prover.challenge(index, &seed);
+        let point = Tiny::point(&mut super::super::proof::generator::<FalseClaim>(&seed));
+        error = lie.iter().rev().fold(0, |value, c| (value * point + c) % P);
+    }
+    let accepted = [first.accepts(&second.opening()), second.accepts(&first.opening())];
+    assert_eq!(accepted[0], accepted[1]);
+    accepted[0]
+}
+
+#[test]
+fn the_best_cheater_succeeds_as_often_as_the_bound_says() {
+    const ATTEMPTS: u32 = 20_000;
+    let mut rng = rng(31);
+    let successes = (0..ATTEMPTS).filter(|_| attempt(&mut rng)).count() as f64;
+    // Two roots of the fold, else four roots of the last fold, which avoids zero.
+    let p = P as f64;
+    let expected = 2.0 / p + (1.0 - 2.0 / p) * 4.0 / (p - 1.0);
+    let deviation = (expected * (1.0 - expected) / f64::from(ATTEMPTS)).sqrt();
+    let rate = successes / f64::from(ATTEMPTS);
+    assert!((rate - expected).abs() < 4.0 * deviation, "{rate} instead of {expected}");
+}
