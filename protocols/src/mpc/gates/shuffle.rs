@@ -3,13 +3,15 @@
 //! - Parties: three. Inputs: shared rows. Outputs: fresh shares of the rows, permuted.
 //! - Three passes. In the pass of `(P_i, P_{i+1})` these two, who hold all components between them, apply a permutation that
 //!   they have in common, and reshare: `y_i` is common to `P_i` and `P_{i+2}`, `y_{i+2}` to `P_{i+1}` and `P_{i+2}`, and
-//!   `y_{i+1}`, the rest, is put together from a message each way. Each node misses one of the three permutations.
+//!   `y_{i+1}`, the rest, is put together from a message of `P_i`; in the last pass, from a message each way. (In the passes
+//!   before, `P_i` needs no copy of it: it has no part in the next.) Each node misses one of the three permutations.
 //! - Adversary: one node. Semi-honest: as it stands. Malicious: a message that deviates, or another permutation at one of the
 //!   two, adds an error that the node knows to rows; so every row carries a tag, the inner product of its words and a
 //!   shared key over GF(2^64), which is shuffled along. Then the key is opened, and a random combination of what the tags
 //!   are off by, which must be zero. Tags come from products that are not verified: an error in them is an error of a tag.
 //!   An error passes with probability at most 2^-63 (once for the key, once for the combination).
-//! - Rounds: 3; malicious 7. Bytes: 16 a word from each node; malicious 16 a word and 24 a row, and less than 300.
+//! - Rounds: 3; malicious 7. Bytes: 16 a word from `P_0`, 8 from the others; malicious, also 24 a row from `P_0`, 16 from
+//!   the others, and less than 300.
 //! - Source: passes, Laur, Willemson, Zhang, ISC 2011, and Araki et al., CCS 2021, section 4.1; tags and check, Asharov, Hamada,
 //!   Ikarashi, Kikuchi, Nof, Pinkas, Takahashi, Tomida, CCS 2022, section 4.2. Deviation: they multiply the combination by the
 //!   key, which stays shared; here each shuffle has a key of its own, so that it can be opened once the rows are fixed.
@@ -73,6 +75,7 @@ fn pass<S: Security>(session: &mut Session<'_, S>, first: Role, rows: Rows) -> R
     }
     // P_i holds x_i ^ x_{i+1}, P_{i+1} holds x_{i+2}.
     let (partner, third) = if role == first { (Peer::Next, Peer::Prev) } else { (Peer::Prev, Peer::Next) };
+    let is_last = first == Role::P2;
     let order = permutation(session.common(partner)?, rows.len);
     let fresh = session.common(third)?.words(words);
     let mut message = Vec::with_capacity(words);
@@ -86,8 +89,12 @@ fn pass<S: Security>(session: &mut Session<'_, S>, first: Role, rows: Rows) -> R
             message.extend(order.iter().zip(fresh).map(|(k, mask)| next[*k as usize] ^ mask));
         }
     }
-    let mut middle = vec![0; words];
-    session.exchange(Route { to: Some(partner), from: Some(partner) }, &message, &mut middle)?;
+    // Of the middle component, only P_{i+1} needs a copy for the next pass; after the last, both do.
+    let (is_sender, is_receiver) = (role == first || is_last, role != first || is_last);
+    let mut middle = vec![0; if is_receiver { words } else { 0 }];
+    let route = Route { to: is_sender.then_some(partner), from: is_receiver.then_some(partner) };
+    session.exchange(route, &message, &mut middle)?;
+    middle.resize(words, 0);
     middle.iter_mut().zip(&message).for_each(|(word, sent)| *word ^= sent);
     Ok(if role == first { shared(fresh, middle) } else { shared(middle, fresh) })
 }
