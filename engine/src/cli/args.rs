@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+pub use super::commands::setup::args::Setup;
+
 /// Hospitals answer a question together, and nobody sees another's patients.
 #[derive(Debug, Parser)]
 #[command(name = "ward", version, propagate_version = true, max_term_width = 100)]
@@ -49,6 +51,9 @@ pub enum Command {
     Enrol(Enrol),
     /// Hold a key ceremony among the hospitals (operators).
     Keygen(Keygen),
+    /// Make the keys of the proof system: a ceremony among hospitals, on a folder that passes between them.
+    #[command(subcommand)]
+    Setup(Setup),
     /// What the hospitals publish: tables, columns, units, bounds.
     Catalogue {
         /// One table only.

@@ -99,6 +99,7 @@ async fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Problem> {
         Command::Demo(demo) => commands::demo::run(demo, terminal).await,
         Command::Engine(command) => commands::engine::run(command, terminal).await,
         Command::Party(command) => commands::party::run(command, global, terminal).await,
+        Command::Setup(command) => commands::setup::run(command.clone(), terminal).await,
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "ward", &mut script);

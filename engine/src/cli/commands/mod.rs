@@ -5,3 +5,4 @@ pub mod engine;
 mod oracle;
 pub mod party;
 pub mod research;
+pub mod setup;
