@@ -135,6 +135,47 @@ pub async fn probe(target: &Target, bytes: usize) -> Result<ProbeAnswer, Problem
     Ok(ProbeAnswer { took: begin.elapsed(), now_unix_ms: answer.into_inner().now_unix_ms })
 }
 
+/// Another hospital, as the engine lists it.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Whether its node is connected now.
+    pub is_connected: bool,
+    /// Its certificate, DER; not checked.
+    pub certificate: Vec<u8>,
+    /// Where it takes direct connections: the address and the node's signature; not checked.
+    pub address: Option<(String, Vec<u8>)>,
+}
+
+/// The hospitals of the consortium.
+///
+/// # Errors
+/// [`Problem`] when the engine cannot be reached or refuses.
+pub async fn hospitals(target: &Target) -> Result<Vec<Listed>, Problem> {
+    let mut service = PartiesClient::new(connect(target).await?);
+    let listed = service.list(v1::ListPartiesRequest {}).await.map_err(|status| problem_of(&status))?;
+    let parties = listed.into_inner().parties.into_iter();
+    let hospitals = parties.map(|party| Listed {
+        name: party.name,
+        is_connected: party.connected,
+        certificate: party.certificate.map(|certificate| certificate.der).unwrap_or_default(),
+        address: party.mesh.map(|mesh| (mesh.address, mesh.signature)),
+    });
+    Ok(hospitals.collect())
+}
+
+/// Sends bytes through the engine's relay to a node and back; the time between engine and node.
+///
+/// # Errors
+/// [`Problem`] when the engine cannot be reached, refuses, or the bytes do not come back.
+pub async fn probe_relay(target: &Target, node: &str, bytes: usize) -> Result<Duration, Problem> {
+    let mut service = PartiesClient::new(connect(target).await?);
+    let request = v1::ProbeRelayRequest { node: node.to_owned(), body: vec![0x57; bytes] };
+    let answer = service.probe_relay(request).await.map_err(|status| problem_of(&status))?;
+    Ok(Duration::from_micros(answer.into_inner().took_us))
+}
+
 /// An error with its causes on one line.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

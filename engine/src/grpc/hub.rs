@@ -9,9 +9,11 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tonic::Status;
 
 use super::frames::{Assembly, BODY_BYTES_MAX, FrameError, pieces};
+use super::relay::{Attachment, Relay, relay_of};
 use super::v1::{self, engine_frame, reply};
 use crate::encoding::{Digest, canonical_json};
 use crate::job::nodes::{Answered, Calling, NodeError, Nodes};
+use crate::party::mesh::Announcement;
 use crate::party::task::{Outcome, Task};
 use crate::problem::{Problem, ProblemKind};
 
@@ -28,6 +30,8 @@ pub struct Hub {
     numbers: AtomicU64,
     /// Notified whenever a node connects or leaves.
     pub changed: Notify,
+    /// Pipes between nodes.
+    pub relay: Arc<Relay>,
     bytes_out: Mutex<HashMap<String, u64>>,
 }
 
@@ -38,6 +42,8 @@ pub struct Connection {
     outgoing: mpsc::Sender<Result<v1::EngineFrame, Status>>,
     pending: Mutex<HashMap<u64, Waiting>>,
     bodies: Mutex<HashMap<u64, (Outcome, Assembly)>>,
+    announcement: Option<Announcement>,
+    relay: Attachment,
     replaced: Notify,
 }
 
@@ -46,19 +52,29 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Hub {
-    /// Registers a node's stream, in place of an older one of the same name. Returns the connection and the frames
-    /// to send.
-    pub fn connect(&self, name: &str) -> (Arc<Connection>, mpsc::Receiver<Result<v1::EngineFrame, Status>>) {
+    /// Registers a node's stream, in place of an older one of the same name, with the address that the node announced.
+    /// Returns the connection and the frames to send.
+    pub fn connect(
+        &self,
+        name: &str,
+        announcement: Option<Announcement>,
+    ) -> (Arc<Connection>, mpsc::Receiver<Result<v1::EngineFrame, Status>>) {
         let (outgoing, frames) = mpsc::channel(QUEUE_FRAMES);
+        // Under this lock, so that hub and relay agree on which connection is the newer.
+        let mut nodes = lock(&self.nodes);
         let connection = Arc::new(Connection {
             name: name.to_owned(),
             number: self.numbers.fetch_add(1, Ordering::Relaxed),
             outgoing,
             pending: Mutex::default(),
             bodies: Mutex::default(),
+            announcement,
+            relay: self.relay.attach(name),
             replaced: Notify::new(),
         });
-        if let Some(old) = lock(&self.nodes).insert(name.to_owned(), connection.clone()) {
+        let old = nodes.insert(name.to_owned(), connection.clone());
+        drop(nodes);
+        if let Some(old) = old {
             old.replaced.notify_one();
             old.fail_all();
         }
@@ -74,7 +90,14 @@ impl Hub {
         }
         drop(nodes);
         connection.fail_all();
+        connection.relay.end();
         self.changed.notify_waiters();
+    }
+
+    /// Where a connected node takes direct connections, as it announced.
+    #[must_use]
+    pub fn announced(&self, node: &str) -> Option<Announcement> {
+        self.connection(node)?.announcement.clone()
     }
 
     fn connection(&self, node: &str) -> Option<Arc<Connection>> {
@@ -123,6 +146,21 @@ impl Nodes for Hub {
 }
 
 impl Connection {
+    /// The node's line to the relay.
+    #[must_use]
+    pub fn relay(&self) -> &Attachment {
+        &self.relay
+    }
+
+    /// Sends what the relay has for the node, until the line or the stream ends.
+    pub async fn forward(&self) {
+        while let Some(frame) = self.relay.next().await {
+            if self.frame(engine_frame::Frame::Relay(relay_of(frame))).await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Waits until a newer connection of the same node takes this one's place.
     pub async fn replaced(&self) {
         self.replaced.notified().await;

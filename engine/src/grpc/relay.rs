@@ -94,10 +94,10 @@ impl Relay {
         Attachment { relay: self.clone(), node: node.to_owned(), number, wake }
     }
 
-    /// Pipes that are open now.
+    /// Pipes that are open now, and bytes that wait in them for a node to read.
     #[must_use]
-    pub fn pipes(&self) -> usize {
-        lock(&self.table).pipes()
+    pub fn load(&self) -> (usize, usize) {
+        lock(&self.table).load()
     }
 }
 
@@ -138,12 +138,12 @@ impl Attachment {
     /// The next frame for the node; none when a newer line has taken this one's place. To be called by one task.
     pub async fn next(&self) -> Option<RelayFrame> {
         loop {
-            match lock(&self.relay.table).next(&self.node, self.number) {
+            let next = lock(&self.relay.table).next(&self.node, self.number);
+            match next {
                 Err(Replaced) => return None,
                 Ok(Some(frame)) => return Some(frame),
-                Ok(None) => {}
+                Ok(None) => self.wake.notified().await,
             }
-            self.wake.notified().await;
         }
     }
 }

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::local::config::{PartyConfig, SealKey as SealSource};
 use super::local::data::LocalData;
 use super::local::policy::Policy;
+use super::mesh::{Endpoint, MeshIdentity};
 use super::task::{Outcome, Task};
 use crate::audit::{Event, Outcome as AuditOutcome};
 use crate::clock::now_ms;
@@ -37,6 +38,7 @@ pub struct Node {
     store: Arc<dyn PartyStore>,
     data: RwLock<Arc<LocalData>>,
     consortium_floor: AtomicU32,
+    mesh: Arc<Endpoint>,
     /// Notified when the publication should be sent again.
     pub published: Notify,
 }
@@ -90,12 +92,16 @@ impl Node {
         );
         let store = SqlitePartyStore::open(&config.data_dir, signer, seal_key(&config)?)?;
         let data = LocalData::open(&config)?;
+        let identity =
+            MeshIdentity::new(&membership.certificate, &membership.identity, membership.authority.clone())?;
+        let mesh = Endpoint::new(identity, config.proxy.clone(), config.mesh.is_direct)?;
         Ok(Self {
             config,
             membership,
             store: Arc::new(store),
             data: RwLock::new(Arc::new(data)),
             consortium_floor: AtomicU32::new(1),
+            mesh,
             published: Notify::new(),
         })
     }
@@ -134,6 +140,12 @@ impl Node {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn PartyStore> {
         &self.store
+    }
+
+    /// Where it meets the other members of an attempt.
+    #[must_use]
+    pub fn mesh(&self) -> &Arc<Endpoint> {
+        &self.mesh
     }
 
     /// Its policy.

@@ -9,11 +9,13 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
+use super::mesh::{Announcement, RelayFrame};
 use super::node::Node;
 use super::task::Task;
 use crate::encoding::{Digest, canonical_json};
 use crate::grpc::client::{self, Target};
 use crate::grpc::frames::{Assembly, BODY_BYTES_MAX, pieces};
+use crate::grpc::relay::{frame_of, relay_of};
 use crate::grpc::status::problem_of;
 use crate::grpc::v1::parties_client::PartiesClient;
 use crate::grpc::v1::{self, engine_frame, node_frame, reply};
@@ -30,9 +32,13 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// Keeps the node connected until `stop` turns true.
 ///
 /// # Errors
-/// Only for what waiting does not mend: an address or certificate that does not parse, or the engine's refusal of
-/// this member.
+/// Only for what waiting does not mend: an address or certificate that does not parse, an address for peers that is
+/// taken, or the engine's refusal of this member.
 pub async fn run(node: Arc<Node>, target: Target, mut stop: watch::Receiver<bool>) -> Result<(), Problem> {
+    if let Some(address) = &node.config().mesh.listen {
+        let bound = node.mesh().listen(address, stop.clone()).await?;
+        tracing::info!(%bound, "listening for peers");
+    }
     let mut pause = Duration::from_millis(100);
     while !*stop.borrow() {
         let session = tokio::select! {
@@ -67,6 +73,7 @@ async fn session(node: &Arc<Node>, target: &Target, pause: &mut Duration) -> Res
         version: 1,
         software: env!("CARGO_PKG_VERSION").to_owned(),
         publication: Some(publication(node).await?),
+        mesh: mesh_address(node)?,
     };
     send(&outgoing, node_frame::Frame::Hello(hello)).await?;
     let mut incoming = service(channel)
@@ -74,6 +81,8 @@ async fn session(node: &Arc<Node>, target: &Target, pause: &mut Duration) -> Res
         .await
         .map_err(|status| problem_of(&status))?
         .into_inner();
+    let (relay, relayed) = node.mesh().relay().attach();
+    tokio::spawn(forward(relayed, outgoing.clone()));
     let permits = Arc::new(Semaphore::new(TASKS_MAX));
     let mut bodies: HashMap<u64, (Task, Assembly)> = HashMap::new();
     let mut beat = tokio::time::interval(HEARTBEAT);
@@ -103,6 +112,13 @@ async fn session(node: &Arc<Node>, target: &Target, pause: &mut Duration) -> Res
             node.welcome(welcome.floor, &welcome.consortium, certificate)?;
             tracing::info!(engine = %target.url, "connected");
         }
+        let frame = match frame {
+            engine_frame::Frame::Relay(frame) => {
+                relay.take(frame_of(frame).map_err(|e| protocol(&e))?).map_err(|e| protocol(&e))?;
+                continue;
+            }
+            frame => frame,
+        };
         if let Some((number, task, body)) = take(frame, &mut bodies).map_err(|e| protocol(&*e))? {
             let (node, outgoing, permits) = (node.clone(), outgoing.clone(), permits.clone());
             tokio::spawn(async move {
@@ -161,7 +177,26 @@ fn take(
             let Some(body) = assembly.push(&piece.data, piece.last)? else { return Ok(None) };
             Ok(bodies.remove(&piece.task).map(|(task, _)| (piece.task, task, body)))
         }
-        engine_frame::Frame::Welcome(_) | engine_frame::Frame::Heartbeat(_) => Ok(None),
+        engine_frame::Frame::Welcome(_)
+        | engine_frame::Frame::Heartbeat(_)
+        | engine_frame::Frame::Relay(_) => Ok(None),
+    }
+}
+
+/// Where this node takes peers' connections, signed.
+fn mesh_address(node: &Node) -> Result<Option<v1::MeshAddress>, Problem> {
+    let Some(address) = &node.config().mesh.address else { return Ok(None) };
+    let said = Announcement::sign(&node.membership().identity, node.name(), address)?;
+    Ok(Some(v1::MeshAddress { address: said.address, signature: said.signature.0.to_vec() }))
+}
+
+/// Sends what this node's pipes have for the engine, until either ends. A task of its own: the stream's reader must
+/// not wait for its writer.
+async fn forward(mut relayed: mpsc::UnboundedReceiver<RelayFrame>, outgoing: Outgoing) {
+    while let Some(frame) = relayed.recv().await {
+        if send(&outgoing, node_frame::Frame::Relay(relay_of(frame))).await.is_err() {
+            return;
+        }
     }
 }
 

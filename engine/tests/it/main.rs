@@ -10,6 +10,7 @@ mod hostile_log;
 mod hostile_prepare;
 mod hostile_switch;
 mod jobs;
+mod mesh;
 mod node_answer;
 mod node_house;
 mod node_restart;

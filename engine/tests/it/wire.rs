@@ -213,6 +213,7 @@ async fn a_stream_that_does_not_begin_with_a_good_hello_is_refused() {
             version,
             software: String::new(),
             publication: Some(publication),
+            mesh: None,
         })
     };
     let altered = |change: &dyn Fn(&mut v1::Publication)| {

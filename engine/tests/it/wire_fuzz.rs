@@ -5,6 +5,7 @@ use prost::Message as _;
 use ward_engine::encoding::{Digest, canonical_json};
 use ward_engine::grpc::frames::Assembly;
 use ward_engine::grpc::hub::Hub;
+use ward_engine::grpc::relay::frame_of;
 use ward_engine::grpc::v1::{self, node_frame};
 use ward_engine::identity::{CaCertificate, Member, Token};
 use ward_engine::job::submit::plan;
@@ -18,11 +19,14 @@ use crate::node_house::{CONSORTIUM, PROFILE};
 /// Feeds frames to a node's connection as the engine does, until one ends it.
 fn feed(frames: impl IntoIterator<Item = v1::NodeFrame>) {
     let hub = Hub::default();
-    let (connection, _outgoing) = hub.connect("h-0");
+    let (connection, _outgoing) = hub.connect("h-0", None);
     for frame in frames {
         let taken = match frame.frame {
             Some(node_frame::Frame::Reply(reply)) => connection.reply(reply).is_ok(),
             Some(node_frame::Frame::Body(body)) => connection.body(&body).is_ok(),
+            Some(node_frame::Frame::Relay(frame)) => {
+                frame_of(frame).and_then(|frame| connection.relay().take(frame)).is_ok()
+            }
             _ => true,
         };
         if !taken {
@@ -144,15 +148,15 @@ proptest! {
     #[test]
     fn replies_and_pieces_in_any_order_do_not_panic(
         frames in proptest::collection::vec(
-            (0..3_u64, any::<bool>(), any::<u64>(), proptest::collection::vec(any::<u8>(), 0..40), any::<bool>()),
+            (0..3_u64, 0..3_u8, any::<u64>(), proptest::collection::vec(any::<u8>(), 0..40), any::<bool>()),
             0..12,
         )
     ) {
-        feed(frames.into_iter().map(|(task, is_reply, body_bytes, data, last)| {
-            let frame = if is_reply {
-                node_frame::Frame::Reply(v1::Reply { task, result: None, body_bytes, body_sha256: data })
-            } else {
-                node_frame::Frame::Body(v1::Body { task, data, last })
+        feed(frames.into_iter().map(|(task, kind, body_bytes, data, last)| {
+            let frame = match kind {
+                0 => node_frame::Frame::Reply(v1::Reply { task, result: None, body_bytes, body_sha256: data }),
+                1 => node_frame::Frame::Body(v1::Body { task, data, last }),
+                _ => node_frame::Frame::Relay(v1::Relay::decode(data.as_slice()).unwrap_or_default()),
             };
             v1::NodeFrame { frame: Some(frame) }
         }));

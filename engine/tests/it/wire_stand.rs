@@ -208,7 +208,7 @@ pub async fn publication_of(node: &Arc<Node>) -> v1::Publication {
 /// Hello, as an honest node says it.
 pub async fn hello_of(node: &Arc<Node>) -> node_frame::Frame {
     let publication = Some(publication_of(node).await);
-    node_frame::Frame::Hello(v1::Hello { version: 1, software: "test".to_owned(), publication })
+    node_frame::Frame::Hello(v1::Hello { version: 1, software: "test".to_owned(), publication, mesh: None })
 }
 
 /// The frames of a reply.

@@ -16,6 +16,7 @@ use crate::member::{Membership, pem_of, token_text};
 use crate::party::connect::{ConnectLimits, Proxy};
 use crate::party::doctor::{self, Check, Status};
 use crate::party::local::config::PartyConfig;
+use crate::party::mesh::{Endpoint, MeshIdentity};
 use crate::party::node::{Node, seal_key};
 use crate::party::probe::GrpcProbe;
 use crate::party::transport;
@@ -110,7 +111,12 @@ async fn doctor(path: &Path, global: &args::Global, terminal: &Terminal) -> Resu
                 let (host, port) = host_and_port(&member.engine_url)?;
                 let limits = ConnectLimits::default();
                 checks.extend(doctor::check_way_out(&host, port, proxy.as_ref(), limits).await);
-                checks.extend(doctor::check_engine(&GrpcProbe(member.target(proxy)?)).await);
+                let probe = GrpcProbe(member.target(proxy.clone())?);
+                checks.extend(doctor::check_engine(&probe).await);
+                let identity =
+                    MeshIdentity::new(&member.certificate, &member.identity, member.authority.clone())?;
+                let endpoint = Endpoint::new(identity, proxy, config.mesh.is_direct)?;
+                checks.extend(doctor::check_mesh(&endpoint, &config.mesh, &probe).await);
             }
             Err(problem) => checks.push(Check {
                 name: "enrolment".to_owned(),

@@ -132,8 +132,9 @@ impl Table {
         }
     }
 
-    pub(super) fn pipes(&self) -> usize {
-        self.pipes.len()
+    pub(super) fn load(&self) -> (usize, usize) {
+        let ends = self.pipes.values().flat_map(|entry| &entry.ends);
+        (self.pipes.len(), ends.map(|end| end.data_bytes).sum())
     }
 
     pub(super) fn attach(&mut self, node: &str, wake: Arc<Notify>) -> u64 {

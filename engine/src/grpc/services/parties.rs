@@ -1,7 +1,7 @@
 //! Enrolment, and the hospitals' streams.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
@@ -12,12 +12,14 @@ use super::Streaming;
 use crate::clock::now_ms;
 use crate::grpc::hub::{Connection, Hub};
 use crate::grpc::peer;
+use crate::grpc::relay::{ProbeFailure, frame_of};
 use crate::grpc::status::status_of;
 use crate::grpc::v1::{self, engine_frame, node_frame, parties_server};
 use crate::identity::{Claim, Member, PublicKey, Role, Signature, possession_parts};
 use crate::job::nodes::Nodes;
 use crate::job::{Engine, audit_event};
 use crate::member::ENROLMENT;
+use crate::party::mesh::Announcement;
 use crate::problem::{Problem, ProblemKind};
 use crate::query::catalogue::Publication;
 use crate::store::{MemberRecord, blocking};
@@ -42,6 +44,15 @@ pub struct PartiesService {
 
 fn refuse(kind: ProblemKind, code: &str, message: impl Into<String>) -> Status {
     status_of(Problem::new(kind, code, message))
+}
+
+/// The address that a node announces, checked to be its own word.
+fn announced(member: &Member, mesh: v1::MeshAddress) -> Result<Announcement, Status> {
+    let bad = |what: String| refuse(ProblemKind::Validation, "mesh.address", what);
+    let signature = Signature::from_slice(&mesh.signature).ok_or_else(|| bad("no signature".to_owned()))?;
+    let said = Announcement { name: member.name.clone(), address: mesh.address, signature };
+    said.verified(&member.name, &member.key).map_err(|e| bad(e.to_string()))?;
+    Ok(said)
 }
 
 impl PartiesService {
@@ -137,10 +148,11 @@ impl parties_server::Parties for PartiesService {
             let message = format!("protocol version {} is not spoken here", hello.version);
             return Err(refuse(ProblemKind::Validation, "node.version", message));
         }
+        let announcement = hello.mesh.map(|mesh| announced(&member, mesh)).transpose()?;
         if let Some(publication) = hello.publication {
             self.publish(&member, publication).await?;
         }
-        let (connection, outgoing) = self.hub.connect(&member.name);
+        let (connection, outgoing) = self.hub.connect(&member.name, announcement);
         let welcome = v1::Welcome {
             consortium: self.engine.consortium.clone(),
             floor: self.engine.floor,
@@ -153,6 +165,8 @@ impl parties_server::Parties for PartiesService {
             .await
             .map_err(|e| Status::internal(e.to_string()))?;
         tracing::info!(hospital = %member.name, software = %hello.software, "node connected");
+        let forwarding = connection.clone();
+        tokio::spawn(async move { forwarding.forward().await });
         let service = Self { engine: self.engine.clone(), hub: self.hub.clone() };
         tokio::spawn(async move { service.serve(member, connection, frames).await });
         Ok(Response::new(Box::pin(ReceiverStream::new(outgoing))))
@@ -172,6 +186,11 @@ impl parties_server::Parties for PartiesService {
                 connected: connected.contains(&m.name),
                 fingerprint: m.key.fingerprint(),
                 enrolled_unix_ms: m.enrolled_ms,
+                certificate: Some(v1::Certificate { der: m.certificate }),
+                mesh: self.hub.announced(&m.name).map(|said| v1::MeshAddress {
+                    address: said.address,
+                    signature: said.signature.0.to_vec(),
+                }),
                 name: m.name,
             })
             .collect();
@@ -185,6 +204,24 @@ impl parties_server::Parties for PartiesService {
             return Err(refuse(ProblemKind::Validation, "probe.size", "at most 512 KiB back"));
         }
         Ok(Response::new(v1::ProbeResponse { now_unix_ms: now_ms(), body: vec![0; wanted] }))
+    }
+
+    async fn probe_relay(
+        &self,
+        request: Request<v1::ProbeRelayRequest>,
+    ) -> Result<Response<v1::ProbeRelayResponse>, Status> {
+        let member = peer::member_in(&self.engine, &request, &[Role::Hospital, Role::Operator]).await?;
+        let request = request.into_inner();
+        let begin = Instant::now();
+        self.hub.relay.probe(&member.name, &request.node, request.body).await.map_err(|failure| {
+            let kind = match failure {
+                ProbeFailure::Size { .. } => ProblemKind::Validation,
+                _ => ProblemKind::Unavailable,
+            };
+            refuse(kind, "probe.relay", failure.to_string())
+        })?;
+        let took_us = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Ok(Response::new(v1::ProbeRelayResponse { took_us }))
     }
 }
 
@@ -205,6 +242,9 @@ impl PartiesService {
             let taken = match frame.frame {
                 Some(node_frame::Frame::Reply(reply)) => connection.reply(reply).map_err(|e| e.to_string()),
                 Some(node_frame::Frame::Body(body)) => connection.body(&body).map_err(|e| e.to_string()),
+                Some(node_frame::Frame::Relay(frame)) => frame_of(frame)
+                    .and_then(|frame| connection.relay().take(frame))
+                    .map_err(|e| e.to_string()),
                 Some(node_frame::Frame::Heartbeat(beat)) => match self.engine.member(&member.name).await {
                     Ok(known) if known.key == member.key => connection
                         .frame(engine_frame::Frame::Heartbeat(beat))

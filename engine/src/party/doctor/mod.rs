@@ -2,10 +2,12 @@
 //!
 //! At home: [`check_config`], [`check_data`], [`check_disk`]. On the way out: [`check_way_out`] (names, TCP, the
 //! proxy), [`check_certificate`]. At the engine, over a connection that the caller makes: [`check_engine`].
+//! Towards the other nodes, directly and through the engine: [`check_mesh`].
 //! Every check runs to its end and gives a [`Check`]; none stops another.
 
 mod certificate;
 mod home;
+mod mesh;
 mod network;
 #[cfg(test)]
 mod tests;
@@ -14,6 +16,7 @@ use serde::Serialize;
 
 pub use self::certificate::check_certificate;
 pub use self::home::{check_config, check_data, check_disk};
+pub use self::mesh::{MeshProbe, Peer, check_mesh};
 pub use self::network::{EngineProbe, ProbeError, check_engine, check_way_out};
 
 /// What one check found.

@@ -13,6 +13,7 @@ use super::decimal::Decimal;
 use super::policy::Policy;
 use super::{raw, tables};
 use crate::party::connect::Proxy;
+use crate::party::mesh::MeshSettings;
 use crate::query::catalogue::Column;
 
 /// Largest configuration file that is read, in bytes.
@@ -27,6 +28,8 @@ pub struct PartyConfig {
     pub data_dir: PathBuf,
     /// Proxy for the connection to the engine.
     pub proxy: Option<Proxy>,
+    /// How it meets the other nodes of a computation.
+    pub mesh: MeshSettings,
     /// Where the key that seals the keys at rest comes from.
     pub seal_key: SealKey,
     /// The published tables.
@@ -271,6 +274,7 @@ impl Checker<'_> {
             })?),
             None => None,
         };
+        let mesh = self.within("mesh".into()).mesh(file.mesh)?;
         let keys = self.within("keys".into());
         let seal_key = match file.keys.seal_key {
             None => SealKey::File(data_dir.join("seal.key")),
@@ -285,7 +289,24 @@ impl Checker<'_> {
         };
         let tables = tables::check(self, file.table)?;
         let policy = tables::check_policy(&self.within("policy".into()), file.policy, &tables)?;
-        Ok(PartyConfig { name, data_dir, proxy, seal_key, tables, policy })
+        Ok(PartyConfig { name, data_dir, proxy, mesh, seal_key, tables, policy })
+    }
+
+    fn mesh(&self, raw: raw::Mesh) -> Result<MeshSettings, ConfigError> {
+        for text in raw.listen.iter().chain(&raw.address) {
+            MeshSettings::check(text.get_ref()).map_err(|error| {
+                self.invalid(&text.span(), error.to_string(), "write listen = \"0.0.0.0:7443\"")
+            })?;
+        }
+        if let (None, Some(address)) = (&raw.listen, &raw.address) {
+            let message = "an address without listen: nobody would answer there".to_owned();
+            return Err(self.invalid(&address.span(), message, "add listen = \"0.0.0.0:7443\""));
+        }
+        Ok(MeshSettings {
+            listen: raw.listen.map(toml::Spanned::into_inner),
+            address: raw.address.map(toml::Spanned::into_inner),
+            is_direct: raw.direct.unwrap_or(true),
+        })
     }
 }
 

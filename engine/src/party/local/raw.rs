@@ -15,6 +15,8 @@ pub(super) struct File {
     #[serde(default)]
     pub network: Network,
     #[serde(default)]
+    pub mesh: Mesh,
+    #[serde(default)]
     pub keys: Keys,
     #[serde(default)]
     pub table: Vec<Table>,
@@ -33,6 +35,14 @@ pub(super) struct Party {
 #[serde(deny_unknown_fields)]
 pub(super) struct Network {
     pub proxy: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Mesh {
+    pub listen: Option<Spanned<String>>,
+    pub address: Option<Spanned<String>>,
+    pub direct: Option<bool>,
 }
 
 #[derive(Default, Deserialize)]

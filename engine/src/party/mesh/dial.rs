@@ -16,6 +16,7 @@ use super::relay::CloseReason;
 use super::stream::Secured;
 use super::tls::server_name;
 use super::{MeshLimits, PeerSpec, Route};
+use crate::identity::PublicKey;
 
 /// First and longest pause between two tries.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -66,6 +67,50 @@ pub(super) async fn reach(
     };
     let stream = dial.relayed(&not_direct).await?;
     Ok(Reached { stream, route: Route::Relayed, not_direct: Some(not_direct) })
+}
+
+impl Endpoint {
+    /// Connects to an address, makes sure that it is this member who answers, and leaves.
+    ///
+    /// # Errors
+    /// [`MeshError`]: `Identity` when somebody else answers, `Broken` when nobody does.
+    pub async fn ask(
+        self: &Arc<Self>,
+        (name, key): (&str, &PublicKey),
+        address: &str,
+        patience: Duration,
+    ) -> Result<(), MeshError> {
+        let (host, port) = host_and_port(name, address)?;
+        let peer = PeerSpec { name: name.to_owned(), key: *key, address: None };
+        let dial = Dial {
+            endpoint: self,
+            config: self.identity.client(name, key)?,
+            greeting: Greeting {
+                side: Side::Doctor,
+                session: [0; 16],
+                from: self.name().to_owned(),
+                to: name.to_owned(),
+            },
+            peer: &peer,
+            until: Instant::now(),
+            direct: patience,
+        };
+        let broken = |reason| MeshError::Broken { peer: name.to_owned(), reason };
+        let asked = timeout(patience, async {
+            let stream = tcp(self, host, port).await.map_err(Miss::Way)?;
+            dial.greet(Carrier::direct(stream)).await
+        });
+        match asked.await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(Miss::Identity(reason))) => Err(MeshError::Identity { peer: peer.name, reason }),
+            Ok(Err(Miss::Refused)) => {
+                Err(MeshError::Refused { peer: peer.name, reason: "it is not the one it was asked for" })
+            }
+            Ok(Err(Miss::Way(reason))) => Err(broken(reason)),
+            Ok(Err(Miss::NotYet(reason))) => Err(broken(reason.to_owned())),
+            Err(_) => Err(broken(format!("no answer within {} ms", patience.as_millis()))),
+        }
+    }
 }
 
 struct Dial<'a> {

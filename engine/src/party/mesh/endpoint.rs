@@ -97,6 +97,12 @@ impl Endpoint {
         self.identity.name()
     }
 
+    /// This node's key.
+    #[must_use]
+    pub fn key(&self) -> &PublicKey {
+        self.identity.key()
+    }
+
     /// The port to the engine's relay: the node's transport attaches it.
     #[must_use]
     pub fn relay(&self) -> &Arc<RelayPort> {

@@ -24,7 +24,7 @@ mod relay;
 mod settings;
 mod stream;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tls;
 
 use std::collections::{BTreeMap, HashMap};

@@ -81,6 +81,8 @@ fn every_nonsense_is_refused_with_its_line() {
         ("data_dir = \"s\"", "data_dir = \"s\"\nname = \"a b\"", 3, "a b"),
         ("data_dir = \"s\"", "data_dir = \"s\"\ncolour = 1", 3, "colour"),
         ("[[table]]", "[network]\nproxy = \"ftp://u:hunter2@p:1\"\n[[table]]", 4, "http://"),
+        ("[[table]]", "[mesh]\nlisten = \"7443\"\n[[table]]", 4, "host:port"),
+        ("[[table]]", "[mesh]\naddress = \"a.example:7443\"\n[[table]]", 4, "without listen"),
         ("[[table]]", "[keys]\nseal_key = { env = \"\" }\n[[table]]", 4, "environment"),
         ("name = \"t\"", "name = \"T\"", 4, "`T`"),
         ("name = \"x\"", "name = \"hospital\"", 8, "reserved"),

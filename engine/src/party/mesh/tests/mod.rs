@@ -1,6 +1,7 @@
 //! Meshes of members in one process, over loopback and over a relay in memory.
 
+mod channel;
 mod direct;
 mod hostile;
 mod relayed;
-mod world;
+pub(crate) mod world;

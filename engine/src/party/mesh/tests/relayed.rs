@@ -48,12 +48,12 @@ async fn three_members_without_addresses_meet_through_the_engine() {
     }
     // Both ends have left: no pipe is left over.
     for _ in 0..500 {
-        if relay.pipes() == 0 {
+        if relay.load().0 == 0 {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    panic!("{} pipes are left", relay.pipes());
+    panic!("{} pipes are left", relay.load().0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,7 +9,7 @@ use crate::identity::{CertificateAuthority, Identity, Role};
 use crate::party::mesh::{Endpoint, Mesh, MeshConfig, MeshError, MeshIdentity, MeshLimits, PeerSpec};
 
 /// Limits under which a test that fails does so soon, and one that passes has time on a loaded machine.
-pub(super) const LIMITS: MeshLimits = MeshLimits {
+pub(crate) const LIMITS: MeshLimits = MeshLimits {
     join_ms_max: 10_000,
     direct_ms_max: 5_000,
     idle_ms_max: 10_000,
@@ -21,29 +21,29 @@ pub(super) const LIMITS: MeshLimits = MeshLimits {
     message_bytes_max: 16 << 20,
 };
 
-pub(super) fn now_s() -> u64 {
+pub(crate) fn now_s() -> u64 {
     crate::clock::now_ms() / 1000
 }
 
 /// A member: its endpoint and where it listens.
-pub(super) struct Party {
-    pub(super) name: String,
-    pub(super) identity: Identity,
-    pub(super) endpoint: Arc<Endpoint>,
-    pub(super) address: Option<String>,
+pub(crate) struct Party {
+    pub(crate) name: String,
+    pub(crate) identity: Identity,
+    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) address: Option<String>,
 }
 
 /// Members under one authority.
-pub(super) struct World {
-    pub(super) authority: CertificateAuthority,
-    pub(super) parties: Vec<Party>,
-    pub(super) limits: MeshLimits,
-    pub(super) stop: watch::Sender<bool>,
+pub(crate) struct World {
+    pub(crate) authority: CertificateAuthority,
+    pub(crate) parties: Vec<Party>,
+    pub(crate) limits: MeshLimits,
+    pub(crate) stop: watch::Sender<bool>,
 }
 
 impl World {
     /// Members of these names; those whose name begins with `r` do not listen.
-    pub(super) async fn new(names: &[&str]) -> Self {
+    pub(crate) async fn new(names: &[&str]) -> Self {
         let authority = CertificateAuthority::create("oncology", now_s()).unwrap();
         let mut world =
             Self { authority, parties: Vec::new(), limits: LIMITS, stop: watch::Sender::new(false) };
@@ -55,7 +55,7 @@ impl World {
     }
 
     /// A member of that name and key.
-    pub(super) async fn party(&self, name: &str, identity: Identity) -> Party {
+    pub(crate) async fn party(&self, name: &str, identity: Identity) -> Party {
         let issued = self.authority.issue(&identity.public(), Role::Hospital, name, now_s(), 30).unwrap();
         let own = MeshIdentity::new(&issued.der, &identity, self.authority.certificate().clone()).unwrap();
         let endpoint = Endpoint::new(own, None, true).unwrap();
@@ -67,18 +67,18 @@ impl World {
     }
 
     /// What a member needs to join with all the others.
-    pub(super) fn config(&self, me: usize, session: [u8; 16]) -> MeshConfig {
+    pub(crate) fn config(&self, me: usize, session: [u8; 16]) -> MeshConfig {
         let others = self.parties.iter().enumerate().filter(|(i, _)| *i != me);
         let peers = others.map(|(_, party)| party.spec()).collect();
         MeshConfig { session, peers, limits: self.limits }
     }
 
-    pub(super) fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         self.parties.iter().map(|party| party.name.clone()).collect()
     }
 
     /// A relay to which everybody is attached.
-    pub(super) fn plug_all(&self) -> Arc<Relay> {
+    pub(crate) fn plug_all(&self) -> Arc<Relay> {
         let relay = Arc::new(Relay::default());
         for party in &self.parties {
             party.plug(&relay);
@@ -87,14 +87,14 @@ impl World {
     }
 
     /// Everybody joins.
-    pub(super) async fn join(&self, session: [u8; 16]) -> (Vec<Mesh>, watch::Sender<bool>) {
+    pub(crate) async fn join(&self, session: [u8; 16]) -> (Vec<Mesh>, watch::Sender<bool>) {
         let cancel = watch::Sender::new(false);
         let meshes = self.try_join(session, &cancel).await;
         (meshes.into_iter().map(Result::unwrap).collect(), cancel)
     }
 
     /// Everybody tries to join.
-    pub(super) async fn try_join(
+    pub(crate) async fn try_join(
         &self,
         session: [u8; 16],
         cancel: &watch::Sender<bool>,
@@ -115,7 +115,7 @@ impl World {
 
 impl Party {
     /// Attaches to a relay: what the node's transport and the engine's service do, without the wire between them.
-    pub(super) fn plug(&self, relay: &Arc<Relay>) {
+    pub(crate) fn plug(&self, relay: &Arc<Relay>) {
         let (line, mut frames) = self.endpoint.relay().attach();
         let attachment = Arc::new(relay.attach(&self.name));
         let out = attachment.clone();
@@ -131,7 +131,7 @@ impl Party {
         });
     }
 
-    pub(super) fn spec(&self) -> PeerSpec {
+    pub(crate) fn spec(&self) -> PeerSpec {
         PeerSpec { name: self.name.clone(), key: self.identity.public(), address: self.address.clone() }
     }
 }
