@@ -25,13 +25,18 @@ impl<'a> Relation<'a> {
     /// [`Error::Relation`] when there are no constraints, too many variables, a number of rows other than the one
     /// stated, or a column that is not there; [`Error::Size`] when the domain would be too large.
     pub fn new(matrices: &'a Matrices) -> Result<Self> {
+        let rows = matrices.constraints;
+        if rows == 0 {
+            return Err(Error::Relation("number of constraints"));
+        }
+        let points = rows.saturating_add(matrices.inputs).saturating_add(1);
+        let log2 = points.checked_next_power_of_two().map_or(u8::MAX, |size| size.trailing_zeros() as u8);
+        if log2 > SIZE_LOG2_MAX {
+            return Err(Error::Size(log2));
+        }
         let variables = matrices.inputs.saturating_add(matrices.witnesses).saturating_add(1);
         if variables > VARIABLES_MAX as usize {
             return Err(Error::Relation("number of variables"));
-        }
-        let rows = matrices.constraints;
-        if !(1..=1 << SIZE_LOG2_MAX).contains(&rows) {
-            return Err(Error::Relation("number of constraints"));
         }
         for matrix in [&matrices.a, &matrices.b, &matrices.c] {
             if matrix.rows().count() != rows {
@@ -42,9 +47,7 @@ impl<'a> Relation<'a> {
                 return Err(Error::Relation("column or coefficient"));
             }
         }
-        let relation = Self { matrices };
-        let log2 = relation.domain().trailing_zeros() as u8;
-        if log2 > SIZE_LOG2_MAX { Err(Error::Size(log2)) } else { Ok(relation) }
+        Ok(Self { matrices })
     }
 
     /// Variables that the verifier knows, with the constant one.
