@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 use rand_core::Rng;
-use ward_protocols::mpc::fixed::floats::decode;
+use ward_protocols::mpc::fixed::floats::{LEAST_EXPONENT, decode};
 use ward_protocols::mpc::fixed::normalise::normalise;
+use ward_protocols::mpc::fixed::power::{Powers, powers_of_half};
 use ward_protocols::mpc::fixed::reciprocal::reciprocal;
 use ward_protocols::mpc::fixed::root::{roots, square_root};
 use ward_protocols::mpc::fixed::truncate::{truncate, truncate_each, truncate_exactly};
@@ -223,7 +224,7 @@ fn float_run(
         let out = program(&mut s.narrow("compute"), m, f.range(0..n), f.range(n..2 * n))?;
         Ok(RingShares::concat(&[&out.mantissa, &out.exponent]))
     });
-    (0..n).map(|j| decode(found[j], found[n + j]).unwrap()).collect()
+    (0..n).map(|j| decode(found[j], found[n + j], LEAST_EXPONENT).unwrap()).collect()
 }
 
 #[test]
@@ -259,4 +260,32 @@ fn a_normalised_number_has_one_form() {
     });
     assert_eq!(found[2], found[3], "exponents");
     assert!((found[0].cast_signed() - found[1].cast_signed()).abs() <= 4, "mantissas up to rounding");
+}
+
+#[test]
+fn powers_of_one_half_are_accurate_to_two_to_the_minus_26() {
+    let mut rng = World::new(31).rng();
+    let mut y: Vec<u64> = (0..4096).map(|k| k << 28).collect();
+    y.extend((0..62).map(|b| 1 << b.min(61)));
+    y.extend((0..1000).map(|_| rng.next_u64() >> (2 + rng.next_u64() % 30)));
+    let found = run::<SemiHonest>(32, &y, |s, m, y| {
+        let p = powers_of_half(s, m, &y, 38)?;
+        let low = p
+            .bits
+            .iter()
+            .enumerate()
+            .try_fold(RingShares::zeros(y.len()), |sum, (k, b)| sum.add(&b.scale(1 << k)))?;
+        Ok(RingShares::concat(&[&p.fraction, &p.whole, &low, &p.is_far]))
+    });
+    let n = y.len();
+    let mut worst: f64 = 0.0;
+    for (j, y) in y.iter().enumerate() {
+        let (fraction, whole) = (found[j] as f64 / f64::from(Powers::DIGITS).exp2(), found[n + j]);
+        let exact = *y as f64 / 38f64.exp2();
+        worst = worst.max((fraction * (exact - whole as f64).exp2() - 1.0).abs());
+        assert_eq!(found[2 * n + j], whole % 64);
+        assert_eq!(found[3 * n + j], u64::from(whole >= 64));
+    }
+    println!("powers: worst relative error 2^{:.2}", worst.log2());
+    assert!(worst < (-26f64).exp2(), "2^{}", worst.log2());
 }

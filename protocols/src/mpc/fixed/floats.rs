@@ -2,7 +2,7 @@
 //!
 //! `value = m * 2^e`, `m` an integer of [`MANTISSA_BITS`] bits, `e` any integer of the ring. Each operation is off by at most
 //! `2^-27` of its result for numbers that are normalised; a product may have one bit less than its factors, which
-//! [`Floats::normalised`] mends. Zero has `m = 0` up to rounding, and is to be selected away by whoever may have it.
+//! [`Floats::normalised`] mends. Zero is a number of about `2^-400`: so much below all others that it is lost in sums.
 //!
 //! - Adversary: one node, semi-honest, or malicious with abort.
 //! - Source: the format of Aliasgari, Blanton, Zhang, Steele, "Secure computation on floating point numbers" (NDSS 2013),
@@ -24,7 +24,13 @@ use super::root::product_of;
 use super::truncate::{multiply_scaled, truncate};
 
 /// Bits of the difference of two exponents.
-const EXPONENT_WIDTH: usize = 10;
+const EXPONENT_WIDTH: usize = 12;
+
+/// The exponent of zero.
+const ZERO_EXPONENT: i64 = -400;
+
+/// The exponent below which a number is zero, unless it is known better.
+pub const LEAST_EXPONENT: i32 = -300;
 
 /// A column of positive numbers.
 #[derive(Clone)]
@@ -38,7 +44,7 @@ pub struct Floats {
 impl Floats {
     /// From integers `0 <= x < 2^width`.
     ///
-    /// Rounds: those of [`normalise`] and 1.
+    /// Rounds: those of [`normalise`] and 2.
     ///
     /// # Errors
     /// When `width` is 0 or over 62; when a gate fails.
@@ -54,8 +60,13 @@ impl Floats {
             Ok(bits) => truncate(&mut session.narrow("cut"), masks, &normal.value, bits)?,
             Err(_) => normal.value.scale(1 << cut.unsigned_abs()),
         };
-        let exponent = normal.exponent.neg().add_public(session.role(), cut.cast_unsigned());
-        Ok(Self { mantissa, exponent })
+        let role = session.role();
+        let exponent = normal.exponent.neg().add_public(role, (cut - ZERO_EXPONENT).cast_unsigned());
+        let both = RingShares::concat(&[&mantissa, &exponent]);
+        let flags = RingShares::concat(&[&normal.is_positive, &normal.is_positive]);
+        let kept = multiply(&mut session.narrow("zero"), &both, &flags)?;
+        let exponent = kept.range(x.len()..2 * x.len()).add_public(role, ZERO_EXPONENT.cast_unsigned());
+        Ok(Self { mantissa: kept.range(0..x.len()), exponent })
     }
 
     /// Number of values.
@@ -127,8 +138,8 @@ impl Floats {
 
     /// Sums. The result has a bit more than the larger, cut again.
     ///
-    /// Rounds: a comparison of 10 bits, the bits of one of 10 bits, two injections, and 7. Exponents may differ by up to
-    /// 511; what is more than `2^31` times smaller is left out.
+    /// Rounds: a comparison of 12 bits, the bits of one of 11 bits, two injections, and 7. Exponents may differ by up to
+    /// 2047; what is more than `2^31` times smaller is left out.
     ///
     /// # Errors
     /// When a gate fails.
@@ -180,26 +191,15 @@ impl Floats {
         let again = Self::from_integers(session, masks, &self.mantissa, MANTISSA_BITS + 2)?;
         Ok(Self { mantissa: again.mantissa, exponent: again.exponent.add(&self.exponent)? })
     }
-
-    /// The numbers where `choice` is 1, zero (mantissa and exponent) where it is 0: mantissas, then exponents.
-    ///
-    /// Rounds: 1.
-    ///
-    /// # Errors
-    /// When a gate fails.
-    pub fn only_if<S: Security>(
-        &self,
-        session: &mut Session<'_, S>,
-        choice: &RingShares,
-    ) -> Result<RingShares> {
-        let both = RingShares::concat(&[&self.mantissa, &self.exponent]);
-        multiply(session, &RingShares::concat(&[choice, choice]), &both)
-    }
 }
 
-/// A number from its opened mantissa and exponent; none when the exponent is not one that computations give.
+/// A number from its opened mantissa and exponent, zero where the exponent is below `least`; none when it is not one that
+/// computations give.
 #[must_use]
-pub fn decode(mantissa: u64, exponent: u64) -> Option<f64> {
-    let exponent = i32::try_from(exponent.cast_signed()).ok().filter(|e| e.abs() < 960)?;
+pub fn decode(mantissa: u64, exponent: u64, least: i32) -> Option<f64> {
+    let exponent = i32::try_from(exponent.cast_signed()).ok().filter(|e| e.abs() < 4096)?;
+    if exponent < least {
+        return Some(0.0);
+    }
     Some(mantissa.cast_signed() as f64 * f64::from(exponent).exp2())
 }

@@ -5,11 +5,13 @@
 //! - [`distinct`]: how many different identifiers.
 //! - [`top`]: the most frequent codes.
 //! - [`regression`]: linear, logistic and Cox regression from sums that hospitals compute.
+//! - [`statistics`]: test statistics that reveal only themselves.
 
 pub mod distinct;
 pub mod floor;
 pub mod quantile;
 pub mod regression;
+pub mod statistics;
 pub mod top;
 
 #[cfg(test)]
@@ -33,6 +35,12 @@ pub enum ProgramError {
     /// The covariates are linearly dependent, or so nearly that the answer would have no accuracy.
     #[error("the covariates are linearly dependent, or nearly so")]
     Singular,
+    /// More people have an event at the same time than was announced; at which time, nobody knows.
+    #[error("more than {ties_max} events at the same time of the grid")]
+    TooManyTies {
+        /// What was announced.
+        ties_max: usize,
+    },
     /// Newton's method did not settle.
     #[error("no convergence after {iterations} iterations")]
     NotConverged {

@@ -18,11 +18,12 @@ use crate::mpc::fixed::Masks;
 use crate::mpc::fixed::reciprocal::fixed;
 use crate::mpc::fixed::truncate::{truncate, truncate_each};
 use crate::mpc::gates::compare::is_negative;
+use crate::mpc::gates::convert::inject;
 use crate::mpc::gates::multiply::{Shape, inner_products, matrix_product};
 use crate::mpc::gates::open::open_bits;
 use crate::mpc::security::Security;
 use crate::mpc::session::Session;
-use crate::mpc::shares::RingShares;
+use crate::mpc::shares::{BitShares, RingShares};
 
 use super::local::triangle;
 
@@ -116,16 +117,37 @@ pub fn refine<S: Security>(
         truncate_each(&mut session.narrow("cut"), masks, &RingShares::concat(&[&rest, &rest]), &shifts)?;
     let (fine, coarse) = (both.range(0..p * p), both.range(p * p..2 * p * p));
 
-    let squares = inner_products(&mut session.narrow("squares"), &coarse, &coarse, p * p)?;
-    let limit = (1u64 << (40 - BOUND)).wrapping_neg();
-    let over = squares.add_public(session.role(), limit);
-    let is_small = is_negative(&mut session.narrow("small"), &over, 64)?;
+    let is_small = is_small(&mut session.narrow("small"), &coarse, p)?;
 
     let change = symmetric_product(&mut session.narrow("change"), x, &fine, p)?;
     let change = truncate(&mut session.narrow("cut change"), masks, &change, X_DIGITS)?;
     let inverse = x.scale(1 << (V_DIGITS - X_DIGITS)).add(&whole(&change, p))?;
     let opened = open_bits(&mut session.narrow("verdict"), &is_small)?;
     Ok(Refined { inverse, is_good: opened.first().is_some_and(|word| word & 1 == 1) })
+}
+
+/// 1 where the residual is small, 0 where it is not: nothing is opened.
+///
+/// # Errors
+/// When a gate fails.
+pub fn is_inverse<S: Security>(
+    session: &mut Session<'_, S>,
+    masks: &mut Masks,
+    a: &RingShares,
+    x: &RingShares,
+    p: usize,
+) -> Result<RingShares> {
+    let rest = residual(&mut session.narrow("residual"), a, x, p)?;
+    let coarse = truncate(&mut session.narrow("cut"), masks, &rest, A_DIGITS + X_DIGITS - 20)?;
+    let is_small = is_small(&mut session.narrow("small"), &coarse, p)?;
+    inject(&mut session.narrow("inject"), &is_small)
+}
+
+/// Whether the squares of a residual's entries, 20 digits, sum to less than `2^-BOUND`.
+fn is_small<S: Security>(session: &mut Session<'_, S>, rest: &RingShares, p: usize) -> Result<BitShares> {
+    let squares = inner_products(&mut session.narrow("squares"), rest, rest, p * p)?;
+    let over = squares.add_public(session.role(), (1u64 << (40 - BOUND)).wrapping_neg());
+    is_negative(&mut session.narrow("below"), &over, 64)
 }
 
 /// `1 - A X`, 60 digits.

@@ -28,6 +28,9 @@ use super::{Fit, Hospitals, Model, expect_sums, hold_floor};
 /// The sum of the weights at zero coefficients, a quarter of the rows, in binary digits.
 const TOP: u32 = SUM_BITS - 2;
 
+/// A step below this settles.
+const SETTLED: f64 = 2.4e-10;
+
 /// Fits a model with an intercept.
 ///
 /// # Errors
@@ -40,7 +43,7 @@ pub fn fit<S: Security>(
     let p = model.columns(1)?;
     let mut masks = Masks::new(0);
     masks.reserve(&mut session.narrow("prepare"), masks_of(p, 3))?;
-    let mut newton = Newton::new(p);
+    let mut newton = Newton::new(p, SETTLED);
     let mut unit = None;
     for iteration in 0..model.iterations_max {
         let mut session = session.narrow_at("iteration", iteration);

@@ -4,12 +4,14 @@
 //! step in shares. Answers are in the units of the covariates again.
 //!
 //! - [`linear`]: from one round of sums. [`logistic`]: Newton's method, where hospitals sum anew at each iteration's
-//!   coefficients, which they get in the clear.
+//!   coefficients, which they get in the clear. [`cox`]: the same for survival, with Efron's ties.
 //! - [`inverse`]: the inverse of a shared matrix.
 
+pub mod cox;
 pub mod inverse;
 pub mod linear;
 pub mod local;
+pub mod local_cox;
 pub mod logistic;
 mod newton;
 pub mod scaling;

@@ -20,9 +20,6 @@ pub(super) const STEP_DIGITS: u32 = 40;
 /// Steps on the inverse where the last one serves as a start.
 const WARM_STEPS: usize = 2;
 
-/// A step below this settles: then the next would be of the order of the rounding.
-const SETTLED: f64 = 2.4e-10;
-
 /// A gradient and an information matrix in common units.
 pub(super) struct Slope {
     /// `top` digits.
@@ -43,16 +40,31 @@ pub(super) struct Newton {
     /// Its inverse, 22 digits.
     pub inverse: Option<RingShares>,
     steps: Vec<f64>,
+    /// A step below this settles: the next would be of the order of the rounding.
+    settled: f64,
 }
 
 impl Newton {
-    pub fn new(p: usize) -> Self {
-        Self { p, beta: vec![0.0; p], matrix: RingShares::default(), inverse: None, steps: Vec::new() }
+    pub fn new(p: usize, settled: f64) -> Self {
+        Self {
+            p,
+            beta: vec![0.0; p],
+            matrix: RingShares::default(),
+            inverse: None,
+            steps: Vec::new(),
+            settled,
+        }
+    }
+
+    /// Steps on the inverse that come next: few from the last one, all of them at first and when the method runs away.
+    pub fn steps_ahead(&self) -> usize {
+        let is_growing = matches!(self.steps[..], [.., before, last] if last > 4.0 * before);
+        if self.inverse.is_some() && !is_growing { WARM_STEPS } else { inverse::cold_steps(self.p) }
     }
 
     /// True when the last step was of the order of the rounding.
     pub fn is_settled(&self) -> bool {
-        self.steps.last().is_some_and(|step| *step < SETTLED)
+        self.steps.last().is_some_and(|step| *step < self.settled)
     }
 
     /// One step, which is opened.
@@ -75,10 +87,10 @@ impl Newton {
         self.matrix = inverse::whole(&cut.range(0..triangle), self.p);
         let gradient = cut.range(triangle..cut.len());
 
-        let is_growing = matches!(self.steps[..], [.., before, last] if last > 4.0 * before);
-        let (from, steps) = match self.inverse.take() {
-            Some(last) if !is_growing => (last, WARM_STEPS),
-            _ => (inverse::start(session, self.p), inverse::cold_steps(self.p)),
+        let steps = self.steps_ahead();
+        let from = match self.inverse.take() {
+            Some(last) if steps == WARM_STEPS => last,
+            _ => inverse::start(session, self.p),
         };
         let x = inverse::improve(&mut session.narrow("inverse"), masks, &self.matrix, from, (self.p, steps))?;
 

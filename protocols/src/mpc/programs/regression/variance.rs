@@ -2,7 +2,7 @@
 
 use crate::mpc::error::Result;
 use crate::mpc::fixed::Masks;
-use crate::mpc::fixed::floats::{Floats, decode};
+use crate::mpc::fixed::floats::{Floats, LEAST_EXPONENT, decode};
 use crate::mpc::fixed::truncate::truncate;
 use crate::mpc::gates::open::open;
 use crate::mpc::security::Security;
@@ -26,12 +26,18 @@ pub(super) struct Raw {
 }
 
 impl Variances {
+    /// By what each decoded number is to be multiplied to be a variance. Public.
+    #[must_use]
+    pub fn units(&self) -> &[f64] {
+        &self.units
+    }
+
     /// Standard errors in the units of the covariates, from opened shares; none when they are not those of variances.
     #[must_use]
     pub fn standard_errors(&self, opened: &[u64]) -> Option<Vec<f64>> {
         let (mantissas, exponents) = opened.split_at_checked(self.units.len())?;
         let pairs = mantissas.iter().zip(exponents).zip(&self.units);
-        pairs.map(|((m, e), unit)| Some((decode(*m, *e)? * unit).sqrt())).collect()
+        pairs.map(|((m, e), unit)| Some((decode(*m, *e, LEAST_EXPONENT)? * unit).sqrt())).collect()
     }
 
     /// Opens the standard errors to all nodes.
