@@ -6,9 +6,12 @@ use std::cell::Cell;
 use std::collections::HashMap;
 
 use oracle::{answer, breast, table};
+use rand_core::Rng;
 use ward_protocols::mpc::programs::ProgramError;
+use ward_protocols::mpc::programs::regression::cox::{self, CoxGrid};
 use ward_protocols::mpc::programs::regression::linear::{self, Line};
 use ward_protocols::mpc::programs::regression::local::{Rows, linear_sums, logit_sums};
+use ward_protocols::mpc::programs::regression::local_cox::{Survival, cox_sums};
 use ward_protocols::mpc::programs::regression::{Fit, Hospitals, Model, Scaling, logistic};
 use ward_protocols::mpc::shares::RingShares;
 use ward_protocols::mpc::{self, Malicious, Role, Security, SemiHonest, Session};
@@ -263,6 +266,101 @@ fn made_up(n: usize, second: impl Fn(f64) -> f64, outcome: impl Fn(usize, f64) -
     (vec![site], Model { scalings: vec![unit; 2], rows_max: 1000, floor: 5, iterations_max: 15 })
 }
 
+/// People of one hospital, and where each one's observation ends.
+struct CoxSite {
+    site: Site,
+    times: Vec<usize>,
+}
+
+struct CoxSites<'a> {
+    role: Role,
+    sites: &'a [CoxSite],
+    rows_max: u64,
+    grid: usize,
+}
+
+impl<S: Security> Hospitals<S> for CoxSites<'_> {
+    fn sums(&mut self, _: &mut Session<'_, S>, iteration: usize, beta: &[f64]) -> mpc::Result<RingShares> {
+        let mut total: Vec<u64> = Vec::new();
+        for CoxSite { site, times } in self.sites {
+            let rows = Rows { covariates: &site.covariates, columns: site.columns, rows_max: self.rows_max };
+            let events: Vec<bool> = site.outcome.iter().map(|y| *y > 0.5).collect();
+            let people = Survival { rows, times, events: &events, grid: self.grid };
+            let sums = cox_sums(people, beta).unwrap();
+            total.resize(sums.len(), 0);
+            total.iter_mut().zip(sums).for_each(|(total, x)| *total = total.wrapping_add(x));
+        }
+        let mut rng = World::new(77 + iteration as u64).rng();
+        Ok(share_ring(&total, &mut rng)[self.role.index()].clone())
+    }
+}
+
+/// Splits people among hospitals, on the grid of all days on which one of them has an event.
+fn cox_sites(
+    rows: &[Row],
+    columns: &[(&str, Scaling)],
+    (time, event): (&str, &str),
+) -> (Vec<CoxSite>, usize) {
+    let day = |row: &Row| row[time].parse::<u32>().unwrap();
+    let days: Vec<u32> = rows
+        .iter()
+        .filter(|row| row[event] == "1")
+        .map(day)
+        .collect::<std::collections::BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    // Who leaves between two days of the grid was last at risk on the one before; before the first, never.
+    let kept: Vec<Row> = rows.iter().filter(|row| day(row) >= days[0]).cloned().collect();
+    let split = sites(&kept, columns, |row| row[event].parse().unwrap(), 3);
+    let mut out: Vec<CoxSite> = split.into_iter().map(|site| CoxSite { site, times: Vec::new() }).collect();
+    for (k, row) in kept.iter().enumerate() {
+        out[k % 3].times.push(days.partition_point(|d| *d <= day(row)) - 1);
+    }
+    (out, days.len())
+}
+
+fn fit_cox<S: Security>(sites: &[CoxSite], model: &Model, grid: CoxGrid) -> Result<Run, ProgramError> {
+    let world = World::new(44);
+    let outcome = world.run::<S, _, _>(Role::ALL, |session, role| {
+        let mut hospitals = CoxSites { role, sites, rows_max: model.rows_max, grid: grid.points };
+        Ok(match cox::fit(session, (model, grid), &mut hospitals) {
+            Err(error) => Err(error),
+            Ok(fit) => {
+                let errors = fit.variances.open(&mut session.narrow("release"))?;
+                Ok((fit.coefficients, errors, fit.iterations))
+            }
+        })
+    });
+    let cost = outcome.counters[0].total();
+    let fits: Result<Vec<_>, _> = outcome.all().into_iter().collect();
+    Ok(Run { fits: fits?, rounds: cost.rounds, bytes: cost.bytes_sent })
+}
+
+#[test]
+fn cox_regression_of_a_cohort_equals_the_oracle_up_to_its_own_precision() {
+    let rows: Vec<Row> =
+        table(&["nafld/subjects.csv"]).into_iter().filter(|row| !row["bmi"].is_empty()).collect();
+    let columns = [("age", scaling(0.0, 120.0)), ("male", scaling(0.0, 1.0)), ("bmi", scaling(5.0, 100.0))];
+    let (sites, points) = cox_sites(&rows, &columns, ("futime", "status"));
+    let scalings = columns.iter().map(|(_, s)| *s).collect();
+    let model = Model { scalings, rows_max: 100_000, floor: 10, iterations_max: 25 };
+    let error = fit_cox::<SemiHonest>(&sites, &model, CoxGrid { points, ties_max: 1 }).err();
+    assert_eq!(error, Some(ProgramError::TooManyTies { ties_max: 1 }));
+    let run = fit_cox::<SemiHonest>(&sites, &model, CoxGrid { points, ties_max: 5 }).unwrap();
+    let mut worst: f64 = 0.0;
+    for (j, (name, _)) in columns.iter().enumerate() {
+        for (found, key) in [(run.fits[0].0[j], "coef"), (run.fits[0].1[j], "se")] {
+            let expected = oracle::number("nafld", &["cox", "efron_statsmodels", key, name]);
+            worst = worst.max((found / expected - 1.0).abs());
+        }
+    }
+    println!(
+        "cox nafld: {points} times, {} iterations, {} rounds, {} bytes, {worst:.1e}",
+        run.fits[0].2, run.rounds, run.bytes
+    );
+    assert!(worst < 1e-6, "{worst:e}");
+}
+
 #[test]
 fn linearly_dependent_covariates_are_refused() {
     let (sites, model) = made_up(200, |x| x, |k, _| f64::from(u8::from(k % 3 == 0)));
@@ -303,4 +401,36 @@ fn sums_of_another_shape_are_refused() {
     assert!(matches!(fit_linear::<SemiHonest>(&sites, &model, scaling(0.0, 1.0)), Err(ProgramError::Mpc(_))));
     model.scalings.clear();
     assert!(matches!(fit_linear::<SemiHonest>(&sites, &model, scaling(0.0, 1.0)), Err(ProgramError::Mpc(_))));
+}
+
+#[test]
+fn a_thousand_rows_of_ten_covariates_converge_within_the_budget() {
+    let mut rng = World::new(10).rng();
+    let mut uniform = || (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+    let unit = scaling(-1.0, 1.0);
+    let mut site = Site { covariates: Vec::new(), columns: 10, outcome: Vec::new() };
+    for _ in 0..1000 {
+        let row: Vec<f64> = (0..10)
+            .map(|k| if k % 2 == 0 { 2.0 * uniform() - 1.0 } else { f64::from(u8::from(uniform() < 0.3)) })
+            .collect();
+        let eta: f64 = row.iter().enumerate().map(|(k, x)| x * (k as f64 - 4.0) / 5.0).sum();
+        site.covariates.extend(row);
+        site.outcome.push(f64::from(u8::from(uniform() < 1.0 / (1.0 + (-eta).exp()))));
+    }
+    let model = Model { scalings: vec![unit; 10], rows_max: 1000, floor: 10, iterations_max: 25 };
+    let sites = [site];
+    let semi_honest = fit_logistic::<SemiHonest>(&sites, &model).unwrap();
+    let malicious = fit_logistic::<Malicious>(&sites, &model).unwrap();
+    for (run, name) in [(&semi_honest, "semi-honest"), (&malicious, "malicious")] {
+        println!(
+            "1,000 x 10, {name}: {} iterations, {} rounds, {} bytes",
+            run.fits[0].2, run.rounds, run.bytes
+        );
+    }
+    assert!(semi_honest.rounds < 300 && semi_honest.bytes < 1_000_000);
+    assert!(malicious.rounds < 500 && malicious.bytes < 2_000_000);
+    assert_eq!(semi_honest.fits[0].0.len(), 11);
+    for (a, b) in semi_honest.fits[0].0.iter().zip(&malicious.fits[0].0) {
+        assert!((a - b).abs() < 1e-8);
+    }
 }

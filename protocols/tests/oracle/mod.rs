@@ -36,7 +36,6 @@ pub fn answer(set: &str, path: &[&str]) -> serde_json::Value {
 }
 
 /// A number by its path.
-#[allow(dead_code, reason = "not every test file asks for one")]
 pub fn number(set: &str, path: &[&str]) -> f64 {
     answer(set, path).as_f64().unwrap()
 }
