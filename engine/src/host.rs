@@ -31,6 +31,9 @@ const VALIDITY_DAYS: u32 = 825;
 struct Settings {
     consortium: String,
     floor: u32,
+    /// Compute nodes, in the order of their roles; empty: the first three key holders.
+    #[serde(default)]
+    compute: Vec<String>,
     hosts: Vec<String>,
     certificate: String,
 }
@@ -67,6 +70,7 @@ pub fn init(folder: &Path, consortium: &str, hosts: &[String], floor: u32) -> Re
     let settings = Settings {
         consortium: consortium.to_owned(),
         floor,
+        compute: Vec::new(),
         hosts: hosts.to_vec(),
         certificate: hex::encode(&certificate.der),
     };
@@ -151,6 +155,31 @@ impl EngineFolder {
     }
 }
 
+/// Chooses the compute nodes of a consortium; none chooses the first three key holders.
+///
+/// # Errors
+/// When they are not three different names of hospitals that are enrolled, or an engine runs on the folder.
+pub fn choose_compute(folder: &Path, nodes: &[String]) -> Result<(), Problem> {
+    let mut opened = EngineFolder::open(folder)?;
+    let _lock = lock(folder)?;
+    let invalid = |message: String| Problem::new(ProblemKind::Validation, "engine.compute", message);
+    let distinct = nodes.iter().enumerate().all(|(i, name)| !nodes[..i].contains(name));
+    if !nodes.is_empty() && (nodes.len() != 3 || !distinct) {
+        return Err(invalid(format!("{} compute nodes named, three different ones are needed", nodes.len()))
+            .hint("name three hospitals, or none to take the first three key holders"));
+    }
+    for name in nodes {
+        let member = opened.store.member(name)?;
+        if member.is_none_or(|member| member.role != Role::Hospital || member.revoked_ms.is_some()) {
+            return Err(invalid(format!("no hospital is enrolled as {name}")).hint("see `ward parties`"));
+        }
+    }
+    opened.settings.compute = nodes.to_vec();
+    let path = folder.join("engine.json");
+    let text = serde_json::to_vec_pretty(&opened.settings).map_err(|e| Problem::internal(&e))?;
+    write_private(&path, &text)
+}
+
 /// Runs the engine of a folder on a bound listener until `stop` turns true.
 ///
 /// # Errors
@@ -165,6 +194,7 @@ pub async fn run(folder: &Path, listener: TcpListener, stop: watch::Receiver<boo
     let engine = Arc::new(Engine {
         consortium: opened.settings.consortium.clone(),
         floor: opened.settings.floor,
+        compute: opened.settings.compute.clone(),
         ledger: EmbeddedLedger::new(
             opened.store.clone(),
             opened.identity.clone(),

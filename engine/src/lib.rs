@@ -2,8 +2,9 @@
 //!
 //! - [`query`]: SQL to a plan, sums to statistics. - [`party`]: the hospital's node. - [`job`]: the scheduler and what
 //!   it runs. - [`grpc`]: services, hub, client. - [`store`], [`ledger`], [`audit`], [`identity`]: state and proof of
-//!   it. - [`cli`]: the command line.
+//!   it. - [`attestation`]: credentials, and what is proved of them. - [`cli`]: the command line.
 
+pub mod attestation;
 pub mod audit;
 pub mod cli;
 pub mod clock;

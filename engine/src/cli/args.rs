@@ -93,6 +93,20 @@ pub enum Command {
         /// Job id.
         job: String,
     },
+    /// Issue credentials from a hospital's records, and revoke them.
+    #[command(subcommand)]
+    Issuer(super::commands::issuer::Args),
+    /// Keep credentials under a passphrase.
+    #[command(subcommand)]
+    Wallet(super::commands::wallet::Args),
+    /// Check the criteria of a study, and what they need of a credential.
+    #[command(subcommand)]
+    Criteria(super::commands::criteria::Args),
+    /// Prove that a patient meets criteria, and show nothing else.
+    Prove(Box<super::commands::prove::Args>),
+    /// Ask for attestations, verify them, count patients once.
+    #[command(subcommand)]
+    Attest(super::commands::attest::Args),
     /// Print the shell's completion script.
     Completion {
         /// The shell.
@@ -133,6 +147,14 @@ pub enum Engine {
         /// Floor k: a cell with fewer patients is withheld.
         #[arg(long, default_value_t = 5)]
         floor: u32,
+    },
+    /// Choose the three hospitals that compute on shares.
+    Compute {
+        /// The engine's folder; the engine must not be running.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// Three hospitals; none for the first three key holders.
+        nodes: Vec<String>,
     },
     /// Run the engine.
     Run {
@@ -275,6 +297,10 @@ pub struct Explain {
     /// Answer with at least this many hospitals [default: all that hold the data].
     #[arg(long, value_name = "N")]
     pub at_least: Option<u32>,
+    /// Compute on shares also where sums under encryption would do: one floor over all hospitals together, and tests
+    /// that show their statistic alone.
+    #[arg(long)]
+    pub mpc: bool,
 }
 
 /// `ward submit`.
@@ -285,6 +311,10 @@ pub struct Submit {
     /// Answer with at least this many hospitals [default: all that hold the data].
     #[arg(long, value_name = "N")]
     pub at_least: Option<u32>,
+    /// Compute on shares also where sums under encryption would do: one floor over all hospitals together, and tests
+    /// that show their statistic alone.
+    #[arg(long)]
+    pub mpc: bool,
     /// Seconds until the job is given up.
     #[arg(long, default_value_t = 600)]
     pub time_limit: u64,

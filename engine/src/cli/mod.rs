@@ -100,6 +100,11 @@ async fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Problem> {
         Command::Engine(command) => commands::engine::run(command, terminal).await,
         Command::Party(command) => commands::party::run(command, global, terminal).await,
         Command::Setup(command) => commands::setup::run(command.clone(), terminal).await,
+        Command::Issuer(command) => commands::issuer::run(command, terminal),
+        Command::Wallet(command) => commands::wallet::run(command, terminal),
+        Command::Criteria(command) => commands::criteria::run(command, terminal),
+        Command::Prove(prove) => commands::prove::run(prove, terminal).await,
+        Command::Attest(command) => commands::attest::run(command, terminal),
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "ward", &mut script);

@@ -37,6 +37,7 @@ pub fn state(state: JobState) -> v1::JobState {
 pub fn kind(kind: JobKind) -> v1::JobKind {
     match kind {
         JobKind::Aggregate => v1::JobKind::Aggregate,
+        JobKind::MultiParty => v1::JobKind::MultiParty,
         JobKind::KeyCeremony => v1::JobKind::Ceremony,
     }
 }

@@ -12,7 +12,7 @@ use super::frames::{Assembly, BODY_BYTES_MAX, FrameError, pieces};
 use super::relay::{Attachment, Relay, relay_of};
 use super::v1::{self, engine_frame, reply};
 use crate::encoding::{Digest, canonical_json};
-use crate::job::nodes::{Answered, Calling, NodeError, Nodes};
+use crate::job::nodes::{Answered, Calling, NodeError, Nodes, SessionGuard};
 use crate::party::mesh::Announcement;
 use crate::party::task::{Outcome, Task};
 use crate::problem::{Problem, ProblemKind};
@@ -142,6 +142,22 @@ impl Nodes for Hub {
 
     fn call<'a>(&'a self, node: &'a str, task: &'a Task, body: Arc<Vec<u8>>, limit: Duration) -> Calling<'a> {
         Box::pin(async move { self.call_node(node, task, &body, limit).await })
+    }
+
+    fn open_session(
+        &self,
+        session: [u8; 16],
+        compute: &[String],
+        others: &[String],
+    ) -> Result<SessionGuard, Problem> {
+        match self.relay.session(session, compute, others) {
+            Ok(guard) => Ok(Box::new(guard)),
+            Err(taken) => Err(Problem::new(ProblemKind::Conflict, "relay.session", taken.to_string())),
+        }
+    }
+
+    fn announcement(&self, node: &str) -> Option<Announcement> {
+        self.announced(node)
     }
 }
 

@@ -8,6 +8,7 @@
 mod ca;
 mod canonical;
 mod certificate;
+pub mod envelope;
 pub(crate) mod files;
 mod keys;
 mod seal;

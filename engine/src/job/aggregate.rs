@@ -41,11 +41,14 @@ pub struct Aggregate {
 }
 
 impl Aggregate {
-    /// Hospitals and key holders, sorted.
+    /// Hospitals, and key holders or compute nodes, sorted.
     #[must_use]
     pub fn nodes(&self) -> Vec<String> {
         let mut names = self.plan.hospitals.clone();
-        names.extend(self.prepare.epoch.holders.iter().cloned());
+        match &self.plan.multi_party {
+            Some(shares) => names.extend(shares.nodes.iter().cloned()),
+            None => names.extend(self.prepare.epoch.holders.iter().cloned()),
+        }
         names.sort();
         names.dedup();
         names
@@ -61,7 +64,15 @@ impl Aggregate {
     }
 
     fn threshold(&self) -> usize {
-        self.prepare.epoch.threshold as usize
+        match &self.plan.multi_party {
+            Some(shares) => shares.nodes.len(),
+            None => self.prepare.epoch.threshold as usize,
+        }
+    }
+
+    /// Those of whom `threshold` must be there: the key's holders, or the compute nodes.
+    fn holders(&self) -> &[String] {
+        self.plan.multi_party.as_ref().map_or(&self.prepare.epoch.holders, |shares| &shares.nodes)
     }
 
     /// Parameters of its epoch.
@@ -108,7 +119,7 @@ pub async fn prepare(work: &Work, job: &Aggregate) -> Result<(), Problem> {
         let (ready, refused) = standing(work, job).await?;
         can_go_on(job, &refused)?;
         let hospitals = job.plan.hospitals.iter().filter(|n| is_held(&ready, n)).count();
-        let holders = job.prepare.epoch.holders.iter().filter(|n| is_held(&ready, n)).count();
+        let holders = job.holders().iter().filter(|n| is_held(&ready, n)).count();
         if ready.len() + refused.len() == job.nodes().len() {
             return Ok(());
         }
@@ -162,7 +173,7 @@ async fn standing(work: &Work, job: &Aggregate) -> Result<(Vec<String>, Refusals
 fn can_go_on(job: &Aggregate, refused: &Refusals) -> Result<(), Problem> {
     let left = |names: &[String]| names.iter().filter(|n| !refused.contains_key(*n)).count();
     let short_of_hospitals = left(&job.plan.hospitals) < job.needed();
-    if short_of_hospitals || left(&job.prepare.epoch.holders) < job.threshold() {
+    if short_of_hospitals || left(job.holders()) < job.threshold() {
         // There is a refusal, or nothing would be short.
         return match refused.values().next() {
             Some(problem) => Err(problem.clone()),
@@ -267,7 +278,7 @@ async fn take_contribution(
 }
 
 /// Everything that another hospital or the log would refuse later, and for which this hospital is to be named.
-fn check_contribution(
+pub(super) fn check_contribution(
     prepare: &Prepare,
     table: &str,
     header: &ContributionHeader,
@@ -479,5 +490,5 @@ pub fn late(what: &str) -> Problem {
         "job.deadline",
         format!("the time limit passed while waiting for {what}"),
     )
-    .hint("see `ward jobs --parties` for who is connected, or allow more time with --time-limit")
+    .hint("see `ward parties` for who is connected, or allow more time with --time-limit")
 }

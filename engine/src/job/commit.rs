@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::aggregate::Aggregate;
+use super::multiparty::protocol_digest;
 use super::nodes::{Answered, NodeError};
 use super::work::Work;
 use crate::clock::now_ms;
@@ -72,7 +73,10 @@ async fn commitment(
         dataset_versions: selection.iter().map(|h| (h.hospital.clone(), h.dataset_version.clone())).collect(),
         participants: selection.iter().map(|h| h.hospital.clone()).collect(),
         key_epoch: job.prepare.epoch.id.to_string(),
-        protocol_digest: Digest(job.parameters()?.digest()),
+        protocol_digest: match &job.plan.multi_party {
+            Some(shares) => protocol_digest(shares),
+            None => Digest(job.parameters()?.digest()),
+        },
         policy_digests: by(&|h| h.policy),
         floor: job.plan.floor,
         software: format!("ward {}", env!("CARGO_PKG_VERSION")),

@@ -4,6 +4,7 @@
 pub mod aggregate;
 pub mod ceremony;
 pub mod commit;
+pub mod multiparty;
 pub mod nodes;
 pub mod protocol;
 pub mod scheduler;
@@ -35,6 +36,8 @@ pub struct Engine {
     pub consortium: String,
     /// Its floor k.
     pub floor: u32,
+    /// Its compute nodes, in the order of their roles; empty: the first three key holders.
+    pub compute: Vec<String>,
     /// State.
     pub store: Arc<dyn Store>,
     /// Ciphertexts and other large values.
@@ -122,6 +125,7 @@ impl Engine {
             consortium: self.consortium.clone(),
             floor: self.floor,
             hospitals: std::collections::BTreeMap::new(),
+            compute: self.compute.clone(),
         };
         for record in records {
             let publication: Publication =

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::party::mesh::Announcement;
 use crate::party::task::{Outcome, Task};
 use crate::problem::{Problem, ProblemKind};
 
@@ -77,6 +78,9 @@ impl NodeError {
 /// A pending call.
 pub type Calling<'a> = Pin<Box<dyn Future<Output = Result<Answered, NodeError>> + Send + 'a>>;
 
+/// A session of the relay; it ends when this is dropped.
+pub type SessionGuard = Box<dyn Send + Sync>;
+
 /// The connected nodes.
 pub trait Nodes: Send + Sync {
     /// Names of the nodes that are connected.
@@ -87,4 +91,18 @@ pub trait Nodes: Send + Sync {
     /// # Errors
     /// [`NodeError`].
     fn call<'a>(&'a self, node: &'a str, task: &'a Task, body: Arc<Vec<u8>>, limit: Duration) -> Calling<'a>;
+
+    /// Lets the compute nodes reach each other and the others through the engine, until the guard is dropped.
+    ///
+    /// # Errors
+    /// When the session is open already.
+    fn open_session(
+        &self,
+        session: [u8; 16],
+        compute: &[String],
+        others: &[String],
+    ) -> Result<SessionGuard, Problem>;
+
+    /// Where a node takes direct connections, as it announced when it connected.
+    fn announcement(&self, node: &str) -> Option<Announcement>;
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::work::Work;
-use super::{Engine, aggregate, ceremony, commit};
+use super::{Engine, aggregate, ceremony, commit, multiparty};
 use crate::clock::now_ms;
 use crate::encoding::canonical_json;
 use crate::party::task::{CeremonySpec, Epoch};
@@ -69,7 +69,7 @@ async fn renewals(work: &Work) {
 
 async fn step(work: &Work) -> Result<(), Problem> {
     match work.job().summary.kind {
-        JobKind::Aggregate => run_aggregate(work).await,
+        JobKind::Aggregate | JobKind::MultiParty => run_query(work).await,
         JobKind::KeyCeremony => run_ceremony(work).await,
     }
 }
@@ -83,7 +83,7 @@ async fn begin(work: &Work) -> Result<JobState, Problem> {
     Ok(state)
 }
 
-async fn run_aggregate(work: &Work) -> Result<(), Problem> {
+async fn run_query(work: &Work) -> Result<(), Problem> {
     let job: aggregate::Aggregate =
         serde_json::from_str(&work.job().plan).map_err(|e| Problem::internal(&e))?;
     let mut state = begin(work).await?;
@@ -92,8 +92,13 @@ async fn run_aggregate(work: &Work) -> Result<(), Problem> {
         work.advance(state, JobState::Running).await?;
         state = JobState::Running;
     }
-    let selection = aggregate::contribute(work, &job).await?;
-    aggregate::switch(work, &job, &selection).await?;
+    let selection = if job.plan.multi_party.is_some() {
+        multiparty::run(work, &job).await?
+    } else {
+        let selection = aggregate::contribute(work, &job).await?;
+        aggregate::switch(work, &job, &selection).await?;
+        selection
+    };
     if state == JobState::Running {
         work.advance(state, JobState::Committing).await?;
     }
@@ -149,7 +154,7 @@ async fn end_badly(work: &Work, problem: &Problem) {
         return;
     }
     match work.job().summary.kind {
-        JobKind::Aggregate => {
+        JobKind::Aggregate | JobKind::MultiParty => {
             if let Ok(job) = serde_json::from_str(&work.job().plan) {
                 aggregate::abandon(work, &job, to.as_str()).await;
             }

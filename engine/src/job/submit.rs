@@ -11,14 +11,16 @@ use super::work::message_of;
 use super::{Engine, audit_event};
 use crate::clock::now_ms;
 use crate::encoding::{Digest, HexBytes, canonical_json};
+use crate::identity::envelope::check_key;
 use crate::identity::{Member, Role, Signature, random};
-use crate::party::aggregate::{REQUEST, participation};
+use crate::party::aggregate::{REQUEST, asked_of, participation};
 use crate::party::ceremony::parameters;
 use crate::party::task::{CeremonySpec, Epoch, Outcome, Prepare, Request, Task};
 use crate::problem::{Problem, ProblemKind};
+use crate::query::ast::Route;
 use crate::query::catalogue::Catalogue;
 use crate::query::explain::{CostModel, Explanation};
-use crate::query::plan::Plan;
+use crate::query::plan::{Asked, Plan};
 use crate::store::{Job, JobId, JobKind, JobState, NewJob, Submitted, blocking};
 
 /// Longest time a job may take.
@@ -34,11 +36,15 @@ fn invalid(code: &str, message: impl Into<String>) -> Problem {
 ///
 /// # Errors
 /// The planner's refusal.
-pub fn plan(sql: &str, minimum: u32, catalogue: &Catalogue, epoch: &Epoch) -> Result<Plan, Problem> {
+pub fn plan(
+    sql: &str,
+    asked: impl Into<Asked>,
+    catalogue: &Catalogue,
+    epoch: &Epoch,
+) -> Result<Plan, Problem> {
     let params = parameters(&epoch.profile, epoch.holders.len())?;
     let query = crate::query::parse(sql)?;
-    let planned =
-        crate::query::plan(&query, catalogue, &protocol_info(epoch, &params), participation(minimum));
+    let planned = crate::query::plan(&query, catalogue, &protocol_info(epoch, &params), asked);
     let plan = planned.map_err(|error| {
         let place = error.subject().and_then(|subject| crate::query::locate(sql, subject));
         let mut problem = Problem::from(error);
@@ -47,7 +53,7 @@ pub fn plan(sql: &str, minimum: u32, catalogue: &Catalogue, epoch: &Epoch) -> Re
         }
         problem
     })?;
-    if plan.hospitals.len() > epoch.holders.len() {
+    if plan.multi_party.is_none() && plan.hospitals.len() > epoch.holders.len() {
         let message = format!(
             "{} hospitals in a sum, the key was made for {}",
             plan.hospitals.len(),
@@ -90,7 +96,7 @@ impl Engine {
                 .hint("use `ward submit`")
         })?;
         let catalogue = self.catalogue().await?;
-        let plan = plan(&parsed.sql, parsed.participants_min, &catalogue, &epoch)?;
+        let plan = plan(&parsed.sql, asked_of(&parsed), &catalogue, &epoch)?;
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|e| Problem::internal(&e));
         let now = now_ms();
         let id = JobId::new(now, random::<10>().map_err(|e| Problem::internal(&e))?);
@@ -103,10 +109,16 @@ impl Engine {
             plan: Digest(plan.digest()),
             epoch,
         };
+        let on_shares = plan.multi_party.is_some();
+        if on_shares && check_key(&parsed.seal_key.0).is_err() {
+            return Err(invalid("request.seal_key", "the request has no key to which shares are sealed")
+                .hint("use `ward submit` of this version"));
+        }
+        let kind = if on_shares { JobKind::MultiParty } else { JobKind::Aggregate };
         let job = Aggregate { prepare, plan, receiver_key: parsed.receiver_key };
         self.queue(NewJob {
             id,
-            kind: JobKind::Aggregate,
+            kind,
             owner: member.name.clone(),
             request: request.to_vec(),
             request_digest: digest,
@@ -240,19 +252,29 @@ impl Engine {
     ///
     /// # Errors
     /// The planner's refusal.
-    pub async fn explain(&self, member: &Member, sql: &str, minimum: u32) -> Result<Explanation, Problem> {
+    pub async fn explain(
+        &self,
+        member: &Member,
+        sql: &str,
+        (minimum, route): (u32, Route),
+    ) -> Result<Explanation, Problem> {
         let epoch = self.epoch().await?;
         let catalogue = self.catalogue().await?;
-        let plan = plan(sql, minimum, &catalogue, &epoch)?;
+        let asked = Asked { participation: participation(minimum), route };
+        let plan = plan(sql, asked, &catalogue, &epoch)?;
         let catalogue = String::from_utf8(canonical_json(&catalogue)).map_err(|e| Problem::internal(&e))?;
         let mut nodes = plan.hospitals.clone();
-        nodes.extend(epoch.holders.iter().cloned());
+        match &plan.multi_party {
+            Some(shares) => nodes.extend(shares.nodes.iter().cloned()),
+            None => nodes.extend(epoch.holders.iter().cloned()),
+        }
         nodes.sort();
         nodes.dedup();
         let task = Task::Check {
             sql: sql.to_owned(),
             researcher: member.name.clone(),
             participants_min: minimum,
+            route,
             catalogue,
             epoch,
         };

@@ -84,7 +84,7 @@ impl Engine {
     #[must_use]
     pub fn summary_of(job: &Job) -> (String, Vec<String>) {
         match job.summary.kind {
-            JobKind::Aggregate => serde_json::from_str::<Aggregate>(&job.plan)
+            JobKind::Aggregate | JobKind::MultiParty => serde_json::from_str::<Aggregate>(&job.plan)
                 .map(|a| (a.plan.canonical, a.plan.hospitals))
                 .unwrap_or_default(),
             JobKind::KeyCeremony => serde_json::from_str::<CeremonySpec>(&job.plan)
@@ -152,7 +152,10 @@ impl Engine {
             .map_err(|e| Problem::internal(&e))?
             .commitment
             .participants;
-        let (evidence, contributions, shares) = self.evidence(&parts).await?;
+        let (evidence, contributions, shares) = match aggregate.plan.multi_party {
+            Some(_) => self.shared_evidence(&parts).await?,
+            None => self.evidence(&parts).await?,
+        };
         let contributed = sizes.get("contribution").copied().unwrap_or(0);
         let holders = aggregate.prepare.epoch.threshold as u64;
         let receiver = self.blobs.reader(&aggregate.receiver_key)?.length();
@@ -200,7 +203,21 @@ impl Engine {
             headers.push(serde_json::from_slice(&part.header).map_err(internal)?);
             shares.extend_from_slice(&self.read_blob(part.blob).await?);
         }
-        Ok((Evidence { contributions, shares: headers }, c0s, shares))
+        Ok((Evidence { contributions, shares: headers, outputs: Vec::new() }, c0s, shares))
+    }
+
+    /// The same for a computation on shares: signed headers and sealed shares.
+    async fn shared_evidence(&self, parts: &[Part]) -> Result<(Evidence, Vec<u8>, Vec<u8>), Problem> {
+        let find = |step: &str| {
+            let part = parts.iter().find(|part| part.party.is_empty() && part.step == step);
+            part.ok_or_else(|| Problem::internal(&format!("part {step} is gone")))
+        };
+        let contributions =
+            serde_json::from_slice(&find("selection")?.header).map_err(|e| Problem::internal(&e))?;
+        let result = find("result")?;
+        let outputs = serde_json::from_slice(&result.header).map_err(|e| Problem::internal(&e))?;
+        let sealed = self.read_blob(result.blob).await?;
+        Ok((Evidence { contributions, shares: Vec::new(), outputs }, Vec::new(), sealed))
     }
 
     /// Cancels a job.

@@ -22,7 +22,7 @@ use crate::encoding::{Digest, HexBytes, canonical_json, separated};
 use crate::job::protocol::protocol_info;
 use crate::problem::{Problem, ProblemKind};
 use crate::query::catalogue::Catalogue;
-use crate::query::plan::{Participation, Plan};
+use crate::query::plan::{Asked, Participation, Plan};
 
 /// Context of a contribution's signature.
 pub const CONTRIBUTION: &str = "ward/v1/contribution";
@@ -34,27 +34,37 @@ pub const REQUEST: &str = "ward/v1/request";
 const SKEW_MS: u64 = 300_000;
 
 /// An epoch this node holds a share of.
-struct HeldEpoch {
+pub(super) struct HeldEpoch {
     epoch: Epoch,
     spec: CeremonySpec,
     params: Parameters,
 }
 
 /// A job this node has taken in.
-struct TakenIn {
-    prepare: Prepare,
+pub(super) struct TakenIn {
+    /// As it was told.
+    pub(super) prepare: Prepare,
     held: HeldEpoch,
-    plan: Plan,
-    catalogue: Catalogue,
+    /// The plan, made again here.
+    pub(super) plan: Plan,
+    /// The catalogue that it was made from.
+    pub(super) catalogue: Catalogue,
     receiver: Vec<u8>,
     digest: Digest,
-    researcher: String,
+    /// The signed request.
+    pub(super) request: Request,
 }
 
 /// How a query's participation is read from its minimum.
 #[must_use]
 pub fn participation(minimum: u32) -> Participation {
     if minimum == 0 { Participation::All } else { Participation::AtLeast(minimum) }
+}
+
+/// What a request asks of the planner.
+#[must_use]
+pub fn asked_of(request: &Request) -> Asked {
+    Asked { participation: participation(request.participants_min), route: request.route }
 }
 
 impl Node {
@@ -77,7 +87,7 @@ impl Node {
     fn replan(
         &self,
         sql: &str,
-        minimum: u32,
+        asked: Asked,
         catalogue: &str,
         held: &HeldEpoch,
     ) -> Result<(Plan, Catalogue), Problem> {
@@ -88,14 +98,14 @@ impl Node {
         }
         let query = crate::query::parse(sql).map_err(Problem::from)?;
         let protocol = protocol_info(&held.epoch, &held.params);
-        let plan = crate::query::plan(&query, &catalogue, &protocol, participation(minimum))
-            .map_err(Problem::from)?;
+        let plan = crate::query::plan(&query, &catalogue, &protocol, asked).map_err(Problem::from)?;
         Ok((plan, catalogue))
     }
 
     fn judge(&self, plan: &Plan, researcher: &str) -> Result<Approval, Problem> {
         let data = self.data();
         let hospitals = plan.hospitals.len();
+        self.judge_shares(plan)?;
         if plan.hospitals.iter().any(|name| name == self.name()) {
             let publication = data
                 .publication(self.name(), self.floor())
@@ -111,12 +121,12 @@ impl Node {
         &self,
         sql: &str,
         researcher: &str,
-        minimum: u32,
+        asked: Asked,
         catalogue: &str,
         epoch: &Epoch,
     ) -> Result<Outcome, Problem> {
         let held = self.held(epoch)?;
-        let (plan, _) = self.replan(sql, minimum, catalogue, &held)?;
+        let (plan, _) = self.replan(sql, asked, catalogue, &held)?;
         let approval = self.judge(&plan, researcher)?;
         Ok(Outcome::Checked { by_hand: matches!(approval, Approval::ByHand) })
     }
@@ -128,7 +138,7 @@ impl Node {
         if known.is_none() {
             let held = self.held(&prepare.epoch)?;
             let request = self.check_request(prepare, &held, receiver)?;
-            let (plan, _) = self.replan(&request.sql, request.participants_min, &prepare.catalogue, &held)?;
+            let (plan, _) = self.replan(&request.sql, asked_of(&request), &prepare.catalogue, &held)?;
             if plan.digest() != prepare.plan.0 {
                 return Err(refuse(
                     "plan.digest",
@@ -193,7 +203,7 @@ impl Node {
         Ok(request)
     }
 
-    fn taken_in(&self, job: &str) -> Result<TakenIn, Problem> {
+    pub(super) fn taken_in(&self, job: &str) -> Result<TakenIn, Problem> {
         let unknown =
             || Problem::new(ProblemKind::NotFound, "job.unknown", "this node has not taken that job in");
         let bytes = self.recall("prepare", job)?.ok_or_else(unknown)?;
@@ -203,8 +213,7 @@ impl Node {
         let prepare: Prepare = serde_json::from_slice(&bytes).map_err(|e| Problem::internal(&e))?;
         let held = self.held(&prepare.epoch)?;
         let request: Request = serde_json::from_str(&prepare.request).map_err(|e| Problem::internal(&e))?;
-        let (plan, catalogue) =
-            self.replan(&request.sql, request.participants_min, &prepare.catalogue, &held)?;
+        let (plan, catalogue) = self.replan(&request.sql, asked_of(&request), &prepare.catalogue, &held)?;
         let receiver = self.recall("receiver-key", job)?.ok_or_else(unknown)?;
         Ok(TakenIn {
             digest: Digest::of(&bytes),
@@ -213,7 +222,7 @@ impl Node {
             plan,
             catalogue,
             receiver: receiver.to_vec(),
-            researcher: request.researcher,
+            request,
         })
     }
 
@@ -227,14 +236,12 @@ impl Node {
         let data = self.data();
         let floor = self.floor().max(taken.catalogue.floor);
         let local = step::run(&taken.plan, &data, self.name(), floor).map_err(Problem::from)?;
-        self.audit("data.read", job, &format!("{} for {}", taken.plan.query.table, taken.researcher))?;
-        let published =
-            taken.catalogue.hospitals.get(self.name()).and_then(|p| p.table(&taken.plan.query.table));
-        if published.is_none_or(|table| table.dataset_version != local.dataset_version) {
-            self.published.notify_one();
-            return Err(refuse("data.version", "the data changed since the catalogue was published")
-                .hint("submit the query again: it will name the new version"));
-        }
+        self.audit(
+            "data.read",
+            job,
+            &format!("{} for {}", taken.plan.query.table, taken.request.researcher),
+        )?;
+        self.check_version(&taken, &local.dataset_version)?;
         let (c0, c1) = self.encrypt(&taken, local.slots)?;
         let mut header = ContributionHeader {
             hospital: self.name().to_owned(),
@@ -255,6 +262,18 @@ impl Node {
         let kept = self.recall("contribution", job)?.unwrap_or_default();
         let (contribution, body) = split_contribution(&kept)?;
         Ok((Outcome::Contributed { contribution }, body.to_vec()))
+    }
+
+    /// Checks that the data are those that the catalogue names.
+    pub(super) fn check_version(&self, taken: &TakenIn, dataset_version: &str) -> Result<(), Problem> {
+        let published =
+            taken.catalogue.hospitals.get(self.name()).and_then(|p| p.table(&taken.plan.query.table));
+        if published.is_some_and(|table| table.dataset_version == dataset_version) {
+            return Ok(());
+        }
+        self.published.notify_one();
+        Err(refuse("data.version", "the data changed since the catalogue was published")
+            .hint("submit the query again: it will name the new version"))
     }
 
     fn encrypt(&self, taken: &TakenIn, slots: Vec<SlotValue>) -> Result<(Vec<u8>, Vec<u8>), Problem> {
@@ -310,7 +329,7 @@ impl Node {
                     he::PublicKey::decode(params, &taken.receiver).map_err(|e| Problem::internal(&e))?;
                 let shares = he::key_switch_share(params, &key, &sum, &target, &mut self.fresh_rng()?);
                 let shares = KeySwitchShare::encode_all(params, &shares);
-                self.audit("share.give", job, &format!("sum {sum_digest}, to {}", taken.researcher))?;
+                self.audit("share.give", job, &format!("sum {sum_digest}, to {}", taken.request.researcher))?;
                 self.once("share", &cell, binding, &shares)?;
                 self.recall_bound("share", &cell, binding)?.unwrap_or_default()
             }
@@ -396,7 +415,7 @@ impl Node {
         share.active(&held.params, me, &points).map_err(|e| refuse("share.active", e.to_string()))
     }
 
-    fn fresh_rng(&self) -> Result<chacha20::ChaCha20Rng, Problem> {
+    pub(super) fn fresh_rng(&self) -> Result<chacha20::ChaCha20Rng, Problem> {
         let mut seed = zeroize::Zeroizing::new([0; 32]);
         getrandom::fill(seed.as_mut_slice()).map_err(|e| Problem::internal(&e))?;
         Ok(chacha20::ChaCha20Rng::from_seed(*seed))

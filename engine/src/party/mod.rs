@@ -7,6 +7,7 @@ pub mod connect;
 pub mod doctor;
 pub mod local;
 pub mod mesh;
+pub mod multiparty;
 pub mod node;
 pub mod probe;
 pub mod task;

@@ -7,10 +7,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
+use super::aggregate::participation;
 use super::local::config::{PartyConfig, SealKey as SealSource};
 use super::local::data::LocalData;
 use super::local::policy::Policy;
 use super::mesh::{Endpoint, MeshIdentity};
+use super::multiparty::Attempts;
 use super::task::{Outcome, Task};
 use crate::audit::{Event, Outcome as AuditOutcome};
 use crate::clock::now_ms;
@@ -18,6 +20,7 @@ use crate::encoding::{Digest, canonical_json, separated};
 use crate::identity::{Member, PublicKey, Role, SealKey, Signature};
 use crate::member::Membership;
 use crate::problem::{Problem, ProblemKind};
+use crate::query::plan::Asked;
 use crate::store::{Accepted, Approval, NewTask, Once, OnceKey, PartyStore, SqlitePartyStore, TaskState};
 
 /// What a hospital has decided about a job.
@@ -39,6 +42,7 @@ pub struct Node {
     data: RwLock<Arc<LocalData>>,
     consortium_floor: AtomicU32,
     mesh: Arc<Endpoint>,
+    attempts: Attempts,
     /// Notified when the publication should be sent again.
     pub published: Notify,
 }
@@ -102,6 +106,7 @@ impl Node {
             data: RwLock::new(Arc::new(data)),
             consortium_floor: AtomicU32::new(1),
             mesh,
+            attempts: Attempts::default(),
             published: Notify::new(),
         })
     }
@@ -146,6 +151,11 @@ impl Node {
     #[must_use]
     pub fn mesh(&self) -> &Arc<Endpoint> {
         &self.mesh
+    }
+
+    /// The attempts it takes part in now.
+    pub(super) fn attempts(&self) -> &Attempts {
+        &self.attempts
     }
 
     /// Its policy.
@@ -214,6 +224,13 @@ impl Node {
     /// # Errors
     /// The refusal to send back.
     pub async fn handle(self: &Arc<Self>, task: Task, body: Vec<u8>) -> Result<(Outcome, Vec<u8>), Problem> {
+        match &task {
+            Task::Compute { job, attempt, inputs, members } => {
+                return self.compute((job, *attempt), inputs, members).await;
+            }
+            Task::Stop { job, attempt } => return Ok((self.stop_attempt(job, *attempt), Vec::new())),
+            _ => {}
+        }
         let node = self.clone();
         tokio::task::spawn_blocking(move || node.perform(&task, &body))
             .await
@@ -228,8 +245,9 @@ impl Node {
             Task::KeyDigest { ceremony, openings } => plain(self.key_digest(ceremony, openings)),
             Task::KeyReveal { ceremony, digests } => self.key_reveal(ceremony, digests),
             Task::KeyFinish { ceremony, reveals } => plain(self.key_finish(ceremony, reveals, body)),
-            Task::Check { sql, researcher, participants_min, catalogue, epoch } => {
-                plain(self.check(sql, researcher, *participants_min, catalogue, epoch))
+            Task::Check { sql, researcher, participants_min, route, catalogue, epoch } => {
+                let asked = Asked { participation: participation(*participants_min), route: *route };
+                plain(self.check(sql, researcher, asked, catalogue, epoch))
             }
             Task::Prepare(prepare) => plain(self.prepare(prepare, body)),
             Task::Contribute { job } => self.contribute(job),
@@ -238,6 +256,10 @@ impl Node {
             }
             Task::Cosign { .. } => plain(self.cosign(task)),
             Task::Abandon { job, outcome } => plain(self.finish(job, outcome)),
+            // Not here: they wait for others, off the pool of threads.
+            Task::Compute { .. } | Task::Stop { .. } => {
+                Err(Problem::internal(&"a task that waits is done elsewhere"))
+            }
         }
     }
 

@@ -5,7 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::mesh::Announcement;
 use crate::encoding::{Digest, HexBytes};
+use crate::query::ast::Route;
 
 /// An epoch of the collective key: what a finished ceremony made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +117,12 @@ pub struct Request {
     pub receiver_key: Digest,
     /// 128 random bits: the same request twice is one job.
     pub nonce: HexBytes,
+    /// How it is to be computed.
+    #[serde(default, skip_serializing_if = "Route::is_auto")]
+    pub route: Route,
+    /// X25519 public key to which results of computations on shares are sealed.
+    #[serde(default, skip_serializing_if = "HexBytes::is_empty")]
+    pub seal_key: HexBytes,
     /// When it was signed.
     pub signed_unix_ms: u64,
     /// After which it must not start any more.
@@ -239,6 +247,75 @@ pub struct Evidence {
     pub contributions: Vec<ContributionHeader>,
     /// The shares of the release, by holder.
     pub shares: Vec<ShareHeader>,
+    /// Where it was computed on shares: what the compute nodes signed, in the order of their roles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<OutputHeader>,
+}
+
+/// A participant of a computation on shares, and where it may be reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeshMember {
+    /// Its name.
+    pub name: String,
+    /// Its certificate, DER.
+    pub certificate: HexBytes,
+    /// Where it takes direct connections, signed by itself; none when it is reached through the engine alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub announcement: Option<Announcement>,
+}
+
+/// A compute node's signed result: context `ward/v1/output` over [`OutputHeader::parts`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputHeader {
+    /// The compute node.
+    pub node: String,
+    /// Its certificate, DER.
+    pub certificate: HexBytes,
+    /// Attempt, from 1.
+    pub attempt: u32,
+    /// SHA-256 of the inputs' headers, canonical JSON, by hospital.
+    pub inputs: Digest,
+    /// SHA-256 of its sealed shares.
+    pub sealed: Digest,
+    /// Their length.
+    pub bytes: u64,
+    /// What the computation cost this node.
+    pub cost: OutputCost,
+    /// Ed25519.
+    pub signature: HexBytes,
+}
+
+/// What a computation on shares cost a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputCost {
+    /// Rounds between the nodes.
+    pub rounds: u64,
+    /// Bytes sent to the other nodes.
+    pub bytes_sent: u64,
+    /// From the first message to the last.
+    pub elapsed_ms: u64,
+}
+
+impl OutputHeader {
+    /// What a result's signature is over: job and plan, attempt, inputs, sealed shares, cost.
+    #[must_use]
+    pub fn parts(&self, job: &str, plan: Digest) -> Vec<Vec<u8>> {
+        vec![
+            job.as_bytes().to_vec(),
+            plan.0.to_vec(),
+            self.node.as_bytes().to_vec(),
+            self.attempt.to_be_bytes().to_vec(),
+            self.inputs.0.to_vec(),
+            self.sealed.0.to_vec(),
+            self.bytes.to_be_bytes().to_vec(),
+            self.cost.rounds.to_be_bytes().to_vec(),
+            self.cost.bytes_sent.to_be_bytes().to_vec(),
+            self.cost.elapsed_ms.to_be_bytes().to_vec(),
+        ]
+    }
 }
 
 /// Work for a node.
@@ -287,6 +364,9 @@ pub enum Task {
         researcher: String,
         /// As in [`Request`].
         participants_min: u32,
+        /// As in [`Request`].
+        #[serde(default, skip_serializing_if = "Route::is_auto")]
+        route: Route,
         /// The merged catalogue, canonical JSON.
         catalogue: String,
         /// The epoch.
@@ -308,6 +388,25 @@ pub enum Task {
         contributions: Vec<ContributionHeader>,
         /// Key holders that take part in the release, sorted.
         active: Vec<String>,
+    },
+    /// Take part in an attempt of a computation on shares: give input, compute, or both. The answer comes when the
+    /// node's part is over.
+    Compute {
+        /// Job id.
+        job: String,
+        /// Attempt, from 1; each is new, with fresh randomness.
+        attempt: u32,
+        /// Hospitals that give input, sorted; the same in every attempt.
+        inputs: Vec<String>,
+        /// Everybody who takes part, sorted.
+        members: Vec<MeshMember>,
+    },
+    /// Leave an attempt that another participant could not go on with.
+    Stop {
+        /// Job id.
+        job: String,
+        /// Attempt.
+        attempt: u32,
     },
     /// Cosign the checkpoint under which the result commitment is logged.
     Cosign {
@@ -333,6 +432,14 @@ pub enum Task {
         /// Final state.
         outcome: String,
     },
+}
+
+impl Task {
+    /// True for a task that waits for other members, or that ends such a wait.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        matches!(self, Self::Compute { .. } | Self::Stop { .. })
+    }
 }
 
 /// What a node answers.
@@ -375,6 +482,17 @@ pub enum Outcome {
         /// Context `ward/v1/key-switch` over (job, sum, shares).
         signature: HexBytes,
     },
+    /// Its part of a computation on shares is over. Body: its sealed shares, where it is a compute node.
+    Computed {
+        /// Signed header of its input, where it gave one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        input: Option<ContributionHeader>,
+        /// Signed header of its output, where it computed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<OutputHeader>,
+    },
+    /// It has left the attempt.
+    Stopped,
     /// The cosignature line; none when the node's last checkpoint is not at `from_size`.
     Cosigned {
         /// Line of the signed note.

@@ -122,8 +122,9 @@ async fn session(node: &Arc<Node>, target: &Target, pause: &mut Duration) -> Res
         if let Some((number, task, body)) = take(frame, &mut bodies).map_err(|e| protocol(&*e))? {
             let (node, outgoing, permits) = (node.clone(), outgoing.clone(), permits.clone());
             tokio::spawn(async move {
-                // The semaphore is never closed.
-                let _permit = permits.acquire_owned().await;
+                // The semaphore is never closed. A task that waits for other members takes no permit: it would keep the
+                // task from running for which they wait.
+                let _permit = if task.waits() { None } else { permits.acquire_owned().await.ok() };
                 let result = node.handle(task, body).await;
                 if answer(&outgoing, number, result).await.is_err() {
                     tracing::debug!(number, "the stream ended before the answer");

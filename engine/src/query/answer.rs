@@ -19,6 +19,10 @@ pub struct Answer {
     pub quality: Vec<Quality>,
     /// Rows left out because a group column was missing.
     pub ungrouped: u64,
+    /// Where the floor counted the patients of all hospitals together: the floor. A cell under it is suppressed, and
+    /// so is one that would give it back; nobody saw their numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooled_floor: Option<u32>,
 }
 
 /// One group cell.
@@ -98,6 +102,94 @@ pub enum Value {
     KaplanMeier(KaplanMeier),
     /// A log-rank test.
     LogRank(LogRank),
+    /// A quantile.
+    Quantile(Quantile),
+    /// The most frequent codes.
+    TopK(TopK),
+    /// A chi-square statistic alone.
+    Test(Chi2),
+    /// A p-value alone.
+    PValue {
+        /// Two-sided.
+        p: f64,
+    },
+    /// Both forms of a t-test, without the means behind them.
+    TTestAlone(TTestAlone),
+    /// A regression, without the sums behind it.
+    Model(Model),
+}
+
+/// A quantile of the pooled values.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quantile {
+    /// The quantile.
+    pub q: f64,
+    /// Values.
+    pub n: u64,
+    /// Linear between the two neighbours (type 7).
+    pub linear: f64,
+    /// The value of the rank (type 1, inverted distribution).
+    pub inverted: f64,
+    /// Width of the grid on which the values are known; 0 when they are exact.
+    pub width: f64,
+}
+
+/// The most frequent codes, by falling count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopK {
+    /// Codes with their counts, those under the floor left out.
+    pub codes: Vec<(String, u64)>,
+}
+
+/// Both forms of a t-test.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TTestAlone {
+    /// Welch's.
+    pub welch: TStatistic,
+    /// Student's.
+    pub student: TStatistic,
+}
+
+/// Which regression a model is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelKind {
+    /// Least squares.
+    Linear,
+    /// Logistic.
+    Logistic,
+    /// Proportional hazards, ties by Efron.
+    Cox,
+}
+
+/// A fitted regression.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    /// Which.
+    pub kind: ModelKind,
+    /// Complete rows.
+    pub n: u64,
+    /// Iterations until the estimate stood; 1 for least squares.
+    pub iterations: u32,
+    /// The terms.
+    pub terms: Vec<ModelTerm>,
+}
+
+/// A term of a regression.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelTerm {
+    /// Name.
+    pub name: String,
+    /// Estimate.
+    pub coef: f64,
+    /// Standard error.
+    pub se: f64,
+    /// Estimate over standard error: t for a linear model, else z.
+    pub statistic: f64,
+    /// Two-sided p-value.
+    pub p: f64,
+    /// 95% interval of the estimate (normal; Student for a linear model).
+    pub ci95: [f64; 2],
 }
 
 /// A histogram: `counts[i]` is of `[edges[i], edges[i+1])`, the last bin closed. A withheld bin shows only what

@@ -128,6 +128,74 @@ pub enum Statistic {
         /// Width of the grid in units of `time`.
         step: u32,
     },
+    /// `MEDIAN(x)` or `QUANTILE(x, q [, width])`: the value of that rank, exact, or on a grid of `width`.
+    Quantile {
+        /// The column.
+        column: String,
+        /// The quantile, a decimal text between 0 and 1 (`0.5`).
+        q: String,
+        /// Width of the grid as a decimal text; none for exact values.
+        width: Option<String>,
+    },
+    /// `COUNT(DISTINCT x)`: different values of an identifier, over all hospitals.
+    CountDistinct(String),
+    /// `TOPK(x, k)`: the k most frequent codes with their counts.
+    TopK {
+        /// The column.
+        column: String,
+        /// How many.
+        k: u32,
+    },
+    /// `FISHER(a, b)`: Fisher's exact test of a 2 x 2 table; the p-value alone.
+    Fisher {
+        /// Rows.
+        a: String,
+        /// Columns.
+        b: String,
+    },
+    /// `LINREG(y, x1, x2, ...)`: least squares with intercept; coefficients and standard errors alone.
+    LinReg {
+        /// The outcome.
+        y: String,
+        /// The predictors.
+        xs: Vec<String>,
+    },
+    /// `LOGIT(y, x1, x2, ...)`: logistic regression with intercept.
+    Logit {
+        /// The outcome, 0 or 1.
+        y: String,
+        /// The predictors.
+        xs: Vec<String>,
+    },
+    /// `COX(time, event, x1, x2, ...)`: proportional hazards, ties by Efron.
+    Cox {
+        /// Time to event or censoring, a non-negative integer column.
+        time: String,
+        /// 1 for an event, 0 for censoring.
+        event: String,
+        /// The predictors.
+        xs: Vec<String>,
+    },
+}
+
+/// How a query is to be computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Route {
+    /// Sums under encryption where they do, computation on shares where they do not.
+    #[default]
+    Auto,
+    /// Computation on shares: floors count the patients of all hospitals together, and tests show their statistic
+    /// alone.
+    MultiParty,
+}
+
+impl Route {
+    /// True for the default, which is not written.
+    #[must_use]
+    pub fn is_auto(&self) -> bool {
+        *self == Self::Auto
+    }
 }
 
 /// A condition on rows, with SQL's three-valued logic.

@@ -186,12 +186,20 @@ impl Statistic {
             Self::OddsRatio { a, b } => call("ODDS_RATIO", &[a, b], 1),
             Self::TTest { value, group } => call("TTEST", &[value, group], 1),
             Self::Corr { x, y } => call("CORR", &[x, y], 1),
-            Self::Ols { y, xs } => {
-                let columns: Vec<&str> = std::iter::once(y).chain(xs).map(String::as_str).collect();
-                call("OLS", &columns, 1)
-            }
+            Self::Ols { y, xs } => call("OLS", &chained(&[y], xs), 1),
             Self::KaplanMeier { time, event, step } => call("KAPLAN_MEIER", &[time, event], *step),
             Self::LogRank { time, event, group, step } => call("LOG_RANK", &[time, event, group], *step),
+            Self::Quantile { column, q, width: None } if q == "0.5" => call("MEDIAN", &[column], 1),
+            Self::Quantile { column, q, width } => {
+                let width = width.as_ref().map(|width| format!(", {width}")).unwrap_or_default();
+                format!("QUANTILE({}, {q}{width})", name(column))
+            }
+            Self::CountDistinct(x) => format!("COUNT(DISTINCT {})", name(x)),
+            Self::TopK { column, k } => format!("TOPK({}, {k})", name(column)),
+            Self::Fisher { a, b } => call("FISHER", &[a, b], 1),
+            Self::LinReg { y, xs } => call("LINREG", &chained(&[y], xs), 1),
+            Self::Logit { y, xs } => call("LOGIT", &chained(&[y], xs), 1),
+            Self::Cox { time, event, xs } => call("COX", &chained(&[time, event], xs), 1),
         }
     }
 }
@@ -244,6 +252,10 @@ impl Literal {
             Self::Boolean(false) => "FALSE".into(),
         }
     }
+}
+
+fn chained<'a>(first: &[&'a str], rest: &'a [String]) -> Vec<&'a str> {
+    first.iter().copied().chain(rest.iter().map(String::as_str)).collect()
 }
 
 /// A name, quoted where it would be read as a keyword.

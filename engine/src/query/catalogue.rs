@@ -18,7 +18,13 @@ pub enum ColumnKind {
     Real,
     /// One of `codes`.
     Category,
+    /// What tells patients apart (a national number, a linkage key). It is only ever compared, on shares: no
+    /// condition, group or sum sees it.
+    Identifier,
 }
+
+/// Largest value of a hashed identifier; the smallest is 0.
+pub const IDENTIFIER_MAX: i64 = (1 << 62) - 1;
 
 /// What happens to a value outside the bounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +106,10 @@ pub struct Catalogue {
     pub floor: u32,
     /// Publications by hospital.
     pub hospitals: BTreeMap<String, Publication>,
+    /// The three compute nodes that the consortium chose, in the order of their roles; empty: the first three
+    /// key holders.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compute: Vec<String>,
 }
 
 impl Column {

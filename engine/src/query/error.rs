@@ -178,6 +178,16 @@ pub enum QueryError {
         /// Why.
         message: String,
     },
+    /// The computation would take unreasonably long.
+    #[error("the computation on shares would take about {rounds} rounds and {bytes} bytes a node")]
+    Unreasonable {
+        /// Rounds between the compute nodes.
+        rounds: u64,
+        /// Bytes that a compute node sends.
+        bytes: u64,
+        /// What to do.
+        hint: String,
+    },
     /// The query was not made by the parser.
     #[error("the query is not what its own text says")]
     NotCanonical,
@@ -219,6 +229,7 @@ impl QueryError {
             Self::Participation { .. } => "query.participation",
             Self::Overflow { .. } => "query.overflow",
             Self::Protocol { .. } => "query.protocol",
+            Self::Unreasonable { .. } => "query.unreasonable",
             Self::NotCanonical => "query.canonical",
             Self::NotAPlan { .. } => "query.plan",
             Self::Inconsistent { .. } => "query.inconsistent",
@@ -251,6 +262,7 @@ impl QueryError {
             | Self::UnknownColumn { hint, .. }
             | Self::WrongKind { hint, .. }
             | Self::Literal { hint, .. }
+            | Self::Unreasonable { hint, .. }
             | Self::Participation { hint, .. } => hint,
             Self::Arguments { usage, .. } => return Some(format!("it is written {usage}")),
             Self::NoHospital { .. } => "ask with fewer columns, or ask each group of hospitals on its own",

@@ -7,15 +7,16 @@ pub mod answer;
 pub mod ast;
 mod canonical;
 pub mod catalogue;
-mod decimal;
+pub(crate) mod decimal;
 pub mod error;
 pub mod explain;
 mod finish;
 mod layout;
-mod needs;
+pub mod needs;
 mod parse;
 pub mod plan;
 mod planner;
+pub mod secure;
 mod suggest;
 
 #[cfg(test)]
@@ -24,7 +25,7 @@ pub(crate) mod reference;
 mod tests;
 
 pub use self::error::{Place, QueryError};
-pub use self::finish::finish;
+pub use self::finish::{finish, finish_shares, terms};
 pub use self::layout::PLAN_BYTES_MAX;
 pub use self::parse::{DEPTH_MAX, LIST_MAX, TEXT_BYTES_MAX, TOKENS_MAX, locate, parse};
 pub use self::planner::{DOMAIN_MAX, HOSPITALS_MAX, SLOTS_MAX, plan};

@@ -14,12 +14,19 @@
 //! | OLS | | all pairs of (1, terms, y) |
 //! | KAPLAN_MEIER | time | 1, event |
 //! | LOG_RANK | codes of g, time | 1, event |
+//! | MEDIAN, QUANTILE | grid of values | 1 |
+//! | TOPK | codes | 1 |
+//! | FISHER | codes of a, codes of b | 1 |
+//! | LINREG, LOGIT, COX | | 1; sums over scaled rows are given besides, those of LOGIT and COX anew for the coefficients of
+//! every iteration |
+//! | COUNT(DISTINCT) | | rows as shares |
 
 use super::ast::{HOSPITAL, Statistic};
 use super::catalogue::{Column, ColumnKind};
 use super::decimal::Decimal;
 use super::error::QueryError;
 use super::plan::{Factor, Split, Stratum};
+use super::planner::DOMAIN_MAX;
 
 type Result<T> = std::result::Result<T, QueryError>;
 
@@ -38,7 +45,7 @@ pub(crate) struct Need {
 
 /// A column of a regression's design matrix.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct DesignTerm {
+pub struct DesignTerm {
     /// `const`, the column, or `column=code`.
     pub name: String,
     /// The factor; none for the constant.
@@ -66,10 +73,20 @@ pub(crate) fn columns_of(statistic: &Statistic) -> Vec<&str> {
         | Statistic::Min(x)
         | Statistic::Max(x) => vec![x],
         Statistic::Histogram { column, .. } => vec![column],
-        Statistic::Crosstab { a, b } | Statistic::Chi2 { a, b } | Statistic::OddsRatio { a, b } => vec![a, b],
+        Statistic::Crosstab { a, b }
+        | Statistic::Chi2 { a, b }
+        | Statistic::Fisher { a, b }
+        | Statistic::OddsRatio { a, b } => vec![a, b],
         Statistic::TTest { value, group } => vec![value, group],
         Statistic::Corr { x, y } => vec![x, y],
-        Statistic::Ols { y, xs } => std::iter::once(y).chain(xs).map(String::as_str).collect(),
+        Statistic::Ols { y, xs } | Statistic::LinReg { y, xs } | Statistic::Logit { y, xs } => {
+            std::iter::once(y).chain(xs).map(String::as_str).collect()
+        }
+        Statistic::Cox { time, event, xs } => {
+            [time, event].into_iter().chain(xs).map(String::as_str).collect()
+        }
+        Statistic::Quantile { column, .. } | Statistic::TopK { column, .. } => vec![column],
+        Statistic::CountDistinct(x) => vec![x],
         Statistic::KaplanMeier { time, event, .. } => vec![time, event],
         Statistic::LogRank { time, event, group, .. } => vec![time, event, group],
     }
@@ -98,7 +115,10 @@ pub(crate) fn need(statistic: &Statistic, columns: &[Column]) -> Result<Need> {
 }
 
 /// The design of a regression: its terms and its outcome.
-pub(crate) fn design(y: &str, xs: &[String], columns: &[Column]) -> Result<(Vec<DesignTerm>, DesignTerm)> {
+///
+/// # Errors
+/// [`QueryError`] for columns that a regression does not take.
+pub fn design(y: &str, xs: &[String], columns: &[Column]) -> Result<(Vec<DesignTerm>, DesignTerm)> {
     let statistic = Statistic::Ols { y: y.to_owned(), xs: xs.to_vec() };
     let reader = Reader { statistic: &statistic, columns };
     let value = |c: &Column| DesignTerm {
@@ -170,7 +190,7 @@ impl<'a> Reader<'a> {
                 self.distinct(a, b)?;
                 self.counts(vec![self.codes(a, None)?, self.codes(b, None)?])
             }
-            Statistic::OddsRatio { a, b } => {
+            Statistic::OddsRatio { a, b } | Statistic::Fisher { a, b } => {
                 self.distinct(a, b)?;
                 self.counts(vec![self.codes(a, Some(2))?, self.codes(b, Some(2))?])
             }
@@ -187,6 +207,23 @@ impl<'a> Reader<'a> {
                 self.sums(vec![], std::iter::once(one()).chain(pairs).collect())
             }
             Statistic::Ols { y, xs } => self.regression(y, xs),
+            Statistic::LinReg { y, xs } => {
+                design(y, xs, self.columns)?;
+                self.counts(vec![])
+            }
+            Statistic::Quantile { column, width, .. } => self.quantile(column, width.as_deref()),
+            Statistic::TopK { column, .. } => self.counts(vec![self.codes(column, None)?]),
+            Statistic::CountDistinct(x) => self.identifiers(x),
+            Statistic::Logit { y, xs } => {
+                self.indicator(y, "the outcome as 1 and 0")?;
+                design(y, xs, self.columns)?;
+                self.counts(vec![])
+            }
+            Statistic::Cox { time, event, xs } => {
+                self.time_and_event(time, event)?;
+                design(event, xs, self.columns)?;
+                self.counts(vec![])
+            }
             Statistic::KaplanMeier { time, event, step } => self.survival(time, event, *step, vec![]),
             Statistic::LogRank { time, event, group, step } => {
                 self.distinct(group, time)?;
@@ -229,18 +266,71 @@ impl<'a> Reader<'a> {
         self.sums(vec![], products)
     }
 
-    fn survival(&self, time: &str, event: &str, step: u32, by: Vec<Split>) -> Result<Need> {
+    /// Counts over a grid of the column's values: every value where they are few, else of the width asked for.
+    fn quantile(&self, name: &str, width: Option<&str>) -> Result<Need> {
+        let column = self.numeric(name)?;
+        let width = match width {
+            None => 1,
+            Some(text) => {
+                let fixed = Decimal::parse(text).map(|d| d.to_fixed(column.digits));
+                fixed
+                    .filter(|fixed| fixed.exact)
+                    .and_then(|fixed| u64::try_from(fixed.floor).ok())
+                    .filter(|width| *width > 0)
+                    .ok_or_else(|| QueryError::Literal {
+                        column: name.to_owned(),
+                        literal: text.to_owned(),
+                        message: "the width is finer than the column, or too large".into(),
+                        hint: format!("a width has at most {} decimal places", column.digits),
+                    })?
+            }
+        };
+        let count = column.max.abs_diff(column.min) / width + 1;
+        if count > DOMAIN_MAX {
+            return Err(QueryError::Limit {
+                what: format!("values of `{name}` for a quantile"),
+                count,
+                limit: DOMAIN_MAX,
+                hint: format!("give a width as the last argument: QUANTILE({name}, 0.5, width)"),
+            });
+        }
+        // At most DOMAIN_MAX, which fits.
+        let grid = Split::Grid { column: name.to_owned(), low: column.min, width, points: count as u32 };
+        let stratum = Stratum { cases: self.cases(), by: vec![], levels: vec![] };
+        Ok(Need { stratum, grid: Some(grid), products: vec![vec![]], extremum: None })
+    }
+
+    fn identifiers(&self, name: &str) -> Result<Need> {
+        let column = self.column(name)?;
+        if column.kind != ColumnKind::Identifier {
+            let hint = "publish the column that names the patient as kind \"identifier\"";
+            return Err(self.wrong(column, "an identifier", &found(column), hint));
+        }
+        let stratum = Stratum { cases: vec![], by: vec![], levels: vec![] };
+        Ok(Need { stratum, grid: None, products: vec![], extremum: None })
+    }
+
+    fn indicator(&self, name: &str, publish: &str) -> Result<()> {
+        let column = self.column(name)?;
+        if column.is_indicator() {
+            return Ok(());
+        }
+        Err(self.wrong(column, "a column of 0 and 1", &found(column), &format!("publish {publish}")))
+    }
+
+    fn time_and_event(&self, time: &str, event: &str) -> Result<()> {
         self.distinct(time, event)?;
         let column = self.column(time)?;
         if column.kind != ColumnKind::Integer || column.min < 0 {
             let hint = "publish times as whole numbers of days, weeks or months from zero";
             return Err(self.wrong(column, "a time in whole numbers from 0", &found(column), hint));
         }
-        if !self.column(event)?.is_indicator() {
-            let column = self.column(event)?;
-            let hint = "publish the event as 1, censoring as 0";
-            return Err(self.wrong(column, "a column of 0 and 1", &found(column), hint));
-        }
+        self.indicator(event, "the event as 1, censoring as 0")
+    }
+
+    fn survival(&self, time: &str, event: &str, step: u32, by: Vec<Split>) -> Result<Need> {
+        self.time_and_event(time, event)?;
+        let column = self.column(time)?;
         let points = (column.max.unsigned_abs()).div_ceil(u64::from(step.max(1))) + 1;
         let points = u32::try_from(points).map_err(|_| QueryError::Limit {
             what: format!("points of time of `{time}`"),
@@ -273,6 +363,10 @@ impl<'a> Reader<'a> {
         let column = self.column(name)?;
         match column.kind {
             ColumnKind::Integer | ColumnKind::Real => Ok(column),
+            ColumnKind::Identifier => {
+                let hint = "COUNT(DISTINCT identifier) counts patients";
+                Err(self.wrong(column, "numbers", &found(column), hint))
+            }
             ColumnKind::Category => {
                 let hint = "count a category with GROUP BY or CROSSTAB";
                 Err(self.wrong(column, "numbers", &found(column), hint))
@@ -339,6 +433,7 @@ pub(crate) fn found(column: &Column) -> String {
         ColumnKind::Integer => format!("whole numbers from {} to {}", column.min, column.max),
         ColumnKind::Real => format!("real numbers with {} decimal places", column.digits),
         ColumnKind::Category => format!("a category with {} codes", column.codes.len()),
+        ColumnKind::Identifier => "an identifier".into(),
     }
 }
 

@@ -10,7 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ast::{Comparison, Query};
+use super::ast::{Comparison, Query, Route};
 use super::catalogue::Column;
 
 /// What the planner must know of the encryption in use.
@@ -68,8 +68,60 @@ pub struct Plan {
     pub floor: u32,
     /// Encryption in use.
     pub protocol: ProtocolInfo,
-    /// Ciphertexts per contribution.
+    /// Ciphertexts per contribution; 0 where the plan is computed on shares.
     pub ciphertexts: u32,
+    /// Computation on shares; none for sums under encryption.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multi_party: Option<MultiParty>,
+}
+
+/// What is particular to a plan that is computed on shares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MultiParty {
+    /// The three compute nodes, in the order of their roles.
+    pub nodes: Vec<String>,
+    /// Against whom it holds.
+    pub security: SecurityLevel,
+    /// Bound on the rows of all hospitals together.
+    pub rows_max: u64,
+    /// Rows that hospitals give as shares, for statistics that sums do not carry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<RowInput>,
+}
+
+/// What one corrupted compute node may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecurityLevel {
+    /// Look, but follow the protocol.
+    SemiHonest,
+    /// Anything: the others stop before anything is released.
+    Malicious,
+}
+
+/// A column that hospitals give row by row, as shares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowInput {
+    /// The column.
+    pub column: String,
+    /// Rows that each hospital gives, in the order of the plan's hospitals: its published bound, filled up with
+    /// rows that do not count.
+    pub rows: Vec<u64>,
+}
+
+/// What is asked of the planner besides the query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Which hospitals must contribute.
+    pub participation: Participation,
+    /// How the query is to be computed.
+    pub route: Route,
+}
+
+impl From<Participation> for Asked {
+    fn from(participation: Participation) -> Self {
+        Self { participation, route: Route::Auto }
+    }
 }
 
 /// A column the result is grouped by.
@@ -148,6 +200,17 @@ pub enum Split {
         column: String,
         /// Width.
         step: u32,
+        /// Number of cells.
+        points: u32,
+    },
+    /// Even grid over a column's values: cell i holds fixed-point values in [low + i*width, low + (i+1)*width).
+    Grid {
+        /// The column.
+        column: String,
+        /// Smallest value.
+        low: i64,
+        /// Width of a cell, in fixed point; 1 tells every value apart.
+        width: u64,
         /// Number of cells.
         points: u32,
     },
@@ -258,7 +321,7 @@ impl Split {
         match self {
             Self::Codes { codes, .. } => codes.len(),
             Self::Bins { edges, .. } => edges.len() + 1,
-            Self::TimeGrid { points, .. } => *points as usize,
+            Self::TimeGrid { points, .. } | Self::Grid { points, .. } => *points as usize,
         }
     }
 
@@ -272,7 +335,10 @@ impl Split {
     #[must_use]
     pub fn column(&self) -> &str {
         match self {
-            Self::Codes { column, .. } | Self::Bins { column, .. } | Self::TimeGrid { column, .. } => column,
+            Self::Codes { column, .. }
+            | Self::Bins { column, .. }
+            | Self::TimeGrid { column, .. }
+            | Self::Grid { column, .. } => column,
         }
     }
 }

@@ -63,6 +63,8 @@ fn fixed(column: &Column, text: Option<&str>) -> Fixed {
     let Some(text) = text else { return Fixed::default() };
     let number = match column.kind {
         ColumnKind::Category => column.codes.iter().position(|c| c == text).map(|i| i as i128),
+        // Sums never read an identifier.
+        ColumnKind::Identifier => Some(0),
         ColumnKind::Integer | ColumnKind::Real => fixed_point(text, column.digits),
     };
     let (low, high) = match column.kind {
@@ -132,6 +134,7 @@ fn split(plan: &Plan, split: &Split, row: &Row) -> usize {
             let last = edges.len() - 1;
             if v == edges[last] { last } else { edges.iter().filter(|e| **e <= v).count() }
         }
+        Split::Grid { low, width, .. } => (v.abs_diff(*low) / width) as usize,
         Split::TimeGrid { step, .. } => (v as u64).div_ceil(u64::from(*step)) as usize,
     }
 }

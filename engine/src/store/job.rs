@@ -113,6 +113,8 @@ text_enum! {
     JobKind {
         /// A query answered under homomorphic encryption.
         Aggregate = "aggregate",
+        /// A query answered on shares.
+        MultiParty = "multi_party",
         /// The making of a collective key.
         KeyCeremony = "key_ceremony",
     }

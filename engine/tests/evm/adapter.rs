@@ -22,7 +22,7 @@ const CONFIRMATIONS: u64 = 3;
 const COMMITMENT: &str = "CommitmentAnchored(bytes32)";
 const CHECKPOINT: &str = "CheckpointAnchored(bytes32,uint64,bytes32)";
 
-fn key() -> ChainKey {
+pub fn key() -> ChainKey {
     ChainKey::from_bytes(&[0x42; 32]).unwrap()
 }
 
@@ -39,26 +39,34 @@ fn checkpoint(size: u64, root: u8) -> Post {
 }
 
 /// A node with an anchor log that takes anchors of [`key`].
-struct World {
-    anvil: Anvil,
-    anchor_log: Address,
+pub struct World {
+    pub anvil: Anvil,
+    pub anchor_log: Address,
     registry: Option<Address>,
     folder: tempfile::TempDir,
 }
 
 impl World {
-    async fn start(arguments: &[&str]) -> Self {
+    pub async fn start(arguments: &[&str]) -> Self {
         let anvil = Anvil::start(arguments);
-        let address = key().address();
-        anvil.give(address).await;
-        let admin = abi::address_word(anvil.account(RICH).await);
-        let code = [&abi::code("AnchorLog")[..], &admin, &abi::address_word(address)].concat();
-        let (anchor_log, gas) = anvil.deploy(&code).await.unwrap();
-        println!("anchor log deployed for {gas} gas");
-        Self { anvil, anchor_log, registry: None, folder: tempfile::tempdir().unwrap() }
+        let folder = tempfile::tempdir().unwrap();
+        let mut world = Self { anvil, anchor_log: Address::ZERO, registry: None, folder };
+        world.deploy().await;
+        world
     }
 
-    fn config(&self) -> EvmConfig {
+    /// Puts an anchor log on the chain.
+    pub async fn deploy(&mut self) {
+        let address = key().address();
+        self.anvil.give(address).await;
+        let admin = abi::address_word(self.anvil.account(RICH).await);
+        let code = [&abi::code("AnchorLog")[..], &admin, &abi::address_word(address)].concat();
+        let (anchor_log, gas) = self.anvil.deploy(&code).await.unwrap();
+        println!("anchor log deployed for {gas} gas");
+        self.anchor_log = anchor_log;
+    }
+
+    pub fn config(&self) -> EvmConfig {
         let config = json!({
             "endpoint": self.anvil.url(),
             "chain_id": 31337,
@@ -70,7 +78,7 @@ impl World {
         serde_json::from_value(config).unwrap()
     }
 
-    fn outbox(&self) -> Arc<FileOutbox> {
+    pub fn outbox(&self) -> Arc<FileOutbox> {
         Arc::new(FileOutbox::open(self.folder.path()).unwrap())
     }
 
@@ -99,7 +107,7 @@ impl World {
         found
     }
 
-    async fn assert_anchored(&self, numbers: &[u8]) {
+    pub async fn assert_anchored(&self, numbers: &[u8]) {
         let expected: Vec<B256> = numbers.iter().map(|n| B256::repeat_byte(*n)).collect();
         assert_eq!(self.anchored().await, expected);
     }

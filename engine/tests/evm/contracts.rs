@@ -17,7 +17,7 @@ pub const INPUTS: usize = 5;
 const CONTEXT: usize = 3;
 const NULLIFIER: usize = 4;
 const VERIFY: &str = "verify(uint256[16],uint256[5])";
-const REGISTER: &str = "register(uint256[16],uint256[5],bytes32)";
+pub const REGISTER: &str = "register(uint256[16],uint256[5],bytes32)";
 const REGISTERED: &str = "AttestationRegistered(bytes32,bytes32,uint256[5])";
 pub const NONCE: [u8; 32] = [0x77; 32];
 /// The chain id of anvil.

@@ -4,6 +4,7 @@ use ward_engine::query;
 
 mod cli;
 mod crash;
+mod crash_shares;
 mod hostile_ceremony;
 mod hostile_hospital;
 mod hostile_log;

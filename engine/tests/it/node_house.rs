@@ -236,7 +236,7 @@ impl House {
             let publication: Publication = serde_json::from_slice(&json).unwrap();
             hospitals.insert(name.clone(), publication);
         }
-        Catalogue { consortium: CONSORTIUM.to_owned(), floor: FLOOR, hospitals }
+        Catalogue { consortium: CONSORTIUM.to_owned(), floor: FLOOR, hospitals, compute: vec![] }
     }
 
     /// A query that ada has signed, under the honest catalogue.

@@ -4,6 +4,7 @@
 #[path = "../../src/query/tests/oracle.rs"]
 mod answers;
 mod data;
+mod shares;
 #[path = "../../src/query/tests/synth.rs"]
 mod synth;
 mod trial;

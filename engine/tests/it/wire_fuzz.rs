@@ -105,7 +105,7 @@ fn catalogue(columns: Vec<Column>, rows_max: u64, floor: u32) -> Catalogue {
         let name = format!("h-{i}");
         (name.clone(), publication(&name, column))
     });
-    Catalogue { consortium: CONSORTIUM.to_owned(), floor, hospitals: hospitals.collect() }
+    Catalogue { consortium: CONSORTIUM.to_owned(), floor, hospitals: hospitals.collect(), compute: vec![] }
 }
 
 fn epoch() -> Epoch {

@@ -21,6 +21,7 @@ use crate::member::Membership;
 use crate::party::local::config::PartyConfig;
 use crate::party::node::seal_key;
 use crate::problem::{Problem, ProblemKind};
+use crate::query::plan::Participation;
 
 const HOSPITALS: [&str; 4] = ["A", "B", "C", "D"];
 
@@ -116,7 +117,7 @@ async fn play(stage: &mut Stage, terminal: &Terminal) -> Result<Exit, Problem> {
         terminal.say("");
         terminal.say(&format!("ada asks: {sql}"));
         let begin = Instant::now();
-        let job = session.submit(sql, 0, 60).await?;
+        let job = session.submit(sql, Participation::All, 60).await?;
         let ended = watch(&session, &job.id, terminal).await?;
         if ended.state() != v1::JobState::Done {
             let why = ended.problem.map_or_else(|| "it was cancelled".to_owned(), |p| p.message);

@@ -26,6 +26,13 @@ pub async fn run(command: &args::Engine, terminal: &Terminal) -> Result<Exit, Pr
             terminal.hint("run it with `ward engine run`, and enrol members with `ward engine token`");
             Ok(Exit::Ok)
         }
+        args::Engine::Compute { data, nodes } => {
+            host::choose_compute(data, nodes)?;
+            let chosen =
+                if nodes.is_empty() { "the first three key holders".to_owned() } else { nodes.join(", ") };
+            terminal.say(&format!("queries on shares are computed by {chosen}"));
+            Ok(Exit::Ok)
+        }
         args::Engine::Run { data, listen } => {
             let (listener, address) = server::bind(listen).await?;
             terminal.say(&format!("ward engine listening on {address}"));

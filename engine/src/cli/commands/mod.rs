@@ -1,8 +1,13 @@
 //! The commands.
 
+pub mod attest;
+pub mod criteria;
 pub mod demo;
 pub mod engine;
+pub mod issuer;
 mod oracle;
 pub mod party;
+pub mod prove;
 pub mod research;
 pub mod setup;
+pub mod wallet;

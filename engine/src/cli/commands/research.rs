@@ -19,8 +19,11 @@ use crate::grpc::v1::{self, JobState};
 use crate::identity::{CaCertificate, Role};
 use crate::ledger::{Quorum, Receipt, TrustAnchors, VerifiedReceipt};
 use crate::member::{Membership, token_text};
+use crate::party::aggregate::participation;
 use crate::party::connect::Proxy;
 use crate::problem::{Problem, ProblemKind};
+use crate::query::ast::Route;
+use crate::query::plan::Asked;
 
 fn invalid(code: &str, message: impl Into<String>) -> Problem {
     Problem::new(ProblemKind::Validation, code, message)
@@ -129,9 +132,18 @@ async fn parties(session: &Session, terminal: &Terminal) -> Result<Exit, Problem
     written(terminal.data(&text))
 }
 
+/// What the options ask of the planner.
+fn asked(minimum: u32, on_shares: bool) -> Asked {
+    let route = if on_shares { Route::MultiParty } else { Route::Auto };
+    Asked { participation: participation(minimum), route }
+}
+
 async fn run_explain(session: &Session, explain: &Explain, terminal: &Terminal) -> Result<Exit, Problem> {
-    let request =
-        v1::ExplainRequest { sql: explain.sql.clone(), participants_min: explain.at_least.unwrap_or(0) };
+    let request = v1::ExplainRequest {
+        sql: explain.sql.clone(),
+        participants_min: explain.at_least.unwrap_or(0),
+        multi_party: explain.mpc,
+    };
     let response = session.jobs().explain(request).await.map_err(|s| problem_of(&s))?.into_inner();
     if terminal.is_json() {
         return written(terminal.data(&String::from_utf8_lossy(&response.json)));
@@ -146,7 +158,8 @@ async fn run_submit(session: &Session, submit: &Submit, terminal: &Terminal) -> 
         std::io::Read::read_to_string(&mut std::io::stdin(), &mut sql)
             .map_err(|e| invalid("query.stdin", e.to_string()))?;
     }
-    let job = session.submit(&sql, submit.at_least.unwrap_or(0), submit.time_limit).await?;
+    let asked = asked(submit.at_least.unwrap_or(0), submit.mpc);
+    let job = session.submit(&sql, asked, submit.time_limit).await?;
     if submit.no_wait {
         let line = if terminal.is_json() { serde_json::json!({ "job": job.id }).to_string() } else { job.id };
         return written(terminal.data(&line));

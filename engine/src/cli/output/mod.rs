@@ -14,6 +14,7 @@ pub(crate) mod expect;
 pub mod number;
 pub mod progress;
 pub mod report;
+pub mod steps;
 pub mod table;
 pub mod terminal;
 #[cfg(test)]

@@ -42,6 +42,7 @@ fn of(groups: &[&str], headings: &[&str], rows: Vec<Row>) -> Answer {
         participants: names(&["Charite", "Erasmus MC", "St Mary"]),
         quality: Vec::new(),
         ungrouped: 0,
+        pooled_floor: None,
     }
 }
 

@@ -124,6 +124,7 @@ fn an_answer_offers_a_plot_for_each_curve_and_histogram() {
         participants: Vec::new(),
         quality: Vec::new(),
         ungrouped: 0,
+        pooled_floor: None,
     };
     let plots = from_answer(&answer);
     let names: Vec<&str> = plots.iter().map(Plot::file_name).collect();

@@ -1,6 +1,7 @@
 //! The researcher's session: an enrolled member, a channel to the engine, and the key that results are switched to.
 
 mod recombine;
+mod reconstruct;
 
 use std::path::{Path, PathBuf};
 
@@ -11,8 +12,9 @@ use ward_protocols::he::{self, Parameters, ReceiverSecret};
 use zeroize::Zeroizing;
 
 use self::recombine::Recombination;
+use self::reconstruct::Reconstruction;
 use crate::clock::now_ms;
-use crate::encoding::{Digest, HexBytes, canonical_json};
+use crate::encoding::{Digest, HexBytes, canonical_json, separated};
 use crate::grpc::MESSAGE_BYTES_MAX;
 use crate::grpc::frames::{Assembly, pieces};
 use crate::grpc::status::problem_of;
@@ -21,6 +23,7 @@ use crate::grpc::v1::jobs_client::JobsClient;
 use crate::grpc::v1::parties_client::PartiesClient;
 use crate::grpc::v1::{self, put_key_request, result_frame, submit_request};
 use crate::grpc::{client, frames::FrameError};
+use crate::identity::envelope::EnvelopeSecret;
 use crate::identity::{SealContext, SealKey, random};
 use crate::ledger::{Commitment, Quorum, Receipt, TrustAnchors, VerifiedReceipt};
 use crate::member::{Membership, create_private, write_private};
@@ -31,7 +34,7 @@ use crate::party::task::{Evidence, Request};
 use crate::problem::{Problem, ProblemKind};
 use crate::query::answer::Answer;
 use crate::query::catalogue::Catalogue;
-use crate::query::plan::Plan;
+use crate::query::plan::{Asked, Participation, Plan};
 
 const SEED_PLACE: SealContext<'static> = SealContext { table: "receiver", row: "self", column: "seed" };
 /// Largest result read, bytes.
@@ -127,6 +130,16 @@ impl Session {
     }
 
     fn receiver(&self, params: &Parameters) -> Result<ReceiverSecret, Problem> {
+        Ok(ReceiverSecret::from_seed(params, &self.seed()?))
+    }
+
+    /// The key to which results of computations on shares are sealed.
+    fn envelope(&self) -> Result<EnvelopeSecret, Problem> {
+        let seed = separated("receiver-envelope/1", &[self.seed()?.expose()]);
+        Ok(EnvelopeSecret::from_seed(&Secret::new(seed.0)))
+    }
+
+    fn seed(&self) -> Result<Secret<[u8; 32]>, Problem> {
         let path = self.member.folder.join("receiver.key");
         let bad = |e: &dyn std::fmt::Display| {
             Problem::new(ProblemKind::Validation, "keys.receiver", format!("{}: {e}", path.display()))
@@ -138,14 +151,20 @@ impl Session {
         let sealed = std::fs::read(&path).map_err(|e| bad(&e))?;
         let seed = self.member.seal.open(SEED_PLACE, &sealed).map_err(|e| bad(&e))?;
         let seed: [u8; 32] = seed.as_slice().try_into().map_err(|_| bad(&"not a seed of 32 bytes"))?;
-        Ok(ReceiverSecret::from_seed(params, &Secret::new(seed)))
+        Ok(Secret::new(seed))
     }
 
     /// Signs and submits a query.
     ///
     /// # Errors
     /// The engine's, or the planner's.
-    pub async fn submit(&self, sql: &str, minimum: u32, time_limit_s: u64) -> Result<v1::Job, Problem> {
+    pub async fn submit(
+        &self,
+        sql: &str,
+        asked: impl Into<Asked>,
+        time_limit_s: u64,
+    ) -> Result<v1::Job, Problem> {
+        let Asked { participation, route } = asked.into();
         let (_, epoch) = self.catalogue().await?;
         let epoch = epoch.ok_or_else(|| {
             Problem::new(ProblemKind::Unavailable, "epoch.none", "the hospitals have no collective key yet")
@@ -160,7 +179,12 @@ impl Session {
             consortium: self.member.consortium.clone(),
             researcher: self.member.member.name.clone(),
             sql: sql.to_owned(),
-            participants_min: minimum,
+            participants_min: match participation {
+                Participation::All => 0,
+                Participation::AtLeast(least) => least,
+            },
+            route,
+            seal_key: HexBytes(self.envelope()?.public()),
             epoch: Digest::parse(&epoch.id).ok_or_else(|| unreadable("epoch", &"not a digest"))?,
             receiver_key: Digest::of(&key),
             nonce: HexBytes(random::<16>().map_err(|e| Problem::internal(&e))?.to_vec()),
@@ -258,6 +282,11 @@ impl Session {
         commitment: &Commitment,
         (evidence, contributions, shares): (&Evidence, &[u8], &[u8]),
     ) -> Result<Answer, Problem> {
+        if let Some(on_shares) = &plan.multi_party {
+            let made = Reconstruction { on_shares, commitment, authority: &self.member.authority };
+            let opened = made.result(evidence, shares, &self.envelope()?)?;
+            return Ok(crate::query::finish_shares(plan, &opened, &commitment.participants)?);
+        }
         let params = parameters(&plan.protocol.profile, plan.protocol.key_holders.len())?;
         let made = Recombination { params: &params, plan, commitment, authority: &self.member.authority };
         let ciphertexts = made.result(evidence, contributions, shares)?;
@@ -294,6 +323,9 @@ async fn body(
     bytes: u64,
     bytes_max: u64,
 ) -> Result<Vec<u8>, Problem> {
+    if bytes == 0 {
+        return Ok(Vec::new());
+    }
     let broken = |e: FrameError| unreadable("result", &e);
     let mut assembly = Assembly::unchecked(bytes, bytes_max).map_err(broken)?;
     while let Some(frame) = frames.next().await {

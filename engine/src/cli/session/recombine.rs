@@ -12,9 +12,55 @@ use crate::encoding::{Digest, separated};
 use crate::identity::{CaCertificate, Member, Role, Signature};
 use crate::ledger::Commitment;
 use crate::party::aggregate::{CONTRIBUTION, KEY_SWITCH};
-use crate::party::task::{Binding, Evidence};
+use crate::party::task::{Binding, ContributionHeader, Evidence};
 use crate::problem::Problem;
 use crate::query::plan::Plan;
+
+/// The hospital of that name, by its certificate.
+///
+/// # Errors
+/// `receipt.not_verified` when the authority did not sign it, or it is somebody else's.
+pub(super) fn hospital(authority: &CaCertificate, certificate: &[u8], name: &str) -> Result<Member, Problem> {
+    let now_s = (now_ms() / 1000) as i64;
+    let member = authority.verify(certificate, now_s).map_err(not_verified)?;
+    if member.role != Role::Hospital || member.name != name {
+        return Err(not_verified(format!("the certificate of {name} is of {}", member.name)));
+    }
+    Ok(member)
+}
+
+/// Checks that the inputs are those of the hospitals in the receipt, and each hospital's signature over its own.
+///
+/// # Errors
+/// `receipt.not_verified`.
+pub(super) fn check_inputs(
+    (commitment, authority): (&Commitment, &CaCertificate),
+    contributions: &[ContributionHeader],
+) -> Result<(), Problem> {
+    let epoch = Digest::parse(&commitment.key_epoch).ok_or_else(|| not_verified("the epoch is no digest"))?;
+    let binding = Binding {
+        job: &commitment.job_id,
+        request: commitment.request_digest,
+        plan: commitment.plan_digest,
+        epoch,
+    };
+    if !contributions.iter().map(|c| &c.hospital).eq(&commitment.participants) {
+        return Err(not_verified("the contributions are not those of the hospitals in the receipt"));
+    }
+    for header in contributions {
+        let wrong = |what: &str| not_verified(format!("{}: {what}", header.hospital));
+        let member = hospital(authority, &header.certificate.0, &header.hospital)?;
+        let parts = binding.parts(header);
+        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+        let signature = Signature::from_slice(&header.signature.0).ok_or_else(|| wrong("no signature"))?;
+        member.key.verify(CONTRIBUTION, &parts, &signature).map_err(|e| wrong(&e.to_string()))?;
+        let named = separated("contribution/1", &[&header.c0.0, &header.c1.0]);
+        if commitment.contribution_digests.get(&header.hospital) != Some(&named) {
+            return Err(wrong("its contribution is not the one in the receipt"));
+        }
+    }
+    Ok(())
+}
 
 /// What a result is made from.
 pub(super) struct Recombination<'a> {
@@ -43,42 +89,12 @@ impl Recombination<'_> {
         Ok(result)
     }
 
-    fn hospital(&self, certificate: &[u8], name: &str) -> Result<Member, Problem> {
-        let now_s = (now_ms() / 1000) as i64;
-        let member = self.authority.verify(certificate, now_s).map_err(not_verified)?;
-        if member.role != Role::Hospital || member.name != name {
-            return Err(not_verified(format!("the certificate of {name} is of {}", member.name)));
-        }
-        Ok(member)
-    }
-
     /// The c0 half of the sum; the other half is in the shares.
     fn sum(&self, evidence: &Evidence, mut c0s: &[u8]) -> Result<Vec<C0>, Problem> {
-        let commitment = self.commitment;
-        let epoch =
-            Digest::parse(&commitment.key_epoch).ok_or_else(|| not_verified("the epoch is no digest"))?;
-        let binding = Binding {
-            job: &commitment.job_id,
-            request: commitment.request_digest,
-            plan: commitment.plan_digest,
-            epoch,
-        };
-        if !evidence.contributions.iter().map(|c| &c.hospital).eq(&commitment.participants) {
-            return Err(not_verified("the contributions are not those of the hospitals in the receipt"));
-        }
+        check_inputs((self.commitment, self.authority), &evidence.contributions)?;
         let mut sum = he::C0Accumulator::new(self.params);
         for header in &evidence.contributions {
             let wrong = |what: &str| not_verified(format!("{}: {what}", header.hospital));
-            let member = self.hospital(&header.certificate.0, &header.hospital)?;
-            let parts = binding.parts(header);
-            let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-            let signature =
-                Signature::from_slice(&header.signature.0).ok_or_else(|| wrong("no signature"))?;
-            member.key.verify(CONTRIBUTION, &parts, &signature).map_err(|e| wrong(&e.to_string()))?;
-            let named = separated("contribution/1", &[&header.c0.0, &header.c1.0]);
-            if commitment.contribution_digests.get(&header.hospital) != Some(&named) {
-                return Err(wrong("its contribution is not the one in the receipt"));
-            }
             let c0 = take(&mut c0s, header.c0_bytes).ok_or_else(|| wrong("its contribution is missing"))?;
             if Digest::of(c0) != header.c0 {
                 return Err(wrong("its contribution is not the one it signed"));
@@ -102,7 +118,7 @@ impl Recombination<'_> {
         let mut shares = Vec::new();
         for header in &evidence.shares {
             let wrong = |what: &str| not_verified(format!("{}: {what}", header.holder));
-            let member = self.hospital(&header.certificate.0, &header.holder)?;
+            let member = hospital(self.authority, &header.certificate.0, &header.holder)?;
             let parts: [&[u8]; 3] = [self.commitment.job_id.as_bytes(), &header.sum.0, &header.shares.0];
             let signature =
                 Signature::from_slice(&header.signature.0).ok_or_else(|| wrong("no signature"))?;

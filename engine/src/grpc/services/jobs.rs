@@ -18,6 +18,7 @@ use crate::identity::Role;
 use crate::job::Engine;
 use crate::job::view::SealedResult;
 use crate::problem::{Problem, ProblemKind};
+use crate::query::ast::Route;
 use crate::store::{Job, JobId, JobSummary};
 
 /// Largest public key of a researcher, bytes.
@@ -123,8 +124,10 @@ impl jobs_server::Jobs for JobsService {
         request: Request<v1::ExplainRequest>,
     ) -> Result<Response<v1::ExplainResponse>, Status> {
         let member = peer::member(&self.0, &request).await?;
-        let v1::ExplainRequest { sql, participants_min } = request.into_inner();
-        let explanation = self.0.explain(&member, &sql, participants_min).await.map_err(status_of)?;
+        let v1::ExplainRequest { sql, participants_min, multi_party } = request.into_inner();
+        let route = if multi_party { Route::MultiParty } else { Route::Auto };
+        let explained = self.0.explain(&member, &sql, (participants_min, route)).await;
+        let explanation = explained.map_err(status_of)?;
         let json = crate::encoding::canonical_json(&explanation);
         Ok(Response::new(v1::ExplainResponse { json, text: explanation.text() }))
     }

@@ -31,6 +31,8 @@ pub struct Policy {
     pub hospitals_min: u32,
     /// Rules per table; a table without one lets all its published columns be used.
     pub tables: BTreeMap<String, TablePolicy>,
+    /// Hospitals to whose nodes this one entrusts shares; empty accepts any key holder of the consortium.
+    pub compute_nodes: BTreeSet<String>,
     /// Researchers that may ask; empty lets every enrolled one.
     pub users: BTreeMap<String, UserPolicy>,
 }

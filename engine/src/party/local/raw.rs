@@ -146,6 +146,8 @@ pub(super) struct Policy {
     #[serde(default = "two")]
     pub hospitals_min: Spanned<u32>,
     #[serde(default)]
+    pub compute_nodes: Vec<String>,
+    #[serde(default)]
     pub table: Vec<PolicyTable>,
     #[serde(default)]
     pub user: Vec<PolicyUser>,
@@ -184,6 +186,7 @@ impl Default for Policy {
             approval: super::policy::ApprovalMode::default(),
             km_step_min: one(),
             hospitals_min: two(),
+            compute_nodes: Vec::new(),
             table: Vec::new(),
             user: Vec::new(),
         }

@@ -90,7 +90,8 @@ fn bounded_column(config: &ColumnConfig) -> [Expr; 2] {
     let value = named(&column.name);
     let (below, above) = (value.clone().lt(lit(column.min)), value.clone().gt(lit(column.max)));
     let outside = below.clone().or(above.clone()).fill_null(lit(false));
-    let clamps = column.out_of_bounds == OutOfBounds::Clamp && column.kind != ColumnKind::Category;
+    let is_number = matches!(column.kind, ColumnKind::Integer | ColumnKind::Real);
+    let clamps = column.out_of_bounds == OutOfBounds::Clamp && is_number;
     let bounded = if clamps {
         when(below).then(lit(column.min)).when(above).then(lit(column.max)).otherwise(value)
     } else {

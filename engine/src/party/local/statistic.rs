@@ -38,11 +38,25 @@ pub enum StatisticKind {
     KaplanMeier,
     /// LOG_RANK.
     LogRank,
+    /// MEDIAN and QUANTILE.
+    Quantile,
+    /// COUNT(DISTINCT).
+    CountDistinct,
+    /// TOPK.
+    TopK,
+    /// FISHER.
+    Fisher,
+    /// LINREG.
+    LinReg,
+    /// LOGIT.
+    Logit,
+    /// COX.
+    Cox,
 }
 
 impl StatisticKind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 22] = [
         Self::Count,
         Self::Sum,
         Self::Avg,
@@ -58,6 +72,13 @@ impl StatisticKind {
         Self::Ols,
         Self::KaplanMeier,
         Self::LogRank,
+        Self::Quantile,
+        Self::CountDistinct,
+        Self::TopK,
+        Self::Fisher,
+        Self::LinReg,
+        Self::Logit,
+        Self::Cox,
     ];
 
     /// The kind of a statistic.
@@ -79,6 +100,13 @@ impl StatisticKind {
             Statistic::Ols { .. } => Self::Ols,
             Statistic::KaplanMeier { .. } => Self::KaplanMeier,
             Statistic::LogRank { .. } => Self::LogRank,
+            Statistic::Quantile { .. } => Self::Quantile,
+            Statistic::CountDistinct(_) => Self::CountDistinct,
+            Statistic::TopK { .. } => Self::TopK,
+            Statistic::Fisher { .. } => Self::Fisher,
+            Statistic::LinReg { .. } => Self::LinReg,
+            Statistic::Logit { .. } => Self::Logit,
+            Statistic::Cox { .. } => Self::Cox,
         }
     }
 
@@ -101,6 +129,13 @@ impl StatisticKind {
             Self::Ols => "ols",
             Self::KaplanMeier => "kaplan_meier",
             Self::LogRank => "log_rank",
+            Self::Quantile => "quantile",
+            Self::CountDistinct => "count_distinct",
+            Self::TopK => "topk",
+            Self::Fisher => "fisher",
+            Self::LinReg => "linreg",
+            Self::Logit => "logit",
+            Self::Cox => "cox",
         }
     }
 

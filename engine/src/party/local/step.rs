@@ -48,7 +48,8 @@ pub fn run(plan: &Plan, data: &LocalData, hospital: &str, floor: u32) -> Result<
 
     let mut rows = Rows {
         plan,
-        floor: u64::from(floor.max(plan.floor)),
+        // On shares the floor counts the rows of all hospitals together, and nobody sees a cell under it.
+        floor: if plan.multi_party.is_some() { 1 } else { u64::from(floor.max(plan.floor)) },
         len: frame.height(),
         values: HashMap::new(),
         cells: Vec::new(),
@@ -72,6 +73,32 @@ pub fn run(plan: &Plan, data: &LocalData, hospital: &str, floor: u32) -> Result<
         dataset_version: state.dataset_version.clone(),
         rows_in_filter: step.rows.len as u64,
     })
+}
+
+/// The values of some columns in the rows of the filter, row by row, each column in the order of `names`; none where a
+/// value is missing or rejected.
+///
+/// # Errors
+/// [`LocalError`].
+pub fn columns(
+    plan: &Plan,
+    data: &LocalData,
+    hospital: &str,
+    names: &[&str],
+) -> Result<Vec<Vec<Option<i64>>>, LocalError> {
+    let Some(index) = plan.hospitals.iter().position(|h| h == hospital) else {
+        return Err(LocalError::HospitalAbsent { hospital: hospital.into() });
+    };
+    let table = data.table(&plan.query.table)?;
+    let state = data.state(table)?;
+    let mut needs = Needs::of(plan);
+    needs.sums = names.iter().copied().collect();
+    needs.outside.clear();
+    let frame = read(plan, table, &needs, (index, state.survey.rows))?;
+    state.still_holds(table)?;
+    let present = |value: i64| (value != MISSING).then_some(value);
+    let column = |name: &&str| Ok(integers(table, &frame, name)?.into_iter().map(present).collect());
+    names.iter().map(column).collect()
 }
 
 /// The columns a plan reads.

@@ -134,6 +134,10 @@ impl<'a> Rows<'a> {
                     Some(if value == last { edges.len() - 1 } else { edges.partition_point(|e| *e <= value) })
                 })
             }
+            Split::Grid { low, width, .. } => refine(keys, values, count, |value| {
+                let above = u64::try_from(i128::from(value) - i128::from(*low)).ok()?;
+                usize::try_from(above / (*width).max(1)).ok()
+            }),
             Split::TimeGrid { step, .. } => {
                 let step = i64::from((*step).max(1));
                 refine(keys, values, count, |value| {
@@ -215,8 +219,8 @@ impl<'a> Rows<'a> {
             let column = self.column(name)?;
             let values = self.values(name)?;
             factors.push(match factor {
-                Factor::Value(_) if column.kind == ColumnKind::Category => {
-                    return Err(inconsistent(format!("category `{name}` has no value")));
+                Factor::Value(_) if matches!(column.kind, ColumnKind::Category | ColumnKind::Identifier) => {
+                    return Err(inconsistent(format!("`{name}` holds no numbers")));
                 }
                 Factor::Value(_) => {
                     let largest = i128::from(column.min).abs().max(i128::from(column.max).abs());

@@ -9,7 +9,7 @@ use super::decimal::{Decimal, PLACES_MAX};
 use super::policy::{Policy, StatisticKind, TablePolicy, UserPolicy};
 use super::raw;
 use crate::query::ast::HOSPITAL;
-use crate::query::catalogue::{Column, ColumnKind, OutOfBounds};
+use crate::query::catalogue::{Column, ColumnKind, IDENTIFIER_MAX, OutOfBounds};
 
 /// Most rows a table may announce.
 const ROWS_MAX: u64 = 1 << 40;
@@ -147,7 +147,13 @@ fn check_column(here: &Checker<'_>, raw: raw::Column) -> Result<ColumnConfig, Co
         description: raw.description,
     };
     let fail = |message: String, hint: &str| Err(here.invalid(&span, message, hint));
-    if column.kind == ColumnKind::Category {
+    if column.kind == ColumnKind::Identifier {
+        let plain = bounds == (None, None) && scale.is_none() && offset.is_none() && raw.digits.is_none();
+        if !plain || !column.codes.is_empty() || !values.is_empty() {
+            return fail("an identifier has a name and a source, nothing else".into(), "remove the rest");
+        }
+        column.max = IDENTIFIER_MAX;
+    } else if column.kind == ColumnKind::Category {
         if bounds != (None, None) || scale.is_some() || offset.is_some() || raw.digits.is_some() {
             return fail("a category has no min, max, digits, scale or offset".into(), "remove them");
         }
@@ -320,6 +326,7 @@ pub(super) fn check_policy(
         km_step_min: raw.km_step_min.into_inner(),
         hospitals_min: raw.hospitals_min.into_inner(),
         tables: rules,
+        compute_nodes: raw.compute_nodes.into_iter().collect(),
         users: check_users(here, raw.user)?,
     })
 }

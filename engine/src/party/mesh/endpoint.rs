@@ -23,7 +23,8 @@ use super::{Route, relay};
 use crate::identity::{Member, PublicKey};
 use crate::party::connect::Proxy;
 
-/// Streams that may be in their handshake at once; more wait outside, or are refused at the relay.
+/// Streams that may be in their handshake at once, for each of the two ways: strangers who knock at the listener do not
+/// keep members from coming through the engine. More wait outside, or are refused at the relay.
 const HANDSHAKES_MAX: usize = 64;
 /// Time for a handshake and its greetings.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -48,7 +49,8 @@ pub struct Endpoint {
     pub(super) dials_directly: bool,
     relay: Arc<RelayPort>,
     acceptor: TlsAcceptor,
-    handshakes: Arc<Semaphore>,
+    knocking: Arc<Semaphore>,
+    piping: Arc<Semaphore>,
     attempts: Mutex<HashMap<[u8; 16], Expected>>,
 }
 
@@ -86,7 +88,8 @@ impl Endpoint {
             dials_directly,
             relay: Arc::new(RelayPort::new(Arc::new(Arriving(endpoint.clone())))),
             acceptor,
-            handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
+            knocking: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
+            piping: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
             attempts: Mutex::default(),
         }))
     }
@@ -136,7 +139,7 @@ impl Endpoint {
     async fn accept_all(self: &Arc<Self>, listener: &TcpListener) {
         loop {
             // The semaphore is never closed.
-            let Ok(permit) = self.handshakes.clone().acquire_owned().await else { return };
+            let Ok(permit) = self.knocking.clone().acquire_owned().await else { return };
             let stream = match listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
@@ -163,7 +166,7 @@ impl Endpoint {
         if session != PROBE_SESSION && !self.is_expected(session, peer) {
             return pipe.refuse(CloseReason::NotYet);
         }
-        let Ok(permit) = self.handshakes.clone().try_acquire_owned() else {
+        let Ok(permit) = self.piping.clone().try_acquire_owned() else {
             return pipe.refuse(CloseReason::Limit);
         };
         let endpoint = self.clone();
@@ -191,9 +194,8 @@ impl Endpoint {
 
     async fn greet(&self, carrier: Carrier, route: Route) -> Result<(), GreetingError> {
         let mut stream = self.acceptor.accept(carrier).await?;
-        let member = member_of(stream.get_ref().1.peer_certificates()).ok_or_else(|| {
-            GreetingError::Malformed("no certificate of a member after a handshake that demands one")
-        })?;
+        let member = member_of(stream.get_ref().1.peer_certificates())
+            .ok_or(GreetingError::Malformed("no certificate after a handshake that demands one"))?;
         let greeting = Greeting::receive(&mut stream).await?;
         let verdict = self.verdict(&greeting, &member);
         greeting.answer(&mut stream, verdict).await?;

@@ -1,9 +1,9 @@
 //! What the two ends say right after the TLS handshake: which attempt, who to whom. A stream that was made for one
 //! attempt is thereby worth nothing for another.
 //!
-//! 1. The dialler sends its greeting. 2. The other end answers with a verdict (1 byte) and its own greeting, which must
-//! mirror the first. 3. The dialler confirms (1 byte); until then the other end does not count the stream as made, so
-//! that a dialler that gave up on a slow way can come by another.
+//! The dialler sends its greeting. The other end answers with a verdict (1 byte) and its own greeting, which must mirror
+//! the first. The dialler confirms (1 byte); until then the other end does not count the stream as made, so that a
+//! dialler that gave up on a slow way can come by another.
 //!
 //! Greeting: length of what follows (u8), `ward-mesh/1` and a line feed, side (u8), session (16 bytes), sender and
 //! receiver, each a length (u8) and a name.

@@ -15,7 +15,8 @@ pub struct MeshLimits {
     pub wait_ms_max: u64,
     /// For the peers' farewells when the mesh is closed.
     pub close_ms_max: u64,
-    /// Bytes to one peer that may wait to be sent. A single message may be larger.
+    /// Bytes to one peer that may wait to be sent. A single message may be larger. Programs that all send more than this
+    /// before any of them receives wait for each other until `wait_ms_max`.
     pub send_bytes_max: usize,
     /// Bytes from one peer that are read before somebody asks for them.
     pub read_ahead_bytes_max: usize,

@@ -234,7 +234,7 @@ impl RelayLine {
 
     fn opened(&self, number: u64, session: [u8; 16], peer: &str) -> Result<(), RelayFault> {
         let mut pipes = lock(&self.line.pipes);
-        if number % 2 == 0 || pipes.open.contains_key(&number) {
+        if number.is_multiple_of(2) || pipes.open.contains_key(&number) {
             return Err(RelayFault("a pipe under a number that is not the engine's to give"));
         }
         if pipes.open.len() >= PIPES_MAX {

@@ -5,7 +5,8 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::Plan;
+use super::plan::{MultiParty, Plan, SecurityLevel};
+use super::secure;
 
 /// A plan explained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,8 +17,12 @@ pub struct Explanation {
     pub local: LocalStep,
     /// Hospitals that publish the table but cannot answer.
     pub left_out: Vec<LeftOut>,
-    /// What happens under encryption.
-    pub secure: SecureStep,
+    /// What happens under encryption; nothing where it is computed on shares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secure: Option<SecureStep>,
+    /// What happens on shares; nothing where it is summed under encryption.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shares: Option<SharesStep>,
     /// What is withheld, and how.
     pub release: Release,
     /// What the researcher's machine computes from the sums, by heading.
@@ -74,6 +79,29 @@ pub struct SecureStep {
     pub bytes_down: u64,
     /// The rounds between the engine and the hospitals.
     pub rounds: Vec<String>,
+    /// Predicted seconds, by `cost_model`.
+    pub seconds: f64,
+    /// The model behind `seconds`.
+    pub cost_model: CostModel,
+}
+
+/// The computation on shares.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SharesStep {
+    /// The compute nodes, in the order of their roles.
+    pub nodes: Vec<String>,
+    /// Against whom it holds.
+    pub security: SecurityLevel,
+    /// The programs, in words.
+    pub programs: Vec<String>,
+    /// Numbers and bits that each hospital gives, in words of 64 bits.
+    pub words: u64,
+    /// Bytes that a hospital sends.
+    pub bytes_up: u64,
+    /// Bytes that a compute node sends to the others, predicted.
+    pub bytes_node: u64,
+    /// Rounds between the compute nodes, predicted.
+    pub rounds: u64,
     /// Predicted seconds, by `cost_model`.
     pub seconds: f64,
     /// The model behind `seconds`.
@@ -169,7 +197,7 @@ pub fn explain(plan: &Plan, cost_model: &CostModel) -> Explanation {
     let halves = (plan.hospitals.len() as u64).saturating_mul(contribution / 2);
     let bytes_down = halves.saturating_add(plan.protocol.ciphertext_bytes / 2);
     let bytes = bytes_up.saturating_add(bytes_down);
-    let secure = SecureStep {
+    let secure = plan.multi_party.is_none().then(|| SecureStep {
         profile: plan.protocol.profile.clone(),
         key_holders: plan.protocol.key_holders.clone(),
         threshold: plan.protocol.threshold,
@@ -180,19 +208,44 @@ pub fn explain(plan: &Plan, cost_model: &CostModel) -> Explanation {
         rounds: ROUNDS.map(str::to_owned).to_vec(),
         seconds: cost_model.seconds(plan.ciphertexts, plan.hospitals.len(), bytes, ROUNDS.len()),
         cost_model: *cost_model,
-    };
+    });
+    let shares = plan.multi_party.as_ref().map(|shares| shares_step(plan, shares, cost_model));
     let left_out = plan.left_out.iter();
     Explanation {
         query: plan.canonical.clone(),
         local: words::local_step(plan),
         left_out: left_out.map(|(h, r)| LeftOut { hospital: h.clone(), reason: r.clone() }).collect(),
         secure,
+        shares,
         release: words::release(plan),
         finish: words::finish(plan),
         learns: words::learns(plan),
         threat_model: words::threat_model(plan),
         epsilon: None,
         verdicts: Vec::new(),
+    }
+}
+
+fn shares_step(plan: &Plan, shares: &MultiParty, cost_model: &CostModel) -> SharesStep {
+    let estimate = secure::estimate(plan).unwrap_or_default();
+    let programs = secure::programs(plan).unwrap_or_default();
+    let rows = shares.rows.iter().map(|input| input.rows.iter().max().map_or(0, |rows| 2 * rows));
+    let words = plan.slots() as u64 + rows.sum::<u64>();
+    // Two nodes get the words, the third the seeds of the rest.
+    let bytes_up = words.saturating_mul(16);
+    let bytes = estimate.bytes.saturating_add(bytes_up) as f64;
+    SharesStep {
+        nodes: shares.nodes.clone(),
+        security: shares.security,
+        programs: programs.iter().map(|program| words::program(plan, program)).collect(),
+        words,
+        bytes_up,
+        bytes_node: estimate.bytes,
+        rounds: estimate.rounds,
+        seconds: cost_model.local_seconds
+            + bytes / cost_model.link_bytes_per_second
+            + (estimate.rounds + 4) as f64 * cost_model.round_trip_seconds,
+        cost_model: *cost_model,
     }
 }
 

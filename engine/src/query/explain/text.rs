@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Write as _};
 
+use super::super::plan::SecurityLevel;
 use super::Explanation;
 
 /// Most sums that are listed one by one.
@@ -22,6 +23,7 @@ impl Explanation {
         section(&mut text, "local step, at each hospital", self.local_lines());
         section(&mut text, "left out", self.left_out.iter().map(|l| format!("{}: {}", l.hospital, l.reason)));
         section(&mut text, "secure step", self.secure_lines());
+        section(&mut text, "secure step, on shares", self.shares_lines());
         section(&mut text, "release", &self.release.rules);
         let epsilon = match self.epsilon {
             Some(epsilon) => format!("differential privacy: epsilon {epsilon}"),
@@ -57,8 +59,36 @@ impl Explanation {
         lines
     }
 
+    fn shares_lines(&self) -> Vec<String> {
+        let Some(shares) = &self.shares else { return Vec::new() };
+        let security = match shares.security {
+            SecurityLevel::SemiHonest => "holds against one that looks",
+            SecurityLevel::Malicious => {
+                "holds against one that deviates: the others stop before anything is released"
+            }
+        };
+        let mut lines = vec![
+            format!("compute nodes: {}; {security}", shares.nodes.join(", ")),
+            format!(
+                "each hospital gives {} words as shares, {}, to the compute nodes",
+                shares.words,
+                bytes(shares.bytes_up)
+            ),
+        ];
+        lines.extend(shares.programs.iter().map(|program| format!("program: {program}")));
+        lines.push(format!(
+            "about {} rounds, {} from each compute node, {:.1} s (link {}/s; round trip {} s)",
+            shares.rounds,
+            bytes(shares.bytes_node),
+            shares.seconds,
+            bytes(shares.cost_model.link_bytes_per_second as u64),
+            shares.cost_model.round_trip_seconds
+        ));
+        lines
+    }
+
     fn secure_lines(&self) -> Vec<String> {
-        let secure = &self.secure;
+        let Some(secure) = &self.secure else { return Vec::new() };
         let mut lines = vec![
             format!("encrypted sum, profile {}", secure.profile),
             format!(

@@ -1,7 +1,8 @@
 //! The parts of a plan in words.
 
 use super::super::ast::{HOSPITAL, Item, Statistic};
-use super::super::plan::{Content, Factor, Measure, Participation, Plan, Split};
+use super::super::plan::{Content, Factor, Measure, MultiParty, Participation, Plan, SecurityLevel, Split};
+use super::super::secure::{self, Program};
 use super::{Learns, LocalStep, Release};
 
 pub(super) fn local_step(plan: &Plan) -> LocalStep {
@@ -50,12 +51,59 @@ fn splits(by: &[Split]) -> String {
         Split::Codes { column, codes } => format!("{column} ({} codes)", codes.len()),
         Split::Bins { column, edges } => format!("{column} ({} bins)", edges.len().saturating_sub(1)),
         Split::TimeGrid { column, step, points } => format!("{column} ({points} points, step {step})"),
+        Split::Grid { column, points, .. } => format!("{column} ({points} values)"),
     };
     let names: Vec<String> = by.iter().map(one).collect();
     if names.is_empty() { String::new() } else { format!(", by {}", names.join(" and ")) }
 }
 
+/// A program on shares in words.
+pub(super) fn program(plan: &Plan, program: &Program) -> String {
+    let of = |item: &usize| secure::heading(plan, *item).to_owned();
+    match program {
+        Program::Release(release) => {
+            format!("compare {} counts with the floor, release the cells that reach it", release.cells)
+        }
+        Program::Quantile { item, points, .. } => {
+            format!("{}: find the rank among counts of {points} values", of(item))
+        }
+        Program::TopK { item, codes, .. } => format!("{}: order {codes} counts", of(item)),
+        Program::Chi2 { item, .. } | Program::Fisher { item, .. } | Program::TTest { item, .. } => {
+            format!("{}: the statistic from the sums, nothing else opened", of(item))
+        }
+        Program::LogRank { item, points, .. } => {
+            format!("{}: the statistic from risk tables of {points} times", of(item))
+        }
+        Program::LinReg { item } => format!("{}: solve the normal equations", of(item)),
+        Program::Logit { item } | Program::Cox { item } => {
+            format!("{}: Newton steps; the hospitals see the coefficients of every step", of(item))
+        }
+        Program::Distinct { item, .. } => {
+            format!("{}: shuffle and sort the identifiers, count where neighbours differ", of(item))
+        }
+    }
+}
+
+fn release_on_shares(plan: &Plan) -> Release {
+    Release {
+        floor: plan.floor,
+        rules: vec![
+            format!(
+                "a cell with fewer than {} patients over all hospitals together is suppressed, zero too; nobody sees its \
+                 number",
+                plan.floor
+            ),
+            "where one cell of a row or column is suppressed, a second one is, so that totals do not give it back"
+                .into(),
+            "tests and regressions show their statistic alone, and nothing under the floor".into(),
+        ],
+    }
+}
+
 pub(super) fn release(plan: &Plan) -> Release {
+    if plan.multi_party.is_some() {
+        return release_on_shares(plan);
+    }
     let mut rules = vec![format!(
         "a hospital with fewer than {} rows in a cell withholds its part of the cell (its own floor, if it is higher, \
          counts); zero rows look the same",
@@ -121,11 +169,31 @@ fn arithmetic(statistic: &Statistic) -> &'static str {
             "the product-limit curve with log-log 95% interval, from the risk table"
         }
         Statistic::LogRank { .. } => "observed, expected and covariance, from the risk tables",
+        Statistic::Quantile { .. } => "the value of that rank, from the two neighbours that the nodes found",
+        Statistic::CountDistinct(_) | Statistic::TopK { .. } => "the counts themselves",
+        Statistic::Fisher { .. } => "the p-value itself",
+        Statistic::LinReg { .. } | Statistic::Logit { .. } | Statistic::Cox { .. } => {
+            "coefficients and standard errors themselves; z, p and intervals from them"
+        }
     }
 }
 
 pub(super) fn learns(plan: &Plan) -> Vec<Learns> {
     let one = |who: &str, what: &str| Learns { who: who.into(), what: what.into() };
+    if plan.multi_party.is_some() {
+        return vec![
+            one("the engine", "the query, who takes part, sizes and times; no share, no number"),
+            one(
+                "each compute node",
+                "shares, which are random numbers to it, and which cells are under the floor",
+            ),
+            one(
+                "each hospital",
+                "the query and who takes part; of a LOGIT or COX the coefficients of every step",
+            ),
+            one("the researcher", "the released cells and statistics, and which cells are suppressed"),
+        ];
+    }
     let mut learns = vec![
         one("the engine", "the query, who takes part, sizes and times; no row, no sum, no share of a key"),
         one("each hospital", "the query and who takes part; nothing of another hospital's rows or sums"),
@@ -143,6 +211,22 @@ pub(super) fn learns(plan: &Plan) -> Vec<Learns> {
     learns
 }
 
+fn threat_model_on_shares(shares: &MultiParty, who: String) -> Vec<String> {
+    let against = match shares.security {
+        SecurityLevel::SemiHonest => "any one compute node that looks, but follows the protocol",
+        SecurityLevel::Malicious => {
+            "any one compute node that does what it likes: it can stop the job, not bend it"
+        }
+    };
+    vec![
+        format!("holds against the engine together with {against}"),
+        format!("two of {} together could read the shares", shares.nodes.join(", ")),
+        who,
+        "a hospital can lie about its own rows; bounds on every value limit what a lie does".into(),
+        "the researcher's machine sees the released numbers, and can pass them on".into(),
+    ]
+}
+
 pub(super) fn threat_model(plan: &Plan) -> Vec<String> {
     let (threshold, holders) = (plan.protocol.threshold, plan.protocol.key_holders.len());
     let against = match threshold.saturating_sub(1) {
@@ -156,6 +240,9 @@ pub(super) fn threat_model(plan: &Plan) -> Vec<String> {
             format!("at least {least} of {} hospitals must take part", plan.hospitals.len())
         }
     };
+    if let Some(shares) = &plan.multi_party {
+        return threat_model_on_shares(shares, who);
+    }
     vec![
         against,
         format!("opening takes {threshold} of {holders} key holders, and only to the researcher's key"),

@@ -3,6 +3,7 @@
 
 mod exact;
 mod moments;
+mod multi_party;
 mod regression;
 mod sums;
 mod survival;
@@ -15,6 +16,8 @@ use super::ast::{Item, Statistic};
 use super::catalogue::{Column, OutOfBounds};
 use super::needs::{Need, need};
 use super::plan::{Content, Plan};
+
+pub use self::multi_party::{finish_shares, terms};
 
 /// Finishes a query.
 ///
@@ -49,6 +52,7 @@ pub fn finish(plan: &Plan, slots: &[i128], participants: &[String]) -> Result<An
         participants,
         quality: quality(&sums)?,
         ungrouped: if plan.groups.is_empty() { 0 } else { sums.total(|c| *c == Content::Ungrouped)? },
+        pooled_floor: None,
     })
 }
 
@@ -124,5 +128,6 @@ fn finished(plan: &Plan, statistic: &Statistic, view: &View<'_>) -> Result<Value
         Statistic::Ols { y, xs } => regression::ols(view, y, xs, &plan.columns),
         Statistic::KaplanMeier { time, event, .. } => survival::kaplan_meier(view, column(time)?, event),
         Statistic::LogRank { event, .. } => survival::log_rank(view, event),
+        other => Err(inconsistent(format!("{} is not made of sums", other.canonical()))),
     }
 }

@@ -30,6 +30,16 @@ pub(crate) fn t_two_sided(t_squared: f64, df: f64) -> f64 {
     beta_regularized(df / 2.0, 0.5, (df / sum, t_squared / sum))
 }
 
+/// The 0.975 quantile of Student's t, by bisection.
+pub(crate) fn t_quantile_975(df: f64) -> f64 {
+    let (mut low, mut high) = (0.0f64, 1e6);
+    for _ in 0..200 {
+        let middle = f64::midpoint(low, high);
+        if t_two_sided(middle * middle, df) > 0.05 { low = middle } else { high = middle }
+    }
+    f64::midpoint(low, high)
+}
+
 /// P(F >= given), from the explained and the unexplained part of the variance, which sum to 1.
 pub(crate) fn f_upper(df: (f64, f64), unexplained: f64, explained: f64) -> f64 {
     beta_regularized(df.1 / 2.0, df.0 / 2.0, (unexplained, explained))
@@ -181,6 +191,16 @@ mod tests {
             close(beta_regularized(a, b, (x, 1.0 - x)), exact);
         }
         assert_eq!(beta_regularized(4999.0, 0.5, (0.85, 0.15)), 0.0);
+    }
+
+    /// Known answers: mpmath 1.3.
+    #[test]
+    fn t_quantiles_equal_known_answers() {
+        for (df, exact) in
+            [(1.0, 12.706_204_736_174_7), (10.0, 2.228_138_851_964_94), (600.0, 1.963_926_230_935_93)]
+        {
+            assert!((t_quantile_975(df) - exact).abs() < 1e-9, "{df}: {}", t_quantile_975(df));
+        }
     }
 
     #[test]

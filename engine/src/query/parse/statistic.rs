@@ -1,6 +1,8 @@
 //! Statistics: aggregate functions with the arguments that each of them takes.
 
-use sqlparser::ast::{Array, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned};
+use sqlparser::ast::{
+    Array, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned,
+};
 use sqlparser::tokenizer::Span;
 
 use super::super::ast::Statistic;
@@ -34,6 +36,13 @@ pub(super) const USAGE: &[(&str, &str)] = &[
     ("OLS", "OLS(outcome, predictor, ...)"),
     ("KAPLAN_MEIER", "KAPLAN_MEIER(time, event) or KAPLAN_MEIER(time, event, step)"),
     ("LOG_RANK", "LOG_RANK(time, event, group) or LOG_RANK(time, event, group, step)"),
+    ("MEDIAN", "MEDIAN(column)"),
+    ("QUANTILE", "QUANTILE(column, q) or QUANTILE(column, q, width)"),
+    ("TOPK", "TOPK(column, k)"),
+    ("FISHER", "FISHER(a, b)"),
+    ("LINREG", "LINREG(outcome, predictor, ...)"),
+    ("LOGIT", "LOGIT(outcome, predictor, ...)"),
+    ("COX", "COX(time, event, predictor, ...)"),
 ];
 
 /// Names from elsewhere, and what to use here.
@@ -44,10 +53,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("SD", "did you mean `STDDEV`?"),
     ("VAR_POP", "Ward gives the sample variance, VAR"),
     ("STDDEV_POP", "Ward gives the sample deviation, STDDEV"),
-    ("MEDIAN", "quantiles are not in this version; HISTOGRAM shows the distribution"),
-    ("QUANTILE", "quantiles are not in this version; HISTOGRAM shows the distribution"),
-    ("PERCENTILE_CONT", "quantiles are not in this version; HISTOGRAM shows the distribution"),
-    ("REGRESSION", "did you mean `OLS`?"),
+    ("PERCENTILE_CONT", "did you mean `QUANTILE`?"),
+    ("REGRESSION", "did you mean `LINREG` or `OLS`?"),
+    ("LOGISTIC", "did you mean `LOGIT`?"),
+    ("COXPH", "did you mean `COX`?"),
     ("SURVIVAL", "did you mean `KAPLAN_MEIER`?"),
     ("KM", "did you mean `KAPLAN_MEIER`?"),
 ];
@@ -69,14 +78,16 @@ pub(super) fn statistic(function: &Function) -> Result<Statistic> {
     let FunctionArguments::List(list) = &function.args else {
         return Err(Call { name, arguments: vec![], span }.wrong("it has no arguments", usage));
     };
-    if list.duplicate_treatment.is_some() {
-        return Err(unsupported("DISTINCT in a statistic", "GROUP BY the column and COUNT(*)", span));
+    let distinct = matches!(list.duplicate_treatment, Some(DuplicateTreatment::Distinct));
+    if list.duplicate_treatment.is_some() && !(distinct && name == "COUNT") {
+        let hint = "COUNT(DISTINCT identifier) counts patients; GROUP BY and COUNT(*) count codes";
+        return Err(unsupported("DISTINCT or ALL in this statistic", hint, span));
     }
     if !list.clauses.is_empty() {
         return Err(unsupported("a clause in a statistic", usage, span));
     }
-    if let ("COUNT", [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]) =
-        (name.as_str(), list.args.as_slice())
+    if let (false, "COUNT", [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]) =
+        (distinct, name.as_str(), list.args.as_slice())
     {
         return Ok(Statistic::CountRows);
     }
@@ -85,7 +96,14 @@ pub(super) fn statistic(function: &Function) -> Result<Statistic> {
         _ => Err(unsupported("this argument", usage, span)),
     };
     let arguments = list.args.iter().map(expression).collect::<Result<Vec<_>>>()?;
-    Call { name, arguments, span }.read(usage)
+    let call = Call { name, arguments, span };
+    if distinct {
+        return match call.arguments.as_slice() {
+            [only] => Ok(Statistic::CountDistinct(column(only)?)),
+            _ => Err(call.wrong("it takes one column", "COUNT(DISTINCT identifier)")),
+        };
+    }
+    call.read(usage)
 }
 
 fn unknown(name: String, span: Span) -> QueryError {
@@ -138,8 +156,10 @@ impl Call<'_> {
             "HISTOGRAM" => 2..=4,
             "KAPLAN_MEIER" => 2..=3,
             "LOG_RANK" => 3..=4,
-            "OLS" => 2..=PREDICTORS_MAX + 1,
-            "CROSSTAB" | "CHI2" | "ODDS_RATIO" | "TTEST" | "CORR" => 2..=2,
+            "OLS" | "LINREG" | "LOGIT" => 2..=PREDICTORS_MAX + 1,
+            "COX" => 3..=PREDICTORS_MAX + 2,
+            "QUANTILE" => 2..=3,
+            "CROSSTAB" | "CHI2" | "FISHER" | "ODDS_RATIO" | "TTEST" | "CORR" | "TOPK" => 2..=2,
             _ => 1..=1,
         };
         if !least_most.contains(&given) || (self.name == "HISTOGRAM" && given == 3) {
@@ -169,6 +189,17 @@ impl Call<'_> {
                 step: self.step(3, usage)?,
             },
             "OLS" => Statistic::Ols { y: name(0)?, xs: (1..given).map(name).collect::<Result<_>>()? },
+            "MEDIAN" => Statistic::Quantile { column: name(0)?, q: "0.5".into(), width: None },
+            "QUANTILE" => self.quantile(usage)?,
+            "TOPK" => Statistic::TopK { column: name(0)?, k: self.whole(self.arguments[1], "k", usage)? },
+            "FISHER" => Statistic::Fisher { a: name(0)?, b: name(1)? },
+            "LINREG" => Statistic::LinReg { y: name(0)?, xs: (1..given).map(name).collect::<Result<_>>()? },
+            "LOGIT" => Statistic::Logit { y: name(0)?, xs: (1..given).map(name).collect::<Result<_>>()? },
+            "COX" => Statistic::Cox {
+                time: name(0)?,
+                event: name(1)?,
+                xs: (2..given).map(name).collect::<Result<_>>()?,
+            },
             _ => Statistic::Histogram { column: name(0)?, edges: self.edges(usage)? },
         })
     }
@@ -183,6 +214,31 @@ impl Call<'_> {
 
     fn step(&self, index: usize, usage: &str) -> Result<u32> {
         self.arguments.get(index).map_or(Ok(1), |expr| self.whole(expr, "the step", usage))
+    }
+
+    fn quantile(&self, usage: &str) -> Result<Statistic> {
+        let number = |i: usize, what: &str| {
+            condition::decimal(self.arguments[i])?
+                .ok_or_else(|| self.wrong(format!("{what} is not a number"), usage))
+        };
+        let q = number(1, "the quantile")?.canonical();
+        // Canonical decimals without a sign read as numbers.
+        let inside = q.parse::<f64>().is_ok_and(|q| q > 0.0 && q < 1.0) && q.len() <= 8;
+        if !inside {
+            let message = "the quantile is a number above 0 and below 1, with at most 6 decimals";
+            return Err(self.wrong(message, usage));
+        }
+        let width = match self.arguments.len() {
+            3 => {
+                let width = number(2, "the width")?.canonical();
+                if !width.parse::<f64>().is_ok_and(|width| width > 0.0) {
+                    return Err(self.wrong("the width is a number above 0", usage));
+                }
+                Some(width)
+            }
+            _ => None,
+        };
+        Ok(Statistic::Quantile { column: column(self.arguments[0])?, q, width })
     }
 
     fn edges(&self, usage: &str) -> Result<Vec<String>> {

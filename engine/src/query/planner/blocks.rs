@@ -3,7 +3,7 @@
 use super::super::catalogue::{Column, ColumnKind};
 use super::super::error::QueryError;
 use super::super::needs::Need;
-use super::super::plan::{Block, Content, Factor, GroupColumn, Measure, ProtocolInfo, Split, Stratum};
+use super::super::plan::{Block, Content, Factor, GroupColumn, Measure, Split, Stratum};
 use super::Result;
 use super::resolve::Resolved;
 
@@ -26,7 +26,7 @@ pub(super) struct Sizing<'a> {
 }
 
 impl<'a> Sizing<'a> {
-    pub fn new(resolved: &'a Resolved, groups: &[GroupColumn], protocol: &ProtocolInfo) -> Result<Self> {
+    pub fn new(resolved: &'a Resolved, groups: &[GroupColumn], log2_t: u32) -> Result<Self> {
         let cells = groups.iter().try_fold(1u64, |cells, g| cells.checked_mul(g.codes.len() as u64));
         let cells = cells.unwrap_or(u64::MAX);
         slots("group cells", cells)?;
@@ -35,7 +35,7 @@ impl<'a> Sizing<'a> {
             hospitals: resolved.hospitals.len() as u32,
             rows_max: resolved.rows_max,
             cells,
-            log2_t: protocol.log2_t,
+            log2_t,
         })
     }
 
@@ -85,11 +85,12 @@ fn slots(what: &str, count: u64) -> Result<u32> {
     }
 }
 
-/// The strata and blocks of all needs: masks, measures, extrema, then the quality of the data.
+/// The strata and blocks of all needs: masks, measures, extrema, then the quality of the data, which is counted
+/// under encryption only: on shares its counts would need floors of their own.
 pub(super) fn blocks(
     needs: &[Need],
     sizing: &Sizing<'_>,
-    grouped: bool,
+    (grouped, sums_only): (bool, bool),
 ) -> Result<(Vec<Stratum>, Vec<Block>)> {
     let mut strata: Vec<Stratum> = Vec::new();
     let mut blocks: Vec<Block> = Vec::new();
@@ -119,7 +120,9 @@ pub(super) fn blocks(
     });
     let mut all = masks.collect::<Result<Vec<_>>>()?;
     all.append(&mut blocks);
-    all.extend(quality(&strata, sizing, grouped)?);
+    if sums_only {
+        all.extend(quality(&strata, sizing, grouped)?);
+    }
     let total = all.iter().map(|b| u64::from(b.slots)).sum();
     slots("the whole query", total)?;
     Ok((strata, all))
@@ -152,7 +155,10 @@ fn measure(need: &Need, product: &[Factor], stratum: usize, sizing: &Sizing<'_>)
 }
 
 fn extremum(name: &str, max: bool, stratum: usize, sizing: &Sizing<'_>) -> Result<Block> {
-    let column = sizing.columns.iter().find(|c| c.name == name && c.kind != ColumnKind::Category);
+    let column = sizing
+        .columns
+        .iter()
+        .find(|c| c.name == name && c.kind != ColumnKind::Category && c.kind != ColumnKind::Identifier);
     let points = column.map_or(u64::MAX, |c| c.max.abs_diff(c.min).saturating_add(1));
     if points > DOMAIN_MAX {
         return Err(QueryError::Limit {

@@ -90,6 +90,10 @@ fn within(column: &Column, literals: &[Literal]) -> Result<Filter> {
 }
 
 fn fixed(column: &Column, literal: &Literal) -> Result<Fixed> {
+    if column.kind == ColumnKind::Identifier {
+        let hint = "COUNT(DISTINCT identifier) is all that an identifier is for";
+        return Err(refuse(column, literal, "an identifier is not compared with a value", hint));
+    }
     let number = match literal {
         Literal::Number(text) => Decimal::parse(text),
         Literal::Boolean(value) if column.is_indicator() => Decimal::parse(if *value { "1" } else { "0" }),

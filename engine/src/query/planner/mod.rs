@@ -3,6 +3,7 @@
 
 mod blocks;
 mod filter;
+mod multi_party;
 mod resolve;
 
 use super::ast::{Item, Query, Statistic};
@@ -11,7 +12,7 @@ use super::error::QueryError;
 use super::layout;
 use super::needs::{Need, need};
 use super::parse::parse;
-use super::plan::{GroupColumn, Participation, Plan, ProtocolInfo};
+use super::plan::{Asked, GroupColumn, Participation, Plan, ProtocolInfo};
 
 pub use self::blocks::{DOMAIN_MAX, SLOTS_MAX};
 pub use self::resolve::HOSPITALS_MAX;
@@ -27,8 +28,9 @@ pub fn plan(
     query: &Query,
     catalogue: &Catalogue,
     protocol: &ProtocolInfo,
-    participation: Participation,
+    asked: impl Into<Asked>,
 ) -> Result<Plan> {
+    let Asked { participation, route } = asked.into();
     let canonical = query.canonical();
     if parse(&canonical).as_ref() != Ok(query) {
         return Err(QueryError::NotCanonical);
@@ -39,8 +41,12 @@ pub fn plan(
     let groups = groups(query, &resolved)?;
     let filter = query.filter.as_ref().map(|f| filter::typed(f, &resolved.columns)).transpose()?;
     let needs = statistics(query).map(|s| need(s, &resolved.columns)).collect::<Result<Vec<Need>>>()?;
-    let sizing = blocks::Sizing::new(&resolved, &groups, protocol)?;
-    let (strata, blocks) = blocks::blocks(&needs, &sizing, !query.group_by.is_empty())?;
+    let multi_party = multi_party::choose(query, route, catalogue, (protocol, &resolved))?;
+    let log2_t = if multi_party.is_some() { u64::BITS } else { protocol.log2_t };
+    let sizing = blocks::Sizing::new(&resolved, &groups, log2_t)?;
+    let kinds = (!query.group_by.is_empty(), multi_party.is_none());
+    let (strata, blocks) = blocks::blocks(&needs, &sizing, kinds)?;
+    let floor = multi_party::floor(catalogue, &resolved.hospitals, multi_party.is_some());
     let mut plan = Plan {
         canonical,
         query: query.clone(),
@@ -52,10 +58,15 @@ pub fn plan(
         groups,
         strata,
         blocks,
-        floor: catalogue.floor,
+        floor,
         protocol: protocol.clone(),
         ciphertexts: 0,
+        multi_party,
     };
+    if plan.multi_party.is_some() {
+        multi_party::reasonable(&plan)?;
+        return Ok(plan);
+    }
     let ciphertexts = layout::ciphertexts(&plan.runs(), protocol.log2_t, protocol.degree);
     plan.ciphertexts = u32::try_from(ciphertexts)
         .map_err(|_| QueryError::Protocol { message: format!("{ciphertexts} ciphertexts are too many") })?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::ast::{HOSPITAL, Predicate, Query};
-use super::super::catalogue::{Catalogue, Column, ColumnKind, Table};
+use super::super::catalogue::{Catalogue, Column, ColumnKind, IDENTIFIER_MAX, Table};
 use super::super::error::QueryError;
 use super::super::needs::{columns_of, found};
 use super::super::plan::GroupColumn;
@@ -22,6 +22,8 @@ pub(super) struct Resolved {
     pub hospitals: Vec<String>,
     pub left_out: Vec<(String, String)>,
     pub rows_max: u128,
+    /// Bound on the rows of each hospital.
+    pub rows: Vec<u64>,
 }
 
 pub(super) fn resolve(query: &Query, catalogue: &Catalogue) -> Result<Resolved> {
@@ -65,8 +67,9 @@ pub(super) fn resolve(query: &Query, catalogue: &Catalogue) -> Result<Resolved> 
     }
     let columns = needed.iter().map(|name| agreed(name, &holders)).collect::<Result<_>>()?;
     let rows_max = holders.iter().map(|(_, t)| u128::from(t.rows_max)).sum::<u128>().max(1);
+    let rows = holders.iter().map(|(_, t)| t.rows_max).collect();
     let hospitals = holders.into_iter().map(|(hospital, _)| hospital.clone()).collect();
-    Ok(Resolved { columns, hospitals, left_out, rows_max })
+    Ok(Resolved { columns, hospitals, left_out, rows_max, rows })
 }
 
 impl Resolved {
@@ -183,6 +186,9 @@ fn sound(column: &Column) -> Result<()> {
     let problem = match column.kind {
         ColumnKind::Category if column.codes.is_empty() || codes.len() != column.codes.len() => {
             "its codes are not a list of different texts"
+        }
+        ColumnKind::Identifier if (column.min, column.max) != (0, IDENTIFIER_MAX) => {
+            "its bounds are not a hash's"
         }
         ColumnKind::Integer | ColumnKind::Real if column.min > column.max => "its bounds are not ascending",
         ColumnKind::Integer if column.digits != 0 => "whole numbers have no decimal places",

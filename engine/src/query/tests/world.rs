@@ -54,7 +54,8 @@ pub fn protocol(hospitals: &[&str]) -> ProtocolInfo {
 impl World {
     /// Hospitals that publish one table with these columns.
     pub fn new(table: &str, columns: &[Column], rows: impl IntoIterator<Item = (String, Rows)>) -> Self {
-        let catalogue = Catalogue { consortium: "test".into(), floor: 1, hospitals: BTreeMap::new() };
+        let catalogue =
+            Catalogue { consortium: "test".into(), floor: 1, hospitals: BTreeMap::new(), compute: vec![] };
         let mut world = Self { catalogue, rows: BTreeMap::new() };
         for (hospital, rows) in rows {
             world.add(&hospital, table, columns, rows);

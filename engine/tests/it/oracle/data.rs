@@ -13,7 +13,8 @@ const POLICY: &str = r#"
 [policy]
 by_hospital = true
 statistics = ["count", "sum", "avg", "var", "stddev", "min_max", "histogram", "crosstab", "chi2", "odds_ratio",
-  "ttest", "corr", "ols", "kaplan_meier", "log_rank"]
+  "ttest", "corr", "ols", "kaplan_meier", "log_rank", "quantile", "count_distinct", "topk", "fisher", "linreg", "logit",
+  "cox"]
 "#;
 
 /// A running consortium that tests share.
@@ -29,6 +30,16 @@ pub struct Plan {
 impl World {
     pub fn ask(&self, sql: &str) -> Answer {
         self.0.ask(sql)
+    }
+
+    /// Asks for computation on shares.
+    pub fn ask_on_shares(&self, sql: &str) -> Answer {
+        self.0.ward("ada", &["submit", "--mpc", sql, "--time-limit", "120"]).answer()
+    }
+
+    /// The one value of an answer on shares.
+    pub fn shares(&self, sql: &str) -> Value {
+        self.ask_on_shares(sql).rows.remove(0).values.remove(0).value
     }
 
     pub fn one(&self, sql: &str) -> Value {

@@ -19,7 +19,7 @@ pub struct Shape {
 
 /// What a node sends and how often it waits to verify this: what [`super::flush`] costs, exactly.
 ///
-/// For each batch of up to 2^20 words and terms: `F` messages of a prover, `2 F + 2` rounds, and 66 bytes, 64 more
+/// For each batch of up to 2^20 words and terms: `F` messages of a prover, `2 F + 2` rounds, and 130 bytes, 64 more
 /// for each message but the first, and what the messages and the last values take.
 #[must_use]
 pub fn cost(shape: &Shape) -> Cost {
@@ -30,7 +30,7 @@ pub fn cost(shape: &Shape) -> Cost {
         let bits = (words > 0).then(|| bits::plan(words));
         let ring = (!batches.is_empty()).then(|| layout::plan(&batches));
         let count = bits.iter().chain(&ring).map(|plan| plan.messages()).max().unwrap_or(0);
-        let mut sent = 2 * SEED_WORDS;
+        let mut sent = 4 * SEED_WORDS;
         for index in 0..count {
             sent += bits.as_ref().map_or(0, |plan| plan.words::<Gf64>(index));
             sent += ring.as_ref().map_or(0, |plan| plan.words::<Gr48>(index));
@@ -38,7 +38,7 @@ pub fn cost(shape: &Shape) -> Cost {
         }
         sent += 2 * OPENED * (bits.map_or(0, |_| Gf64::WORDS) + ring.map_or(0, |_| Gr48::WORDS));
         total.bytes_sent += 8 * sent as u64 + 2;
-        total.messages += (2 + count + 2 * (count - 1) + 4) as u64;
+        total.messages += (4 + count + 2 * (count - 1) + 4) as u64;
         total.rounds += (2 * count + 2) as u64;
     }
     total

@@ -9,6 +9,8 @@
 //! PCPs", Crypto 2019; Boyle, Gilboa, Ishai, Nof, "Practical fully secure three-party computation via sublinear
 //! distributed zero-knowledge proofs", CCS 2019. Where we deviate and why: docs/internals/mpc-verification.md.
 
+use sha3::{Digest, Sha3_256};
+
 use super::bits::BitStatement;
 use super::chunk::Chunk;
 use super::columns::View;
@@ -55,6 +57,20 @@ struct Turn {
     prev_message: Words,
     next_seed: Words,
     prev_seed: Words,
+}
+
+/// What the weights of a proof come from: of the first verifier and of the second.
+struct Halves {
+    first: Words,
+    second: Words,
+}
+
+impl Halves {
+    fn seed(&self) -> Seed {
+        let digest = Sha3_256::new().chain_update(b"ward/mpc/v1/verify/weights");
+        let words = self.first.iter().chain(&self.second);
+        words.fold(digest, |digest, word| digest.chain_update(word.to_le_bytes())).finalize().into()
+    }
 }
 
 /// What the prover was told, and what `P_{i+1}` must have been told.
@@ -137,9 +153,10 @@ impl<'a> Parts<'a> {
         self.own.iter().map(|proof| proof.words(index)).sum()
     }
 
-    fn weigh_others(&mut self, [next, prev]: &[Words; 2]) {
-        self.next.iter_mut().for_each(|proof| proof.weigh(&seed(next)));
-        self.prev.iter_mut().for_each(|proof| proof.weigh(&seed(prev)));
+    fn weigh_others(&mut self, weights: &[Halves; 2]) {
+        let [next, prev] = weights.each_ref().map(Halves::seed);
+        self.next.iter_mut().for_each(|proof| proof.weigh(&next));
+        self.prev.iter_mut().for_each(|proof| proof.weigh(&prev));
     }
 
     fn settle(&mut self, turn: &Turn) {
@@ -168,27 +185,42 @@ fn seed(words: &[u64]) -> Seed {
     seed
 }
 
-/// Step 1. The first verifier, which has received all of the prover's `z_i`, tells it the weights; the prover repeats
-/// them to the second, which knows them too. Returns the weights of the proofs that this node verifies.
-fn weigh<S: Security>(session: &mut Session<'_, S>, parts: &mut Parts<'_>) -> Result<[Words; 2]> {
+/// Step 1. Each verifier, once it has received all that was sent before, tells the prover its half of the weights; the
+/// prover repeats each half to the other verifier, which knows both. Returns the halves of the proofs that this node
+/// verifies.
+///
+/// Either half hides the weights: a prover that knew them while a verifier still waits for a message of an earlier
+/// step could choose that message, and with it the verifier's operands, to fit.
+fn weigh<S: Security>(session: &mut Session<'_, S>, parts: &mut Parts<'_>) -> Result<[Halves; 2]> {
     let mut step = session.narrow("weights");
-    let next = step.common(Peer::Prev)?.words(SEED_WORDS);
-    let prev = step.common(Peer::Next)?.words(SEED_WORDS);
-    step.send(Peer::Next, &next)?;
-    let own: Words = step.receive(Peer::Prev, SEED_WORDS)?;
-    session.narrow("weights_echo").send(Peer::Next, &own)?;
-    parts.own.iter_mut().for_each(|proof| proof.weigh(&seed(&own)));
+    let next = halves(step.common(Peer::Prev)?);
+    let prev = halves(step.common(Peer::Next)?);
+    step.send(Peer::Next, &next.first)?;
+    step.send(Peer::Prev, &prev.second)?;
+    let first: Words = step.receive(Peer::Prev, SEED_WORDS)?;
+    let second: Words = step.receive(Peer::Next, SEED_WORDS)?;
+    let mut step = session.narrow("weights_echo");
+    step.send(Peer::Next, &first)?;
+    step.send(Peer::Prev, &second)?;
+    let own = Halves { first, second }.seed();
+    parts.own.iter_mut().for_each(|proof| proof.weigh(&own));
     Ok([next, prev])
 }
 
-/// The second verifier's side of step 1.
-fn check_weights<S: Security>(session: &mut Session<'_, S>, [_, prev]: &[Words; 2]) -> Result<()> {
+/// The verifiers' side of step 1.
+fn check_weights<S: Security>(session: &mut Session<'_, S>, [next, prev]: &[Halves; 2]) -> Result<()> {
     let mut step = session.narrow("weights_echo");
-    let echo: Words = step.receive(Peer::Prev, SEED_WORDS)?;
-    if echo != *prev {
-        return Err(step.check_failed(None, CHALLENGE[step.role().prev().index()]));
+    for (peer, told) in [(Peer::Prev, &prev.first), (Peer::Next, &next.second)] {
+        let echo: Words = step.receive(peer, SEED_WORDS)?;
+        if echo != *told {
+            return Err(step.check_failed(None, CHALLENGE[step.role().peer(peer).index()]));
+        }
     }
     Ok(())
+}
+
+fn halves(mut stream: PairStream) -> Halves {
+    Halves { first: stream.words(SEED_WORDS), second: stream.words(SEED_WORDS) }
 }
 
 /// Step 2. The prover sends message `index`, less the first verifier's share of it, to the second, and repeats to the

@@ -164,7 +164,14 @@ fn section(answer: &Answer, heading: usize, style: &Style, notes: &mut Notes) ->
     let first = section.cells.iter().map(|(_, c)| &c.value).find(|v| plain(v, style).is_none());
     match first {
         Some(Value::KaplanMeier(_)) => survival::curves(&section, style, notes),
-        Some(Value::Chi2(_) | Value::OddsRatio(_) | Value::Corr(_)) => section.tabulated(style, notes),
+        Some(
+            Value::Chi2(_)
+            | Value::OddsRatio(_)
+            | Value::Corr(_)
+            | Value::Quantile(_)
+            | Value::Test(_)
+            | Value::PValue { .. },
+        ) => section.tabulated(style, notes),
         _ => section.one_by_one(style, notes),
     }
 }
@@ -187,6 +194,12 @@ fn closing(answer: &Answer, style: &Style) -> String {
             parts.push(format!("{n} out of bounds ({})", text::clean(&quality.treatment)));
         }
         lines.push(format!("{}: {}", text::clean(&quality.column), parts.join(", ")));
+    }
+    if let Some(floor) = answer.pooled_floor {
+        lines.push(format!(
+            "suppressed: fewer than {floor} patients over all hospitals, or a cell that would give such a one back; \
+             nobody saw its number"
+        ));
     }
     if answer.ungrouped > 0 {
         let rows = text::plural(answer.ungrouped, "row", style.numbers);

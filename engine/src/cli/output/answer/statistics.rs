@@ -7,7 +7,8 @@ use crate::cli::output::terminal::{Style, Tone};
 use crate::cli::output::text;
 use crate::cli::plot::{group_label, term};
 use crate::query::answer::{
-    Answer, Cell, Chi2, Chi2Pair, Corr, Crosstab, LogRank, OddsRatio, Ols, Row, TTest, Value,
+    Answer, Cell, Chi2, Chi2Pair, Corr, Crosstab, LogRank, Model, ModelKind, OddsRatio, Ols, Quantile, Row,
+    TStatistic, TTest, TopK, Value,
 };
 
 /// One statistic over all group cells.
@@ -76,7 +77,15 @@ fn block(value: &Value, style: &Style) -> String {
         Value::TTest(test) => t_test(test, style),
         Value::Ols(fit) => ols(fit, style),
         Value::LogRank(test) => log_rank(test, style),
-        Value::Chi2(_) | Value::OddsRatio(_) | Value::Corr(_) => one_line(&facts(value, style), style),
+        Value::TopK(top) => top_k(top, style),
+        Value::TTestAlone(test) => t_forms(&test.welch, &test.student, style),
+        Value::Model(fit) => model(fit, style),
+        Value::Chi2(_)
+        | Value::OddsRatio(_)
+        | Value::Corr(_)
+        | Value::Quantile(_)
+        | Value::Test(_)
+        | Value::PValue { .. } => one_line(&facts(value, style), style),
         Value::KaplanMeier(km) => format!("{} steps\n", km.steps.len()),
         _ => format!("{}\n", plain(value, style).unwrap_or_default()),
     }
@@ -90,8 +99,63 @@ fn facts(value: &Value, style: &Style) -> Vec<(&'static str, String)> {
         Value::Corr(Corr { n, r, p }) => {
             vec![("n", style.numbers.count(*n)), ("r", fixed(*r, 4)), ("p", p_value(*p))]
         }
+        Value::Quantile(quantile) => quantile_facts(quantile, style),
+        Value::Test(Chi2 { chi2, df, p }) => {
+            vec![("chi2", style.numbers.real(*chi2)), ("df", df.to_string()), ("p", p_value(*p))]
+        }
+        Value::PValue { p } => vec![("p", p_value(*p))],
         _ => Vec::new(),
     }
+}
+
+fn quantile_facts(quantile: &Quantile, style: &Style) -> Vec<(&'static str, String)> {
+    let mut facts = vec![
+        ("n", style.numbers.count(quantile.n)),
+        ("value", style.numbers.real(quantile.linear)),
+        ("value of the rank", style.numbers.real(quantile.inverted)),
+    ];
+    if quantile.width > 0.0 {
+        facts.push(("grid", style.numbers.real(quantile.width)));
+    }
+    facts
+}
+
+fn top_k(top: &TopK, style: &Style) -> String {
+    let mut grid = Grid::new().column("code", Align::Name).column("count", Align::Number);
+    for (code, count) in &top.codes {
+        grid.row(vec![Entry::from(code), Entry::from(style.numbers.count(*count))]);
+    }
+    grid.render(style)
+}
+
+fn model(fit: &Model, style: &Style) -> String {
+    let statistic = if fit.kind == ModelKind::Linear { "t" } else { "z" };
+    let is_ratio = fit.kind != ModelKind::Linear;
+    let ratio = if fit.kind == ModelKind::Cox { "hazard ratio" } else { "odds ratio" };
+    let mut grid = Grid::new().column("term", Align::Name);
+    for heading in ["coefficient", "std. error", statistic, "p", "95% CI"] {
+        grid = grid.column(heading, Align::Number);
+    }
+    if is_ratio {
+        grid = grid.column(ratio, Align::Number);
+    }
+    let real = |x: f64| style.numbers.significant(x, 4);
+    for term in &fit.terms {
+        let mut row = vec![
+            Entry::from(&term.name),
+            Entry::from(style.numbers.real(term.coef)),
+            Entry::from(style.numbers.real(term.se)),
+            Entry::from(fixed(term.statistic, 3)),
+            Entry::from(p_value(term.p)),
+            Entry::from(interval(term.ci95, real, style)),
+        ];
+        if is_ratio {
+            row.push(Entry::from(real(term.coef.exp())));
+        }
+        grid.row(row);
+    }
+    let facts = [("n", style.numbers.count(fit.n)), ("iterations", fit.iterations.to_string())];
+    format!("{}\n{}", grid.render(style), one_line(&facts, style))
 }
 
 fn chi2_facts(pair: &Chi2Pair, style: &Style) -> Vec<(&'static str, String)> {
@@ -187,11 +251,15 @@ fn t_test(test: &TTest, style: &Style) -> String {
             Entry::from(style.numbers.real(test.var[i].sqrt())),
         ]);
     }
+    format!("{}\n{}", groups.render(style), t_forms(&test.welch, &test.student, style))
+}
+
+fn t_forms(welch: &TStatistic, student: &TStatistic, style: &Style) -> String {
     let mut tests = Grid::new().column("test", Align::Name);
     for heading in ["t", "df", "p"] {
         tests = tests.column(heading, Align::Number);
     }
-    for (name, form) in [("Welch", &test.welch), ("Student", &test.student)] {
+    for (name, form) in [("Welch", welch), ("Student", student)] {
         tests.row(vec![
             Entry::from(name),
             Entry::from(fixed(form.t, 4)),
@@ -199,7 +267,7 @@ fn t_test(test: &TTest, style: &Style) -> String {
             Entry::from(p_value(form.p)),
         ]);
     }
-    format!("{}\n{}", groups.render(style), tests.render(style))
+    tests.render(style)
 }
 
 fn ols(fit: &Ols, style: &Style) -> String {

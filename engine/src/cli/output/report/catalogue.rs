@@ -142,6 +142,7 @@ fn kind(column: &Column) -> String {
             format!("real, {} digit{}", column.digits, if column.digits == 1 { "" } else { "s" })
         }
         ColumnKind::Category => "category".to_owned(),
+        ColumnKind::Identifier => "identifier".to_owned(),
     }
 }
 
@@ -149,6 +150,9 @@ fn kind(column: &Column) -> String {
 fn values(column: &Column, style: &Style) -> String {
     if column.kind == ColumnKind::Category {
         return column.codes.join(", ");
+    }
+    if column.kind == ColumnKind::Identifier {
+        return String::new();
     }
     let number = |v: i64| style.numbers.exact(&v.to_string(), column.digits);
     let clamped = if column.out_of_bounds == OutOfBounds::Clamp { ", clamped" } else { "" };

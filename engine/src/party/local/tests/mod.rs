@@ -85,7 +85,8 @@ impl World {
         let data: BTreeMap<String, LocalData> = data.into_iter().collect();
         let hospitals =
             data.iter().map(|(name, data)| (name.clone(), data.publication(name, floor).unwrap()));
-        let catalogue = Catalogue { consortium: "test".into(), floor, hospitals: hospitals.collect() };
+        let catalogue =
+            Catalogue { consortium: "test".into(), floor, hospitals: hospitals.collect(), compute: vec![] };
         Self { _folders: Vec::new(), data, catalogue }
     }
 

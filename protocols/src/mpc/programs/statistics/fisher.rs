@@ -41,7 +41,7 @@ const LOG_DIGITS: u32 = 38;
 const NEVER: u64 = 1 << (LOG_DIGITS + 21);
 
 /// Exponents of p-values that `f64` can hold.
-const LEAST_EXPONENT: i32 = -1070;
+pub const LEAST_EXPONENT: i32 = -1070;
 
 /// The two-sided p-value of one table `[a, b, c, d]`, row by row, of at most `rows_max` rows. Rounding may take it past 1 by
 /// `2^-24`.

@@ -1,0 +1,182 @@
+//! The circuit's keys as a folder: the proving key, the verifying key, and what is known of their making.
+//!
+//! ```text
+//! key.json           id, hash of the proving key's file, how it was made
+//! verifying.key      what verifies
+//! proving.key        what proves (not needed to verify)
+//! ```
+//! A development key was made by one party alone, who can forge attestations: everything made with it says so.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use ward_circuits::eligibility::Eligibility;
+use ward_circuits::groth16::setup::insecure_single_party_setup;
+use ward_circuits::groth16::{FileHash, KeyId, ProvingKey, VerifyingKey};
+
+use super::error::AttestationError;
+use super::{read_file, system_rng, write_public};
+use crate::encoding::Digest;
+
+/// Largest proving key read, in bytes.
+pub const PROVING_KEY_BYTES_MAX: u64 = 1 << 30;
+/// Largest verifying key read, in bytes.
+pub const VERIFYING_KEY_BYTES_MAX: u64 = 1 << 20;
+
+/// What is said wherever a development key is used.
+pub const DEVELOPMENT_WARNING: &str =
+    "development key: one party made it alone and can forge attestations; nothing may depend on this";
+
+/// What is known of a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyFile {
+    /// Version of this form: 1.
+    pub ward_key: u32,
+    /// The statement.
+    pub statement: String,
+    /// Id of the verifying key.
+    pub id: Digest,
+    /// SHA-256 of the proving key's file, which was validated; absent where there is only a verifying key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proving_key: Option<Digest>,
+    /// Made by one party alone.
+    pub development: bool,
+}
+
+/// A verifying key, and what is known of it.
+pub struct VerifierKey {
+    /// The key.
+    pub key: VerifyingKey<Eligibility>,
+    /// Made by one party alone.
+    pub is_development: bool,
+}
+
+/// A proving key's bytes, and what opens them.
+pub struct ProverKey {
+    bytes: Vec<u8>,
+    hash: FileHash,
+    /// Id of the verifying key.
+    pub id: KeyId,
+    /// Made by one party alone.
+    pub is_development: bool,
+}
+
+/// Makes a development key in a folder.
+///
+/// # Errors
+/// [`AttestationError::Conflict`] when there is a key already; [`AttestationError::File`].
+///
+/// # Security
+/// None: see the module.
+pub fn create_development(folder: &Path) -> Result<KeyFile, AttestationError> {
+    let (key, bytes) =
+        insecure_single_party_setup::<Eligibility>(&mut system_rng()?).map_err(|e| bad_key(&e))?;
+    write_folder(folder, &key, Some(&bytes), true)
+}
+
+/// Takes a ceremony's key over into a folder. `id` is the id that the ceremony's verified transcript gave: it, and not
+/// the file, says which key is meant.
+///
+/// # Errors
+/// [`AttestationError::Conflict`] when there is a key already; [`AttestationError::KeyFile`] for a key of another id or
+/// statement, or with a point that is none.
+pub fn import(
+    folder: &Path,
+    verifying: &[u8],
+    proving: Option<&[u8]>,
+    id: Digest,
+) -> Result<KeyFile, AttestationError> {
+    let key = VerifyingKey::<Eligibility>::from_bytes_pinned(verifying, KeyId(id.0));
+    write_folder(folder, &key.map_err(|e| bad_key(&e))?, proving, false)
+}
+
+fn write_folder(
+    folder: &Path,
+    key: &VerifyingKey<Eligibility>,
+    proving: Option<&[u8]>,
+    development: bool,
+) -> Result<KeyFile, AttestationError> {
+    if folder.join("key.json").exists() {
+        return Err(AttestationError::Conflict {
+            reason: format!("{} holds a key already", folder.display()),
+        });
+    }
+    let mut hash = None;
+    if let Some(proving) = proving {
+        let validated = ProvingKey::<Eligibility>::validate(proving).map_err(|e| bad_key(&e))?;
+        let opened = ProvingKey::<Eligibility>::open(proving, validated).map_err(|e| bad_key(&e))?;
+        if opened.verifying_key().id() != key.id() {
+            return Err(bad_key(&"the proving key is of another id than the verifying key"));
+        }
+        write_public(&folder.join("proving.key"), proving)?;
+        hash = Some(Digest(validated.0));
+    }
+    let file = KeyFile {
+        ward_key: 1,
+        statement: super::attestation::STATEMENT.to_owned(),
+        id: Digest(key.id().0),
+        proving_key: hash,
+        development,
+    };
+    write_public(&folder.join("verifying.key"), &key.to_bytes())?;
+    let json = serde_json::to_vec_pretty(&file).map_err(|e| bad_key(&e))?;
+    // Last: a folder with this file is whole.
+    write_public(&folder.join("key.json"), &json)?;
+    Ok(file)
+}
+
+fn bad_key(reason: &dyn std::fmt::Display) -> AttestationError {
+    AttestationError::KeyFile { reason: reason.to_string() }
+}
+
+fn key_file(folder: &Path, allow_development: bool) -> Result<KeyFile, AttestationError> {
+    let json = read_file(&folder.join("key.json"), VERIFYING_KEY_BYTES_MAX)?;
+    let file: KeyFile = serde_json::from_slice(&json).map_err(|e| bad_key(&e))?;
+    if file.ward_key != 1 {
+        return Err(AttestationError::Version { what: "a key", found: file.ward_key, known: 1 });
+    }
+    if file.statement != super::attestation::STATEMENT {
+        return Err(bad_key(&"it is of another statement"));
+    }
+    if file.development && !allow_development {
+        return Err(AttestationError::DevelopmentKey);
+    }
+    Ok(file)
+}
+
+impl VerifierKey {
+    /// Reads the verifying key of a folder, and compares it with the id pinned in `key.json`.
+    ///
+    /// # Errors
+    /// [`AttestationError::DevelopmentKey`] unless it is allowed; [`AttestationError::KeyFile`].
+    pub fn load(folder: &Path, allow_development: bool) -> Result<Self, AttestationError> {
+        let file = key_file(folder, allow_development)?;
+        let bytes = read_file(&folder.join("verifying.key"), VERIFYING_KEY_BYTES_MAX)?;
+        let key = VerifyingKey::from_bytes_pinned(&bytes, KeyId(file.id.0)).map_err(|e| bad_key(&e))?;
+        Ok(Self { key, is_development: file.development })
+    }
+}
+
+impl ProverKey {
+    /// Reads the proving key of a folder.
+    ///
+    /// # Errors
+    /// As [`VerifierKey::load`].
+    pub fn load(folder: &Path, allow_development: bool) -> Result<Self, AttestationError> {
+        let file = key_file(folder, allow_development)?;
+        let hash = file.proving_key.ok_or_else(|| bad_key(&"the folder has no proving key"))?;
+        let bytes = read_file(&folder.join("proving.key"), PROVING_KEY_BYTES_MAX)?;
+        let hash = FileHash(hash.0);
+        Ok(Self { bytes, hash, id: KeyId(file.id.0), is_development: file.development })
+    }
+
+    /// The key, over the bytes.
+    ///
+    /// # Errors
+    /// [`AttestationError::KeyFile`] for a file that was changed, or of another id than `key.json` says.
+    pub fn open(&self) -> Result<ProvingKey<'_, Eligibility>, AttestationError> {
+        let key = ProvingKey::open(&self.bytes, self.hash).map_err(|e| bad_key(&e))?;
+        if key.verifying_key().id() == self.id { Ok(key) } else { Err(bad_key(&"its id is another")) }
+    }
+}

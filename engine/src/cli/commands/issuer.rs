@@ -1,0 +1,272 @@
+//! `ward issuer ...`: a hospital issues credentials from its records, and revokes them.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use serde_json::json;
+use ward_circuits::criteria::{Date, Schema};
+use zeroize::Zeroizing;
+
+use crate::attestation::issuer::{Issuer, NewIssuer, VALIDITY_DAYS};
+use crate::attestation::mapping::{MAPPING_BYTES_MAX, Mapping};
+use crate::attestation::records::{self, RECORDS_BYTES_MAX};
+use crate::attestation::{AttestationError, read_file, write_private};
+use crate::cli::exit::Exit;
+use crate::cli::output::report::facts;
+use crate::cli::output::terminal::Terminal;
+use crate::cli::written;
+use crate::clock::{now_ms, utc};
+use crate::identity::SealKey;
+use crate::problem::{Problem, ProblemKind};
+
+/// `ward issuer`.
+#[derive(Debug, Subcommand)]
+pub enum Args {
+    /// Make an issuer: its identity and its key, sealed in a folder.
+    Init {
+        /// Folder for everything the issuer keeps.
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// Its name in the consortium (a-z, 0-9, hyphens).
+        #[arg(long)]
+        name: String,
+        /// Address at which its status list will be published.
+        #[arg(long, default_value = "", value_name = "URL")]
+        status_uri: String,
+        /// File with the key by which the consortium's issuers name patients [default: a new key].
+        #[arg(long, value_name = "FILE")]
+        patient_key: Option<PathBuf>,
+    },
+    /// Write the key by which issuers name patients to a file, for the consortium's other issuers.
+    PatientKey {
+        /// The issuer's folder.
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// The file; hand it over in private.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Issue a credential from a patient's record.
+    Issue {
+        /// The issuer's folder.
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// How columns become attributes.
+        #[arg(long, value_name = "FILE")]
+        mapping: PathBuf,
+        /// The records, CSV.
+        #[arg(long, value_name = "FILE")]
+        records: PathBuf,
+        /// The patient's number in the records.
+        #[arg(long)]
+        patient: String,
+        /// The holder's request (`ward wallet request`).
+        #[arg(long, value_name = "FILE")]
+        holder: PathBuf,
+        /// Days for which it is valid.
+        #[arg(long, default_value_t = VALIDITY_DAYS)]
+        days: u32,
+        /// Where the credential goes.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Revoke a credential, or all of a patient; takes effect with the next `publish`.
+    Revoke {
+        /// The issuer's folder.
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// The identifier under which the patient's credentials were issued.
+        #[arg(long, conflicts_with = "place", required_unless_present = "place")]
+        patient: Option<String>,
+        /// The place of one credential.
+        #[arg(long)]
+        place: Option<u32>,
+    },
+    /// Write what the issuer publishes: who it is, what it revoked, its status list.
+    Publish {
+        /// The issuer's folder.
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// Folder for the documents.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// List the credentials that were issued, without names.
+    List {
+        /// The issuer's folder.
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+    },
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// As the command says.
+pub fn run(command: &Args, terminal: &Terminal) -> Result<Exit, Problem> {
+    match command {
+        Args::Init { dir, name, status_uri, patient_key } => {
+            init(dir, name, status_uri, patient_key.as_deref(), terminal)
+        }
+        Args::PatientKey { dir, out } => {
+            let key = Zeroizing::new(format!("{}\n", hex::encode(**load(dir)?.patient_key())));
+            write_private(out, key.as_bytes())?;
+            terminal.say(&format!("the key that names patients: {}", out.display()));
+            terminal.warn("who has it and a patient's identifier recognises the patient in every study");
+            Ok(Exit::Ok)
+        }
+        Args::Issue { dir, mapping, records, patient, holder, days, out } => {
+            let wanted = Wanted { mapping, records, patient, holder, days: *days, out };
+            issue(&load(dir)?, &wanted, terminal)
+        }
+        Args::Revoke { dir, patient, place } => {
+            let issuer = load(dir)?;
+            let revoked = match (patient, place) {
+                (Some(patient), _) => issuer.revoke_patient(patient, now_ms())?,
+                (None, Some(place)) => issuer.revoke_place(*place, now_ms())?,
+                (None, None) => return Err(invalid("issuer.revoke", "name a patient or a place")),
+            };
+            if terminal.is_json() {
+                return written(terminal.json(&json!({ "revoked": revoked })));
+            }
+            terminal.say(&format!("revoked: {} credential(s)", revoked.len()));
+            terminal.hint("it takes effect when you publish: `ward issuer publish`");
+            Ok(Exit::Ok)
+        }
+        Args::Publish { dir, out } => publish(&load(dir)?, out, terminal),
+        Args::List { dir } => list(&load(dir)?, terminal),
+    }
+}
+
+fn invalid(code: &str, message: impl Into<String>) -> Problem {
+    Problem::new(ProblemKind::Validation, code, message)
+}
+
+fn seal(dir: &Path) -> Result<SealKey, Problem> {
+    Ok(SealKey::load_or_create(&dir.join("seal.key")).map_err(AttestationError::from)?)
+}
+
+fn load(dir: &Path) -> Result<Issuer, Problem> {
+    if !dir.join("issuer.json").exists() {
+        let message = format!("{} is no issuer's folder", dir.display());
+        return Err(Problem::new(ProblemKind::NotFound, "issuer.missing", message)
+            .hint("make one with `ward issuer init`"));
+    }
+    Ok(Issuer::load(dir, &seal(dir)?)?)
+}
+
+fn init(
+    dir: &Path,
+    name: &str,
+    status_uri: &str,
+    patient_key: Option<&Path>,
+    terminal: &Terminal,
+) -> Result<Exit, Problem> {
+    let read = |path: &Path| {
+        let bytes = Zeroizing::new(read_file(path, 1024)?);
+        let mut key = Zeroizing::new([0; 32]);
+        let text = String::from_utf8_lossy(&bytes);
+        hex::decode_to_slice(text.trim(), &mut *key).map_err(|_| {
+            invalid("issuer.patient_key", format!("{}: not 64 hexadecimal characters", path.display()))
+        })?;
+        Ok::<_, Problem>(key)
+    };
+    let patients = patient_key.map(read).transpose()?;
+    let is_shared = patients.is_some();
+    let issuer = Issuer::create(dir, &seal(dir)?, &NewIssuer { name, status_uri, patients }, now_ms())?;
+    terminal.say(&format!("issuer {name} is ready in {}", dir.display()));
+    terminal.say(&format!("fingerprint of its identity: {}", issuer.identity().fingerprint()));
+    if !is_shared {
+        terminal.hint(
+            "a patient counts once in a study only if all issuers name patients by the same key: `ward issuer patient-key`",
+        );
+    }
+    Ok(Exit::Ok)
+}
+
+struct Wanted<'a> {
+    mapping: &'a Path,
+    records: &'a Path,
+    patient: &'a str,
+    holder: &'a Path,
+    days: u32,
+    out: &'a Path,
+}
+
+fn issue(issuer: &Issuer, wanted: &Wanted<'_>, terminal: &Terminal) -> Result<Exit, Problem> {
+    let text = String::from_utf8(read_file(wanted.mapping, MAPPING_BYTES_MAX as u64)?)
+        .map_err(|e| invalid("issuer.mapping", format!("{}: {e}", wanted.mapping.display())))?;
+    let mapping = Mapping::parse(&text, &Schema::v1()).map_err(AttestationError::from)?;
+    let bytes = Zeroizing::new(read_file(wanted.records, RECORDS_BYTES_MAX as u64)?);
+    let (delimiter, column) = (mapping.delimiter(), mapping.patient_column());
+    let record = records::find(&bytes, delimiter, column, wanted.patient).map_err(AttestationError::from)?;
+    let identity = record.value(mapping.identity_column()).map_err(AttestationError::from)?;
+    if identity.is_empty() {
+        return Err(invalid("issuer.identity", format!("row {} names no patient", record.row())));
+    }
+    let holder = serde_json::from_slice(&read_file(wanted.holder, 1 << 14)?)
+        .map_err(|e| invalid("issuer.holder", format!("{}: {e}", wanted.holder.display())))?;
+    let now = now_ms();
+    let today = Date::from_unix_ms(now).ok_or_else(|| invalid("issuer.clock", "the clock is after 2199"))?;
+    let mapped = mapping.apply(&record, today).map_err(AttestationError::from)?;
+    let issued = issuer.issue(mapped, identity, holder, (today, wanted.days), now)?;
+    write_private(wanted.out, issued.envelope.as_bytes())?;
+    for note in &issued.notes {
+        terminal.warn(note);
+    }
+    let (first, last) = issued.validity;
+    if terminal.is_json() {
+        let data = json!({
+            "place": issued.index, "not_before": first.to_string(), "not_after": last.to_string(),
+            "file": wanted.out, "notes": issued.notes,
+        });
+        return written(terminal.json(&data));
+    }
+    terminal.say(&format!(
+        "credential in {}: place {}, valid from {first} to {last}",
+        wanted.out.display(),
+        issued.index
+    ));
+    Ok(Exit::Ok)
+}
+
+fn publish(issuer: &Issuer, out: &Path, terminal: &Terminal) -> Result<Exit, Problem> {
+    let published = issuer.publish(out, now_ms())?;
+    if terminal.is_json() {
+        let data = json!({
+            "sequence": published.sequence, "revoked": published.revoked, "root": published.root,
+            "files": published.files,
+        });
+        return written(terminal.json(&data));
+    }
+    for file in &published.files {
+        terminal.say(&format!("published: {}", file.display()));
+    }
+    let (sequence, revoked, root) = (published.sequence, published.revoked, published.root);
+    terminal.say(&format!("publication {sequence}: {revoked} revoked, root {root}"));
+    Ok(Exit::Ok)
+}
+
+fn list(issuer: &Issuer, terminal: &Terminal) -> Result<Exit, Problem> {
+    let given = issuer.given()?;
+    if terminal.is_json() {
+        return written(terminal.json(&given));
+    }
+    let revoked = given.values().filter(|given| given.revoked_unix_ms.is_some()).count();
+    let mut text = facts(
+        &[
+            ("issuer", issuer.name().to_owned()),
+            ("identity", issuer.identity().fingerprint()),
+            ("credentials", given.len().to_string()),
+            ("revoked", revoked.to_string()),
+        ],
+        &terminal.style(),
+    );
+    for (place, given) in &given {
+        let state = given
+            .revoked_unix_ms
+            .map_or_else(|| format!("until {}", given.not_after), |at| format!("revoked {}", utc(at)));
+        text.push_str(&format!("{place:>8}  {}  {state}\n", utc(given.issued_unix_ms)));
+    }
+    written(terminal.data(&text))
+}
