@@ -53,6 +53,9 @@ pub struct Attestation {
     pub nullifier: Digest,
     /// Id of the key.
     pub key: Digest,
+    /// Made with a development key, as the prover says: for people to read. What a verifier relies on is its own key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub development_key: bool,
     /// The public inputs, 32 bytes each.
     pub inputs: Base64,
     /// The proof: 192 bytes.

@@ -156,6 +156,7 @@ impl Claim {
             issuers: Digest(field::to_bytes(&self.public.issuers)),
             nullifier: Digest(field::to_bytes(&self.public.nullifier.0)),
             key: Digest(key.id.0),
+            development_key: key.is_development,
             inputs: Base64(inputs.iter().flat_map(field::to_bytes).collect()),
             proof: Base64(proof.to_bytes().to_vec()),
             registry: Some(self.registry.clone()),

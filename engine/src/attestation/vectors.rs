@@ -147,6 +147,7 @@ fn the_published_vectors_are_what_this_version_makes() {
     let key = STANDARD.decode(published["attestation"]["verifying_key"].as_str().unwrap()).unwrap();
     let key = VerifyingKey::<Eligibility>::from_bytes(&key).unwrap();
     assert_eq!(attestation.request, made.request);
+    assert!(attestation.development_key, "a vector says that nothing may depend on it");
     let verifier = Verifier {
         key: VerifierKey { key, is_development: true },
         registry: made.registry.open().unwrap(),
