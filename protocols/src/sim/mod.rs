@@ -18,7 +18,7 @@ use crate::mpc::shares::{BitShares, RingShares};
 use crate::mpc::{Party, Result, Role, Security, Session};
 
 pub use channel::Crossing;
-pub use tamper::{At, Change, Tamper};
+pub use tamper::{At, Change, Rewrite, Tamper};
 
 /// Three nodes that are to run a program.
 pub struct World {

@@ -28,11 +28,14 @@ pub enum At {
     StepTo(StepId, Role),
 }
 
+/// Puts other bytes in the place of a message's.
+pub type Rewrite = Arc<dyn Fn(&mut Vec<u8>) + Send + Sync>;
+
 /// What happens to a message.
 #[derive(Clone)]
 pub enum Change {
     /// Other bytes.
-    Rewrite(Arc<dyn Fn(&mut Vec<u8>) + Send + Sync>),
+    Rewrite(Rewrite),
     /// One bit of it, counted from the first byte's lowest, modulo the message's length.
     Flip(usize),
     /// It never comes: the receiver's wait ends as stalled.
