@@ -50,6 +50,9 @@ const ROOM: u32 = 4;
 /// carry from every time.
 const SETTLED: f64 = 1.0e-6;
 
+/// After a longer step the inverse starts afresh: unlike that of logistic regression, the information may grow.
+const NEAR: f64 = 0.05;
+
 /// What is public of a Cox model besides the model.
 #[derive(Clone, Copy, Debug)]
 pub struct CoxGrid {
@@ -81,7 +84,7 @@ pub fn fit<S: Security>(
     let layout = CoxLayout { p, grid: grid.points };
     let program = Program { layout, ties_max: grid.ties_max, drop: scale(model.rows_max) - DIGITS };
     let mut masks = Masks::new(0);
-    let mut newton = Newton::new(p, SETTLED);
+    let mut newton = Newton::new(p, SETTLED, NEAR);
     let mut first: Option<(Normalised, Ties)> = None;
     for iteration in 0..model.iterations_max {
         let mut session = session.narrow_at("iteration", iteration);

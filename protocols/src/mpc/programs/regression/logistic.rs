@@ -43,7 +43,8 @@ pub fn fit<S: Security>(
     let p = model.columns(1)?;
     let mut masks = Masks::new(0);
     masks.reserve(&mut session.narrow("prepare"), masks_of(p, 3))?;
-    let mut newton = Newton::new(p, SETTLED);
+    // Weights are greatest at zero and shrink on the way: the last inverse is never too large.
+    let mut newton = Newton::new(p, SETTLED, f64::INFINITY);
     let mut unit = None;
     for iteration in 0..model.iterations_max {
         let mut session = session.narrow_at("iteration", iteration);

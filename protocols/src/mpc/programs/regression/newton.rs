@@ -42,24 +42,22 @@ pub(super) struct Newton {
     steps: Vec<f64>,
     /// A step below this settles: the next would be of the order of the rounding.
     settled: f64,
+    /// After a longer step the inverse starts afresh: the information may have grown past what the last one can mend.
+    near: f64,
 }
 
 impl Newton {
-    pub fn new(p: usize, settled: f64) -> Self {
-        Self {
-            p,
-            beta: vec![0.0; p],
-            matrix: RingShares::default(),
-            inverse: None,
-            steps: Vec::new(),
-            settled,
-        }
+    /// `near` is the longest step after which the last inverse still serves: the information may at most double with it.
+    pub fn new(p: usize, settled: f64, near: f64) -> Self {
+        let (beta, matrix) = (vec![0.0; p], RingShares::default());
+        Self { p, beta, matrix, inverse: None, steps: Vec::new(), settled, near }
     }
 
     /// Steps on the inverse that come next: few from the last one, all of them at first and when the method runs away.
     pub fn steps_ahead(&self) -> usize {
         let is_growing = matches!(self.steps[..], [.., before, last] if last > 4.0 * before);
-        if self.inverse.is_some() && !is_growing { WARM_STEPS } else { inverse::cold_steps(self.p) }
+        let is_near = self.steps.last().is_some_and(|last| *last <= self.near);
+        if self.inverse.is_some() && is_near && !is_growing { WARM_STEPS } else { inverse::cold_steps(self.p) }
     }
 
     /// True when the last step was of the order of the rounding.
