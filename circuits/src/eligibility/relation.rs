@@ -2,7 +2,6 @@
 
 use super::Eligibility;
 use super::credential::{Credential, Day, HolderSecret, Nullifier, SchemaId, StudyId, message};
-use super::encoding;
 use super::status::{ISSUERS_DEPTH, Issuer, STATUS_DEPTH, StatusPath};
 use super::types::{Clause, Criteria, Slot, Test};
 use crate::field::{Element, hash_bytes};
@@ -58,7 +57,7 @@ impl Public {
 /// Criteria, schema and study in one element.
 #[must_use]
 pub fn terms(criteria: &Criteria, schema: &SchemaId, study: &StudyId) -> Element {
-    poseidon::hash(Domain::Terms, &[encoding::digest(criteria), schema.element(), study.element()])
+    poseidon::hash(Domain::Terms, &[criteria.digest(), schema.element(), study.element()])
 }
 
 /// What only the prover knows.

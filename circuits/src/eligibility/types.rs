@@ -8,9 +8,13 @@
 //! [`Slot::Absent`] to the end of the run, at least once. "No code of the list lies in the interval" is then two
 //! neighbours with the interval between them, if the issuer says that the list is complete.
 
+use std::sync::{Arc, OnceLock};
+
 use zeroize::Zeroize;
 
+use super::encoding;
 use super::set::CodeSet;
+use crate::field::Element;
 
 /// Attribute slots of a credential.
 pub const SLOTS: usize = 32;
@@ -238,9 +242,25 @@ impl Clause {
 }
 
 /// Every group holds; a group holds when one of its clauses does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Criteria {
-    groups: Vec<Vec<Clause>>,
+    groups: Arc<[Vec<Clause>]>,
+    /// Computed once, for the criteria and all its clones.
+    digest: Arc<OnceLock<Element>>,
+}
+
+impl PartialEq for Criteria {
+    fn eq(&self, other: &Self) -> bool {
+        self.groups == other.groups
+    }
+}
+
+impl Eq for Criteria {}
+
+impl std::fmt::Debug for Criteria {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Criteria").field("groups", &self.groups).finish()
+    }
 }
 
 impl Criteria {
@@ -260,13 +280,19 @@ impl Criteria {
         if sets > SET_CLAUSES_MAX {
             return Err(CriteriaError::TooManySets { sets });
         }
-        Ok(Self { groups })
+        Ok(Self { groups: groups.into(), digest: Arc::default() })
     }
 
     /// The groups.
     #[must_use]
     pub fn groups(&self) -> &[Vec<Clause>] {
         &self.groups
+    }
+
+    /// The digest that the circuit opens. A millisecond the first time.
+    #[must_use]
+    pub fn digest(&self) -> Element {
+        *self.digest.get_or_init(|| encoding::digest(self))
     }
 
     /// All clauses, group after group: the order in which the circuit numbers them.

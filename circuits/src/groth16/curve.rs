@@ -16,6 +16,7 @@ use blst::{
     blst_p2_mult, blst_p2_to_affine, blst_p2_uncompress,
 };
 use rayon::prelude::*;
+use ward_math::Secret;
 use zeroize::Zeroize;
 
 use crate::error::DecodeError;
@@ -41,7 +42,11 @@ pub(super) trait Group: Copy + Default + PartialEq + Send + Sync + 'static {
     /// The sum of points, each times its scalar (32 bytes, little-endian), on this thread.
     fn sum_serial(points: &[Self], scalars: &[u8]) -> Self;
     fn add(&self, other: &Self) -> Self;
-    fn times(&self, scalar: &Element) -> Self;
+    fn times(&self, scalar: &Element) -> Self {
+        self.times_short(scalar, 255)
+    }
+    /// The point times a scalar below `2^bits`; more bits are not looked at.
+    fn times_short(&self, scalar: &Element, bits: usize) -> Self;
 }
 
 fn fp(value: &Fq) -> blst_fp {
@@ -145,14 +150,14 @@ macro_rules! group {
                 affine
             }
 
-            fn times(&self, scalar: &Element) -> Self {
+            fn times_short(&self, scalar: &Element, bits: usize) -> Self {
                 let (mut point, mut product) = ($point::default(), $point::default());
                 let mut affine = Self::default();
                 let mut bytes = scalar_bytes(scalar);
                 // SAFETY: points behind valid references; the scalar has the 32 bytes that 255 bits take.
                 unsafe {
                     $from_affine(&mut point, self);
-                    $mult(&mut product, &point, bytes.as_ptr(), 255);
+                    $mult(&mut product, &point, bytes.as_ptr(), bits.min(255));
                     $to_affine(&mut affine, &product);
                 }
                 bytes.zeroize();
@@ -252,13 +257,20 @@ pub(super) fn points_in<P: Group>(bytes: &[u8]) -> Cow<'_, [P]> {
 }
 
 /// The sum of points, each times its scalar, over the threads of rayon. `scalars` as [`scalar_bytes`] writes them.
+/// Points at infinity and scalars of zero are left out first: a third of the variables have no column in B.
 pub(super) fn sum<P: Group>(points: &[P], scalars: &[u8]) -> P {
-    let threads = rayon::current_num_threads().max(1);
-    let chunk = points.len().div_ceil(threads).max(1024);
+    let (scalars, _) = scalars.as_chunks::<32>();
+    let present =
+        points.iter().zip(scalars).filter(|(point, scalar)| **scalar != [0; 32] && !point.is_infinity());
+    let (points, scalars): (Vec<P>, Vec<[u8; 32]>) = present.unzip();
+    let scalars = Secret::new(scalars);
+    // Four sums run beside each other: few threads take whole ones, which is less work than pieces.
+    let pieces = rayon::current_num_threads().div_ceil(4);
+    let chunk = points.len().div_ceil(pieces).max(1024);
     points
         .par_chunks(chunk)
-        .zip(scalars.par_chunks(32 * chunk))
-        .map(|(points, scalars)| P::sum_serial(points, scalars))
+        .zip(scalars.expose().par_chunks(chunk))
+        .map(|(points, scalars)| P::sum_serial(points, scalars.as_flattened()))
         .reduce(P::default, |a, b| a.add(&b))
 }
 

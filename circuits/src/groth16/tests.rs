@@ -400,6 +400,36 @@ fn a_batch_is_accepted_whole_and_one_false_proof_is_named() {
     assert_eq!(batch(&spoiled), Err(VerifyError::InBatch { index: 0 }));
 }
 
+/// What a contract computes on the encodings of EIP-2537: e(A, B) e(-alpha, beta) e(inputs, -gamma) e(C, -delta) = 1.
+#[test]
+fn the_encodings_for_a_contract_satisfy_its_equation() {
+    use ark_ec::CurveGroup;
+    use ark_ec::pairing::{Pairing, PairingOutput};
+    use ark_ff::{AdditiveGroup, PrimeField};
+    let field = |bytes: &[u8]| {
+        assert_eq!(bytes[..16], [0; 16]);
+        ark_bls12_381::Fq::from_be_bytes_mod_order(bytes)
+    };
+    let g1 = |bytes: &[u8]| G1Affine::new(field(&bytes[..64]), field(&bytes[64..128]));
+    let g2 = |bytes: &[u8]| {
+        let coordinate =
+            |at: usize| ark_bls12_381::Fq2::new(field(&bytes[at..at + 64]), field(&bytes[at + 64..at + 128]));
+        G2Affine::new(coordinate(0), coordinate(128))
+    };
+    let keys = Keys::new(1);
+    let (claim, _, proof) = keys.prove(5);
+    let (key, proof) = (eip2537::key_points(&keys.verifying), eip2537::proof_points(&proof));
+    let mut sum = g1(&key.inputs[0]).into_group();
+    for (point, input) in key.inputs[1..].iter().zip(Composite::public_inputs(&claim)) {
+        sum += g1(point) * input;
+    }
+    let points = [g1(&proof[..128]), g1(&key.alpha_negated), sum.into_affine(), g1(&proof[384..])];
+    let others = [g2(&proof[128..384]), g2(&key.beta), g2(&key.gamma_negated), g2(&key.delta_negated)];
+    assert_eq!(Bls12_381::multi_pairing(points, others), PairingOutput::ZERO);
+    assert_eq!(g2(&key.gamma), -g2(&key.gamma_negated));
+    assert_eq!((g2(&key.delta), g1(&key.alpha)), (-g2(&key.delta_negated), -g1(&key.alpha_negated)));
+}
+
 #[test]
 fn a_verifying_key_survives_its_bytes_and_a_changed_one_has_another_id_or_none() {
     let keys = Keys::new(1);

@@ -163,8 +163,9 @@ impl<S: ConstrainedStatement> VerifyingKey<S> {
             .par_chunks(8)
             .zip(weights.par_chunks(8))
             .map(|(batch, weights)| {
-                let weighted =
-                    |((_, proof), weight): (&(_, Proof<S>), &Element)| (proof.a.times(weight), proof.b);
+                let weighted = |((_, proof), weight): (&(_, Proof<S>), &Element)| {
+                    (proof.a.times_short(weight, WEIGHT_BITS), proof.b)
+                };
                 miller_loop(&batch.iter().zip(weights).map(weighted).collect::<Vec<_>>())
             })
             .collect();
@@ -177,6 +178,9 @@ impl<S: ConstrainedStatement> VerifyingKey<S> {
             == Target::default()
     }
 }
+
+/// Bits of a weight.
+const WEIGHT_BITS: usize = 128;
 
 /// A random number of 128 bits.
 fn weight<R: CryptoRng + ?Sized>(rng: &mut R) -> Element {

@@ -116,7 +116,7 @@ impl Builder {
         self.enforce(a, &one, b);
     }
 
-    /// The product of two numbers. Long combinations belong on the left.
+    /// The product of two numbers. Variables that stand on the right cost the prover most.
     pub fn mul(&mut self, a: &Num, b: &Num) -> Num {
         let product = self.witness(a.value * b.value);
         self.enforce(a, b, &product);
