@@ -114,7 +114,7 @@ fn write_folder(
     }
     let file = KeyFile {
         ward_key: 1,
-        statement: super::attestation::STATEMENT.to_owned(),
+        statement: super::file::STATEMENT.to_owned(),
         id: Digest(key.id().0),
         proving_key: hash,
         development,
@@ -136,7 +136,7 @@ fn key_file(folder: &Path, allow_development: bool) -> Result<KeyFile, Attestati
     if file.ward_key != 1 {
         return Err(AttestationError::Version { what: "a key", found: file.ward_key, known: 1 });
     }
-    if file.statement != super::attestation::STATEMENT {
+    if file.statement != super::file::STATEMENT {
         return Err(bad_key(&"it is of another statement"));
     }
     if file.development && !allow_development {

@@ -21,7 +21,7 @@ pub struct Count {
     pub study: String,
     /// The patient in it.
     pub nullifier: Digest,
-    /// Digest of the attestation ([`super::attestation::Attestation::digest`]).
+    /// Digest of the attestation ([`super::file::Attestation::digest`]).
     pub attestation: Digest,
     /// When it was counted (unix milliseconds).
     pub counted_unix_ms: u64,

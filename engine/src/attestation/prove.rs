@@ -13,10 +13,10 @@ use ward_circuits::groth16::ProveError;
 use ward_circuits::statement::ConstrainedStatement;
 use ward_circuits::{Statement, field};
 
-use super::attestation::{Attestation, Base64, STATEMENT};
 use super::credential::{Opened, day, schema_element};
 use super::documents::{Registry, RegistryFile};
 use super::error::AttestationError;
+use super::file::{Attestation, Base64, STATEMENT};
 use super::keys::ProverKey;
 use super::read_file;
 use super::request::Request;
@@ -137,6 +137,12 @@ fn sides(
 }
 
 impl Claim {
+    /// The patient in the study, as the attestation will have it.
+    #[must_use]
+    pub fn nullifier(&self) -> Digest {
+        Digest(field::to_bytes(&self.public.nullifier.0))
+    }
+
     /// Proves the claim.
     ///
     /// # Errors
@@ -154,7 +160,7 @@ impl Claim {
             request: self.request.clone(),
             evaluated: self.evaluated.to_string(),
             issuers: Digest(field::to_bytes(&self.public.issuers)),
-            nullifier: Digest(field::to_bytes(&self.public.nullifier.0)),
+            nullifier: self.nullifier(),
             key: Digest(key.id.0),
             development_key: key.is_development,
             inputs: Base64(inputs.iter().flat_map(field::to_bytes).collect()),

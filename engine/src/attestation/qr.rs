@@ -13,8 +13,8 @@ use flate2::write::ZlibEncoder;
 use qrcode::render::{svg, unicode};
 use qrcode::{EcLevel, QrCode};
 
-use super::attestation::Attestation;
 use super::error::AttestationError;
+use super::file::Attestation;
 
 /// What the text begins with.
 pub const PREFIX: &str = "WARD1:";

@@ -7,9 +7,9 @@ use ward_circuits::criteria::{Date, Schema};
 use ward_circuits::eligibility::Violation;
 use ward_circuits::groth16::{Proof, VerifyError};
 
-use super::attestation::Attestation;
 use super::credential::HolderRequest;
 use super::documents::{IssuerDocument, RegistryFile, Signed};
+use super::file::Attestation;
 use super::issuer::{Issued, Issuer, NewIssuer};
 use super::keys::{self, ProverKey, VerifierKey};
 use super::mapping::Mapping;
@@ -150,6 +150,26 @@ impl World {
     }
 }
 
+/// One attestation of P-1, for the tests that change nothing: a proof takes a second.
+struct Shared {
+    world: World,
+    request: Request,
+    registry: RegistryFile,
+    attestation: Attestation,
+}
+
+fn shared() -> &'static Shared {
+    static SHARED: OnceLock<Shared> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        let mut world = world();
+        world.receive("P-1");
+        let request = Request { expires_unix_ms: NOW_MS + 60 * DAY_MS, ..request("trial-7") };
+        let registry = world.registry_at(NOW_MS);
+        let attestation = world.attest_under("P-1", &request, &registry, NOW_MS).unwrap();
+        Shared { world, request, registry, attestation }
+    })
+}
+
 fn verifier(request: &Request, registry: &RegistryFile) -> Verifier {
     Verifier {
         key: VerifierKey::load(key_folder(), true).unwrap(),
@@ -174,24 +194,24 @@ fn refusal<T>(result: Result<T, AttestationError>) -> (&'static str, String) {
 
 #[test]
 fn a_patient_who_meets_the_criteria_shows_it_and_nothing_else() {
-    let mut world = world();
-    world.receive("P-1");
-    let request = request("trial-7");
-    let attestation = world.attest("P-1", &request).unwrap();
-    let verified = world.verifier(&request).verify(&attestation, NOW_MS).unwrap();
-    assert_eq!(verified.request(), &request);
+    let Shared { world, request, registry, attestation } = shared();
+    let verified = verifier(request, registry).verify(attestation, NOW_MS).unwrap();
+    assert_eq!(verified.request(), request);
     assert_eq!(verified.evaluated().to_string(), "2026-11-22");
     let json = attestation.to_json().unwrap();
-    assert_eq!(Attestation::from_json(json.as_bytes()).unwrap(), attestation);
+    assert_eq!(&Attestation::from_json(json.as_bytes()).unwrap(), attestation);
+    assert!(attestation.development_key);
     for secret in ["E11.65", "I10", "A10BA02", "1968-04-02", "7.1", "P-1"] {
         assert!(!json.contains(secret), "{secret}");
     }
     // A patient's nullifier is the same in one study, and another in another.
-    let again = world.attest("P-1", &request).unwrap();
+    let again = world.attest_under("P-1", request, registry, NOW_MS).unwrap();
     assert_eq!((again.nullifier, again.digest()), (attestation.nullifier, attestation.digest()));
     assert_ne!(again.proof, attestation.proof);
     let other = Request { study: "trial-8".to_owned(), ..request.clone() };
-    assert_ne!(world.attest("P-1", &other).unwrap().nullifier, attestation.nullifier);
+    let opened = world.wallet.credential(None).unwrap();
+    let claim = prove::claim(&world.wallet, opened, &other, registry, NOW_MS).unwrap();
+    assert_ne!(claim.nullifier(), attestation.nullifier);
 }
 
 #[test]
@@ -208,11 +228,8 @@ fn a_false_claim_is_refused_with_its_clause_before_any_proof() {
 
 #[test]
 fn what_is_asked_is_what_is_answered() {
-    let mut world = world();
-    world.receive("P-1");
-    let request = request("trial-7");
-    let attestation = world.attest("P-1", &request).unwrap();
-    let refused = |request: &Request| refusal(world.verifier(request).verify(&attestation, NOW_MS)).0;
+    let Shared { request, registry, attestation, .. } = shared();
+    let refused = |request: &Request| refusal(verifier(request, registry).verify(attestation, NOW_MS)).0;
     assert_eq!(
         refused(&Request::new(CRITERIA, ("trial-7", AUDIENCE), 0, NOW_MS + 9).unwrap()),
         "attest.request"
@@ -222,9 +239,9 @@ fn what_is_asked_is_what_is_answered() {
         "attest.audience"
     );
     assert_eq!(refused(&Request { chain_id: 1, ..request.clone() }), "attest.chain");
-    let mut any = world.verifier(&request);
+    let mut any = verifier(request, registry);
     any.rules.expected = Expected::Audience { audience: AUDIENCE.into(), chain_id: 0 };
-    any.verify(&attestation, NOW_MS).unwrap();
+    any.verify(attestation, NOW_MS).unwrap();
     // Whatever is changed in the clear, the proof is no longer of it.
     for change in [
         |a: &mut Attestation| a.request.nonce.0[0] ^= 1,
@@ -247,22 +264,19 @@ fn what_is_asked_is_what_is_answered() {
 
 #[test]
 fn what_is_too_old_is_refused() {
-    let mut world = world();
-    world.receive("P-1");
-    let request = Request { expires_unix_ms: NOW_MS + 60 * DAY_MS, ..request("trial-7") };
-    let attestation = world.attest("P-1", &request).unwrap();
-    let at = |verifier: &Verifier, ms: u64| refusal(verifier.verify(&attestation, ms)).0;
-    let mut verifier = world.verifier(&request);
-    verifier.verify(&attestation, NOW_MS + 6 * DAY_MS).unwrap();
+    let Shared { world, request, registry, attestation } = shared();
+    let at = |verifier: &Verifier, ms: u64| refusal(verifier.verify(attestation, ms)).0;
+    let mut verifier = verifier(request, registry);
+    verifier.verify(attestation, NOW_MS + 6 * DAY_MS).unwrap();
     assert_eq!(at(&verifier, NOW_MS + 8 * DAY_MS), "attest.stale");
     assert_eq!(at(&verifier, NOW_MS - 2 * DAY_MS), "attest.future");
     verifier.rules.evaluated_days_max = 100;
     assert_eq!(at(&verifier, NOW_MS + 8 * DAY_MS), "attest.revocations_stale");
     verifier.rules.revocations_days_max = 100;
-    verifier.verify(&attestation, NOW_MS + 59 * DAY_MS).unwrap();
+    verifier.verify(attestation, NOW_MS + 59 * DAY_MS).unwrap();
     assert_eq!(at(&verifier, NOW_MS + 60 * DAY_MS), "attest.expired");
-    let expired = Request { expires_unix_ms: NOW_MS, ..request };
-    assert_eq!(refusal(world.attest("P-1", &expired)).0, "attest.expired");
+    let expired = Request { expires_unix_ms: NOW_MS, ..request.clone() };
+    assert_eq!(refusal(world.attest_under("P-1", &expired, registry, NOW_MS)).0, "attest.expired");
 }
 
 #[test]
@@ -299,18 +313,15 @@ fn a_revocation_between_proof_and_check_is_noticed() {
 
 #[test]
 fn an_issuer_that_the_verifier_does_not_know_is_refused() {
-    let mut world = world();
-    world.receive("P-1");
-    let request = request("trial-7");
-    let attestation = world.attest("P-1", &request).unwrap();
+    let Shared { world, request, attestation, .. } = shared();
     let south = new_issuer(world.folder.path(), "south", Some(**world.issuer.patient_key()));
     let theirs = registry(world.folder.path(), &[&south], NOW_MS);
-    assert_eq!(refusal(verifier(&request, &theirs).verify(&attestation, NOW_MS)).0, "attest.unknown_issuer");
+    assert_eq!(refusal(verifier(request, &theirs).verify(attestation, NOW_MS)).0, "attest.unknown_issuer");
     let bare = Attestation { registry: None, ..attestation.clone() };
-    assert_eq!(refusal(verifier(&request, &theirs).verify(&bare, NOW_MS)).0, "attest.unknown_issuer");
+    assert_eq!(refusal(verifier(request, &theirs).verify(&bare, NOW_MS)).0, "attest.unknown_issuer");
     let both = registry(world.folder.path(), &[&south, &world.issuer], NOW_MS);
-    verifier(&request, &both).verify(&attestation, NOW_MS).unwrap();
-    let error = world.attest_under("P-1", &request, &theirs, NOW_MS).unwrap_err();
+    verifier(request, &both).verify(attestation, NOW_MS).unwrap();
+    let error = world.attest_under("P-1", request, &theirs, NOW_MS).unwrap_err();
     assert!(matches!(error, AttestationError::Violation(Violation::Issuer)));
 }
 
@@ -510,15 +521,12 @@ fn an_issuers_folder_is_made_once_and_opens_with_its_seal() {
 
 #[test]
 fn a_code_carries_an_attestation_from_a_screen_to_a_verifier() {
-    let mut world = world();
-    world.receive("P-1");
-    let request = request("trial-7");
-    let attestation = world.attest("P-1", &request).unwrap();
-    let text = qr::to_text(&attestation).unwrap();
+    let Shared { request, registry, attestation, .. } = shared();
+    let text = qr::to_text(attestation).unwrap();
     assert!(text.len() < 4_296, "{} characters fit a code", text.len());
     let scanned = qr::from_text(&text).unwrap();
-    assert_eq!(scanned, Attestation { registry: None, ..attestation });
-    world.verifier(&request).verify(&scanned, NOW_MS).unwrap();
+    assert_eq!(scanned, Attestation { registry: None, ..attestation.clone() });
+    verifier(request, registry).verify(&scanned, NOW_MS).unwrap();
     assert!(qr::to_svg(&text).unwrap().starts_with("<?xml"));
     assert!(qr::to_terminal(&text).unwrap().lines().count() > 40);
 }

@@ -14,9 +14,9 @@ use ward_circuits::field;
 use ward_circuits::groth16::VerifyingKey;
 use ward_circuits::schnorr::SigningKey;
 
-use super::attestation::Attestation;
 use super::credential::{self, Issue, IssuerKeys, Terms};
 use super::documents::{IssuerDocument, RegistryFile, RevocationsDocument};
+use super::file::Attestation;
 use super::keys::VerifierKey;
 use super::mapping::Mapping;
 use super::prove;

@@ -13,9 +13,9 @@ use ward_circuits::eligibility::{Eligibility, Public};
 use ward_circuits::field;
 use ward_circuits::groth16::{KeyId, VerifyError};
 
-use super::attestation::Attestation;
 use super::documents::{Entry, Registry};
 use super::error::AttestationError;
+use super::file::Attestation;
 use super::keys::VerifierKey;
 use super::nullifiers::{Count, Nullifiers};
 use super::request::Request;

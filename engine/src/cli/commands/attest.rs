@@ -6,8 +6,8 @@ use clap::{Args as ClapArgs, Subcommand};
 use serde_json::json;
 
 use super::engine::{failed, passed, report};
-use crate::attestation::attestation::{ATTESTATION_BYTES_MAX, Attestation};
 use crate::attestation::documents::{DOCUMENT_BYTES_MAX, IssuerDocument, RegistryFile, Signed};
+use crate::attestation::file::{ATTESTATION_BYTES_MAX, Attestation};
 use crate::attestation::keys::{self, DEVELOPMENT_WARNING, VerifierKey};
 use crate::attestation::nullifiers::FileNullifiers;
 use crate::attestation::request::{REQUEST_BYTES_MAX, Request};
