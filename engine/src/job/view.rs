@@ -37,6 +37,15 @@ pub struct SealedResult {
     pub elapsed_ms: u64,
 }
 
+impl SealedResult {
+    /// Rounds: those of the engine with the hospitals, or of the compute nodes with each other.
+    #[must_use]
+    pub fn rounds(&self) -> u32 {
+        let between = self.evidence.outputs.iter().map(|output| output.cost.rounds).max();
+        between.map_or(4, |rounds| u32::try_from(rounds).unwrap_or(u32::MAX))
+    }
+}
+
 impl Engine {
     /// A job that this member may see: its own, or any for an operator.
     ///
@@ -166,6 +175,7 @@ impl Engine {
             .map_or(0, |row| row.event.at_ms.saturating_sub(summary.created_ms));
         let audit = audit_event(&member.name, "researcher", "result.fetch", &format!("job:{}", summary.id));
         blocking(&self.store, move |s| s.audit(&audit)).await?;
+        let between_nodes = between_nodes(&evidence);
         Ok(SealedResult {
             plan: crate::encoding::canonical_json(&aggregate.plan),
             receipt,
@@ -173,7 +183,7 @@ impl Engine {
             evidence,
             contributions,
             shares,
-            bytes_from_hospitals: sizes.values().sum(),
+            bytes_from_hospitals: sizes.values().sum::<u64>() + between_nodes,
             bytes_to_hospitals: holders * contributed / 2 + aggregate.nodes().len() as u64 * receiver,
             elapsed_ms,
             job: aggregate,
@@ -234,6 +244,13 @@ impl Engine {
         self.progress.notify_waiters();
         self.job_for(member, id).await
     }
+}
+
+/// Bytes that compute nodes and hospitals sent each other.
+fn between_nodes(evidence: &Evidence) -> u64 {
+    let sent = evidence.outputs.iter().map(|output| output.cost.bytes_sent).sum::<u64>();
+    let inputs = evidence.contributions.iter().map(|input| 2 * input.c0_bytes).sum::<u64>();
+    if evidence.outputs.is_empty() { 0 } else { sent + inputs }
 }
 
 fn not_done(summary: &JobSummary) -> Problem {

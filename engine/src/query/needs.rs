@@ -190,10 +190,7 @@ impl<'a> Reader<'a> {
                 self.distinct(a, b)?;
                 self.counts(vec![self.codes(a, None)?, self.codes(b, None)?])
             }
-            Statistic::OddsRatio { a, b } | Statistic::Fisher { a, b } => {
-                self.distinct(a, b)?;
-                self.counts(vec![self.codes(a, Some(2))?, self.codes(b, Some(2))?])
-            }
+            Statistic::OddsRatio { a, b } => self.two_by_two(a, b),
             Statistic::TTest { value: x, group } => {
                 self.distinct(x, group)?;
                 self.numeric(x)?;
@@ -207,13 +204,26 @@ impl<'a> Reader<'a> {
                 self.sums(vec![], std::iter::once(one()).chain(pairs).collect())
             }
             Statistic::Ols { y, xs } => self.regression(y, xs),
+            Statistic::KaplanMeier { time, event, step } => self.survival(time, event, *step, vec![]),
+            Statistic::LogRank { time, event, group, step } => {
+                self.distinct(group, time)?;
+                self.distinct(group, event)?;
+                self.survival(time, event, *step, vec![self.codes(group, None)?])
+            }
+            _ => self.on_shares(),
+        }
+    }
+
+    /// What is computed on shares alone.
+    fn on_shares(&self) -> Result<Need> {
+        match self.statistic {
+            Statistic::Quantile { column, width, .. } => self.quantile(column, width.as_deref()),
+            Statistic::TopK { column, .. } => self.counts(vec![self.codes(column, None)?]),
+            Statistic::Fisher { a, b } => self.two_by_two(a, b),
             Statistic::LinReg { y, xs } => {
                 design(y, xs, self.columns)?;
                 self.counts(vec![])
             }
-            Statistic::Quantile { column, width, .. } => self.quantile(column, width.as_deref()),
-            Statistic::TopK { column, .. } => self.counts(vec![self.codes(column, None)?]),
-            Statistic::CountDistinct(x) => self.identifiers(x),
             Statistic::Logit { y, xs } => {
                 self.indicator(y, "the outcome as 1 and 0")?;
                 design(y, xs, self.columns)?;
@@ -224,13 +234,18 @@ impl<'a> Reader<'a> {
                 design(event, xs, self.columns)?;
                 self.counts(vec![])
             }
-            Statistic::KaplanMeier { time, event, step } => self.survival(time, event, *step, vec![]),
-            Statistic::LogRank { time, event, group, step } => {
-                self.distinct(group, time)?;
-                self.distinct(group, event)?;
-                self.survival(time, event, *step, vec![self.codes(group, None)?])
-            }
+            Statistic::CountDistinct(x) => self.identifiers(x),
+            other => Err(QueryError::Unsupported {
+                construct: other.canonical(),
+                hint: "it is made of sums".into(),
+                place: None,
+            }),
         }
+    }
+
+    fn two_by_two(&self, a: &str, b: &str) -> Result<Need> {
+        self.distinct(a, b)?;
+        self.counts(vec![self.codes(a, Some(2))?, self.codes(b, Some(2))?])
     }
 
     /// Sums of products over complete rows; indicators are levels, for a sum of them counts people.

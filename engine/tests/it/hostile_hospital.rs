@@ -10,7 +10,7 @@ use ward_engine::encoding::{Digest, HexBytes};
 use ward_engine::grpc::v1::{self, node_frame};
 use ward_engine::identity::Identity;
 use ward_engine::ledger::NoteSignature;
-use ward_engine::party::aggregate::CONTRIBUTION;
+use ward_engine::party::aggregate::{CONTRIBUTION, participation};
 use ward_engine::party::ceremony::parameters;
 use ward_engine::party::task::{ContributionHeader, Outcome, Prepare, SignedStep, Task};
 use ward_math::Secret;
@@ -74,7 +74,7 @@ impl Forger {
 async fn ends_badly(stand: &Stand, code: &str) -> v1::Job {
     let session = session(stand);
     let session = session.await;
-    let job = session.submit(SQL, 0, 20).await.unwrap();
+    let job = session.submit(SQL, participation(0), 20).await.unwrap();
     let ended = stand.ended(&stand.ada, &job.id).await;
     let problem = ended.problem.clone().unwrap_or_default();
     assert_eq!(problem.code, code, "{ended:?}");
@@ -110,7 +110,7 @@ fn remeasure(header: &mut ContributionHeader, c0: &[u8], c1: &[u8]) -> Vec<u8> {
 async fn honest_hospitals_over_the_wire_give_the_known_answer() {
     let stand = Stand::with_key(2, 2, honest()).await;
     let session = session(&stand).await;
-    let job = session.submit(SQL, 0, 60).await.unwrap();
+    let job = session.submit(SQL, participation(0), 60).await.unwrap();
     let ended = stand.ended(&stand.ada, &job.id).await;
     assert_eq!(ended.state(), v1::JobState::Done, "{ended:?}");
     let answer = session.result(&job.id).await.unwrap().answer;
@@ -324,7 +324,7 @@ async fn a_hospital_that_hangs_up_in_the_middle_of_a_body_may_come_back() {
     });
     let stand = Stand::with_key(2, 2, twist).await;
     let session = session(&stand).await;
-    let job = session.submit(SQL, 0, 60).await.unwrap();
+    let job = session.submit(SQL, participation(0), 60).await.unwrap();
     let ended = stand.ended(&stand.ada, &job.id).await;
     assert_eq!(ended.state(), v1::JobState::Done, "{ended:?}");
     session.result(&job.id).await.unwrap();
@@ -338,7 +338,7 @@ async fn a_hospital_that_never_answers_fails_the_job_at_its_time_limit() {
     });
     let stand = Stand::with_key(2, 2, twist).await;
     let session = session(&stand).await;
-    let job = session.submit(SQL, 0, 3).await.unwrap();
+    let job = session.submit(SQL, participation(0), 3).await.unwrap();
     let ended = stand.ended(&stand.ada, &job.id).await;
     assert_eq!(ended.problem.clone().unwrap_or_default().code, "job.deadline", "{ended:?}");
     assert!(!stand.released(&stand.ada, &job.id).await);

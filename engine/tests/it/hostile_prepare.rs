@@ -5,6 +5,7 @@ use ward_engine::clock::now_ms;
 use ward_engine::encoding::{Digest, HexBytes, canonical_json};
 use ward_engine::identity::{CertificateAuthority, Identity, Role};
 use ward_engine::job::submit::plan;
+use ward_engine::party::aggregate::participation;
 use ward_engine::party::task::{Epoch, Outcome, Task};
 use ward_engine::query::catalogue::Catalogue;
 
@@ -117,7 +118,7 @@ async fn a_request_altered_after_it_was_signed_is_refused() {
     altered.request.sql = "SELECT SUM(age) FROM labs".to_owned();
     altered.prepare.request = String::from_utf8(canonical_json(&altered.request)).unwrap();
     altered.prepare.plan =
-        Digest(plan(&altered.request.sql, 0, &house.catalogue().await, &epoch).unwrap().digest());
+        Digest(plan(&altered.request.sql, participation(0), &house.catalogue().await, &epoch).unwrap().digest());
     refused(&house, &altered, "request.signature").await;
     house.resign(&mut altered);
     assert_ne!(altered.prepare.signature, signature);

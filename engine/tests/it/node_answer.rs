@@ -3,7 +3,7 @@
 
 use ward_engine::encoding::Digest;
 use ward_engine::identity::Signature;
-use ward_engine::party::aggregate::layout_of;
+use ward_engine::party::aggregate::{layout_of, participation};
 use ward_engine::party::task::Outcome;
 use ward_engine::query::answer::{Answer, Value};
 use ward_engine::query::finish;
@@ -15,7 +15,7 @@ use crate::node_house::{Asked, Gift, House, active, switch_task};
 fn plan(asked: &Asked) -> Plan {
     let catalogue = serde_json::from_str(&asked.prepare.catalogue).unwrap();
     let (sql, minimum) = (&asked.request.sql, asked.request.participants_min);
-    ward_engine::job::submit::plan(sql, minimum, &catalogue, &asked.prepare.epoch).unwrap()
+    ward_engine::job::submit::plan(sql, participation(minimum), &catalogue, &asked.prepare.epoch).unwrap()
 }
 
 /// A share, after its signature was checked.

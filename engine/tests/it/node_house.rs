@@ -11,7 +11,7 @@ use ward_engine::clock::now_ms;
 use ward_engine::encoding::{Digest, HexBytes, canonical_json};
 use ward_engine::identity::{CertificateAuthority, Identity, Role, SealContext, SealKey};
 use ward_engine::job::submit::plan;
-use ward_engine::party::aggregate::REQUEST;
+use ward_engine::party::aggregate::{REQUEST, participation};
 use ward_engine::party::ceremony::parameters;
 use ward_engine::party::local::config::PartyConfig;
 use ward_engine::party::node::Node;
@@ -19,6 +19,7 @@ use ward_engine::party::task::{
     CeremonySpec, ContributionHeader, Epoch, Outcome, Prepare, Request, SignedStep, StepPayload, Task,
 };
 use ward_engine::problem::Problem;
+use ward_engine::query::ast::Route;
 use ward_engine::query::catalogue::{Catalogue, Publication};
 use ward_protocols::he::{Parameters, ReceiverSecret};
 
@@ -265,11 +266,13 @@ impl House {
             participants_min: minimum,
             epoch: epoch.id,
             receiver_key: Digest::of(&receiver),
+            route: Route::Auto,
+            seal_key: HexBytes::default(),
             nonce: HexBytes(ward_engine::identity::random::<16>().unwrap().to_vec()),
             signed_unix_ms: now_ms(),
             expires_unix_ms: now_ms() + 600_000,
         };
-        let plan = plan(sql, minimum, catalogue, epoch).unwrap();
+        let plan = plan(sql, participation(minimum), catalogue, epoch).unwrap();
         let text = String::from_utf8(canonical_json(&request)).unwrap();
         let prepare = Prepare {
             job: job.to_owned(),

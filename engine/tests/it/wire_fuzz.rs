@@ -10,6 +10,7 @@ use ward_engine::grpc::v1::{self, node_frame};
 use ward_engine::identity::{CaCertificate, Member, Token};
 use ward_engine::job::submit::plan;
 use ward_engine::ledger::{Checkpoint, Note, NoteSignature, Receipt};
+use ward_engine::party::aggregate::participation;
 use ward_engine::party::task::{Epoch, Outcome, Request, Task};
 use ward_engine::query::catalogue::{Catalogue, Column, ColumnKind, OutOfBounds, Publication, Table};
 use ward_engine::store::JobId;
@@ -199,7 +200,7 @@ proptest! {
         }
         let _ = serde_json::from_str::<Publication>(&text);
         if let Ok(catalogue) = serde_json::from_str::<Catalogue>(&text) {
-            let _ = plan(QUERIES[0], 0, &catalogue, &epoch());
+            let _ = plan(QUERIES[0], participation(0), &catalogue, &epoch());
         }
     }
 
@@ -217,9 +218,9 @@ proptest! {
             _ => columns,
         };
         let catalogue = catalogue(columns, rows_max, floor);
-        if let Ok(planned) = plan(QUERIES[query], minimum, &catalogue, &epoch()) {
+        if let Ok(planned) = plan(QUERIES[query], participation(minimum), &catalogue, &epoch()) {
             // The same plan at every hospital.
-            let again = plan(QUERIES[query], minimum, &catalogue, &epoch()).unwrap();
+            let again = plan(QUERIES[query], participation(minimum), &catalogue, &epoch()).unwrap();
             prop_assert_eq!(planned.digest(), again.digest());
             prop_assert!(planned.ciphertexts >= 1 && planned.hospitals.len() <= 2);
         }

@@ -342,6 +342,7 @@ fn sample_catalogue() -> Catalogue {
     };
     Catalogue {
         consortium: "Rhine breast cancer group".to_owned(),
+        compute: Vec::new(),
         floor: 5,
         hospitals: BTreeMap::from([
             publication("Charite", 10, table(5000, "9f2c41d07a3b55e2", vec![days(), size(), bmi()])),
@@ -543,6 +544,7 @@ fn any_answer() -> impl Strategy<Value = Answer> {
             participants,
             quality: Vec::new(),
             ungrouped,
+            pooled_floor: None,
         },
     )
 }

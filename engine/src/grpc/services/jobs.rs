@@ -219,7 +219,7 @@ async fn watch(
 }
 
 async fn send_result(id: JobId, sealed: SealedResult, frames: mpsc::Sender<Result<v1::ResultFrame, Status>>) {
-    let evidence = crate::encoding::canonical_json(&sealed.evidence);
+    let (evidence, rounds) = (crate::encoding::canonical_json(&sealed.evidence), sealed.rounds());
     let header = v1::ResultHeader {
         job_id: id.to_string(),
         receipt: sealed.receipt,
@@ -232,7 +232,7 @@ async fn send_result(id: JobId, sealed: SealedResult, frames: mpsc::Sender<Resul
         cost: Some(v1::Cost {
             bytes_from_hospitals: sealed.bytes_from_hospitals,
             bytes_to_hospitals: sealed.bytes_to_hospitals,
-            rounds: 4,
+            rounds,
             elapsed_ms: sealed.elapsed_ms,
         }),
     };

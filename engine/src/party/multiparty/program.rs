@@ -181,7 +181,8 @@ impl Table<'_> {
         counts: &RingShares,
         (rows, columns): (usize, usize),
     ) -> Result<Vec<bool>, MpcError> {
-        let rule = Rule { rows, columns, floor: self.floor(), width: COUNT_BITS + 1, has_margins: true };
+        let floor = self.floor().max(1);
+        let rule = Rule { rows, columns, floor, width: COUNT_BITS + 1, has_margins: floor > 1 };
         floor::released(session, counts, &rule)
     }
 
@@ -191,11 +192,13 @@ impl Table<'_> {
         let cell = |c: usize| counted.range(c * points..(c + 1) * points).sum();
         let cells: Vec<RingShares> = (0..release.cells).map(cell).collect();
         let mut counts = RingShares::concat(&cells.iter().collect::<Vec<_>>());
-        if !release.levels.is_empty() {
+        if !release.levels.is_empty() && self.floor() > 1 {
             counts = self.without_small_levels(&mut session.narrow("levels"), &counts, release)?;
         }
         let groups = self.plan.cells();
         let flags = match release.table {
+            // With a floor of 1 nothing is suppressed: a zero is shown as a zero.
+            _ if self.floor() <= 1 => vec![true; release.cells],
             Some((rows, columns)) => {
                 let mut flags = Vec::new();
                 for group in 0..groups {
@@ -398,7 +401,10 @@ impl Table<'_> {
             return Ok(RingShares::zeros(2));
         };
         let count = distinct::count(&mut session.narrow("count"), identifiers, counts)?;
-        let flags = self.released(&mut session.narrow("floor"), &count, (1, 1))?;
+        let flags = match self.floor() {
+            0 | 1 => vec![true],
+            _ => self.released(&mut session.narrow("floor"), &count, (1, 1))?,
+        };
         let flag = RingShares::public(self.role, &flags.iter().map(|f| u64::from(*f)).collect::<Vec<_>>());
         Ok(interleave(&[&flag, &floor::keep_released(&count, &flags)?]))
     }

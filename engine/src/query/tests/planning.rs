@@ -263,11 +263,11 @@ fn the_explanation_says_what_matters() {
     ] {
         assert!(text.contains(part), "`{part}` is not in\n{text}");
     }
-    assert_eq!(explanation.secure.rounds.len(), 4);
+    assert_eq!(explanation.secure.as_ref().expect("a sum").rounds.len(), 4);
     let half = plan.protocol.ciphertext_bytes / 2;
     assert_eq!(plan.ciphertexts, 1);
     assert_eq!(
-        explanation.secure.bytes_down,
+        explanation.secure.as_ref().expect("a sum").bytes_down,
         half + 4 * half,
         "a public key, and a half of each contribution"
     );

@@ -176,6 +176,19 @@ fn section(answer: &Answer, heading: usize, style: &Style, notes: &mut Notes) ->
     }
 }
 
+/// True when a cell, or a part of one, is suppressed.
+fn has_suppressed(answer: &Answer) -> bool {
+    answer.rows.iter().flat_map(|row| &row.values).any(|cell| match &cell.value {
+        Value::Suppressed => true,
+        Value::Crosstab(table) => table.table.iter().flatten().any(Option::is_none),
+        Value::Histogram(histogram) => {
+            let ends = [histogram.below, histogram.above];
+            histogram.counts.iter().chain(&ends).any(Option::is_none)
+        }
+        _ => false,
+    })
+}
+
 /// Who took part and what was left out.
 fn closing(answer: &Answer, style: &Style) -> String {
     let mut lines = Vec::new();
@@ -195,7 +208,7 @@ fn closing(answer: &Answer, style: &Style) -> String {
         }
         lines.push(format!("{}: {}", text::clean(&quality.column), parts.join(", ")));
     }
-    if let Some(floor) = answer.pooled_floor {
+    if let Some(floor) = answer.pooled_floor.filter(|_| has_suppressed(answer)) {
         lines.push(format!(
             "suppressed: fewer than {floor} patients over all hospitals, or a cell that would give such a one back; \
              nobody saw its number"
