@@ -1,4 +1,5 @@
 //! Fixed-point gates against arithmetic in the clear: accuracy over the whole input range, costs against the counters.
+#![expect(clippy::unwrap_used, reason = "tests say what went wrong by where they panic")]
 
 use proptest::prelude::*;
 use rand_core::Rng;

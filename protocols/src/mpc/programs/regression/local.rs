@@ -86,7 +86,7 @@ impl<'a> Rows<'a> {
         if self.len() as u64 > self.rows_max.min(ROWS_MAX) {
             return Err(LocalError::TooManyRows { found: self.len(), rows_max: self.rows_max });
         }
-        match self.covariates.iter().position(|x| !(x.abs() <= 1.0)) {
+        match self.covariates.iter().position(|x| !is_scaled(*x)) {
             Some(at) => Err(LocalError::OutOfBounds {
                 row: at / self.columns.max(1),
                 column: at % self.columns.max(1),
@@ -110,7 +110,7 @@ pub fn triangle(p: usize) -> usize {
 /// [`LocalError`].
 pub fn linear_sums(rows: Rows<'_>, outcome: &[f64]) -> Result<Vec<u64>, LocalError> {
     rows.check("outcomes", outcome.len())?;
-    if let Some(row) = outcome.iter().position(|y| !(y.abs() <= 1.0)) {
+    if let Some(row) = outcome.iter().position(|y| !is_scaled(*y)) {
         return Err(LocalError::OutOfBounds { row, column: rows.columns });
     }
     let p = rows.columns + 1;
@@ -158,6 +158,11 @@ pub fn logit_sums(rows: Rows<'_>, outcome: &[bool], beta: &[f64]) -> Result<Vec<
     let mut out = vec![rows.len() as u64, positives as u64];
     out.extend(gradient.iter().chain(&information).map(|sum| round(*sum, scale(rows.rows_max))));
     Ok(out)
+}
+
+/// A number in [-1, 1]; what is no number is not.
+fn is_scaled(x: f64) -> bool {
+    (-1.0..=1.0).contains(&x)
 }
 
 pub(super) fn check_coefficients(beta: &[f64], expected: usize) -> Result<(), LocalError> {

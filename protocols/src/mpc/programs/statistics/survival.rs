@@ -62,7 +62,7 @@ pub fn log_rank<S: Security>(
 ) -> Result<Statistics> {
     let groups = table.at_risk.len();
     let times = table.at_risk.first().map_or(0, RingShares::len);
-    if groups < 2 || groups > inverse::ROWS_MAX || times == 0 || table.events.len() != groups {
+    if !(2..=inverse::ROWS_MAX).contains(&groups) || times == 0 || table.events.len() != groups {
         return Err(MpcError::Lengths {
             what: "groups of a risk table",
             left: groups,
