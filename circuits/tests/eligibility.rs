@@ -1,4 +1,5 @@
 //! A hospital issues, a patient proves, a sponsor verifies: by the public interface alone, with a key in a file.
+#![expect(clippy::unwrap_used, reason = "the helpers of a test say what went wrong by where they panic")]
 
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
