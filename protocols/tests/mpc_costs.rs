@@ -58,7 +58,7 @@ fn products_cost_a_round_and_eight_bytes() {
 #[test]
 fn local_operations_cost_nothing() {
     let local = |_: &mut Session<'_, SemiHonest>, x: &RingShares, b: &BitShares| {
-        x.add(x)?.sub(&x.prefix_sums())?.scale(3).sum();
+        let _ = x.add(x)?.sub(&x.prefix_sums())?.scale(3).sum();
         b.xor(b).map(drop)
     };
     assert_eq!(cost(local), (0, same(0)));

@@ -143,7 +143,9 @@ fn a_thousand_seeded_cheats_deceive_nobody() {
         let n = (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) as usize % sent[culprit.index()].len();
         let change = match seed % 5 {
             0 => Change::Drop,
-            1 => Change::Rewrite(std::sync::Arc::new(|bytes: &mut Vec<u8>| drop(bytes.pop()))),
+            1 => Change::Rewrite(std::sync::Arc::new(|bytes: &mut Vec<u8>| {
+                bytes.truncate(bytes.len().saturating_sub(1))
+            })),
             2 => Change::Flip(0),
             3 => Change::Flip(63),
             _ => Change::Rewrite(std::sync::Arc::new(move |bytes: &mut Vec<u8>| {

@@ -323,7 +323,9 @@ fn log_rank_tests_of_few_people_and_many_ties() {
     let mut rng = World::new(78).rng();
     for groups in [2, 3, 5] {
         let rows: Vec<(u32, bool, String)> = (0..60)
-            .map(|k| ((rng.next_u64() % 7) as u32, !rng.next_u64().is_multiple_of(3), (k % groups).to_string()))
+            .map(|k| {
+                ((rng.next_u64() % 7) as u32, !rng.next_u64().is_multiple_of(3), (k % groups).to_string())
+            })
             .collect();
         let (columns, g) = risk_table(&rows);
         close(only(&log_rank_of::<Malicious>(&rows, 3)), plain_log_rank(&columns, g), 1e-6, "ties");

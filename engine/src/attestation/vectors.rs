@@ -3,13 +3,15 @@
 //! A proof is random, and so is a development key: of the attestation the public inputs are made anew, and the published
 //! proof is verified under the published key. `WARD_WRITE_VECTORS=1` writes the file.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use serde_json::{Value, json};
 use ward_circuits::criteria::{Criteria, Date, SCHEMA_JSON, Schema};
-use ward_circuits::eligibility::{Eligibility, HolderSecret, PatientSecret, StatusIndex};
+use ward_circuits::eligibility::{Attributes, Eligibility, HolderSecret, PatientSecret, StatusIndex};
 use ward_circuits::field;
 use ward_circuits::groth16::VerifyingKey;
 use ward_circuits::schnorr::SigningKey;
@@ -45,18 +47,23 @@ struct Made {
     registry: RegistryFile,
 }
 
-fn made() -> Made {
-    let (schema, date) = (Schema::v1(), Date::from_unix_ms(NOW_MS).unwrap());
-    let rng = &mut ChaCha20Rng::from_seed([1; 32]);
-    let (identity, signing) = (Identity::from_seed(&[2; 32]), SigningKey::generate(rng));
-    let wallet = Wallet::of_secrets([3; 32], HolderSecret::generate(rng));
+/// The slots of the vectors' patient.
+fn attributes(schema: &Arc<Schema>, date: Date) -> Attributes {
     let mapping = "schema = \"ward-eligibility-schema/1\"\npatient = \"id\"\n[attribute.birth_date]\ncolumn = \"dob\"\n\
         [attribute.hba1c]\ncolumn = \"a1c\"\nunit = \"%\"\n[attribute.dx]\ncolumn = \"icd\"\ncomplete = true\n\
         [attribute.rx]\ncolumn = \"atc\"\ncomplete = true\n";
     let fields =
         [("id", "P-1"), ("dob", "1968-04-02"), ("a1c", "7.1"), ("icd", "E11.65;I10"), ("atc", "A10BA02")];
     let record = Record::new(2, fields.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    let attributes = Mapping::parse(mapping, &schema).unwrap().apply(&record, date).unwrap().attributes;
+    Mapping::parse(mapping, schema).unwrap().apply(&record, date).unwrap().attributes
+}
+
+fn made() -> Made {
+    let (schema, date) = (Schema::v1(), Date::from_unix_ms(NOW_MS).unwrap());
+    let rng = &mut ChaCha20Rng::from_seed([1; 32]);
+    let (identity, signing) = (Identity::from_seed(&[2; 32]), SigningKey::generate(rng));
+    let wallet = Wallet::of_secrets([3; 32], HolderSecret::generate(rng));
+    let attributes = attributes(&schema, date);
     let issue = Issue {
         attributes,
         patient: PatientSecret::of(&[4; 32]),

@@ -117,8 +117,9 @@ async fn a_request_altered_after_it_was_signed_is_refused() {
     let mut altered = asked;
     altered.request.sql = "SELECT SUM(age) FROM labs".to_owned();
     altered.prepare.request = String::from_utf8(canonical_json(&altered.request)).unwrap();
-    altered.prepare.plan =
-        Digest(plan(&altered.request.sql, participation(0), &house.catalogue().await, &epoch).unwrap().digest());
+    altered.prepare.plan = Digest(
+        plan(&altered.request.sql, participation(0), &house.catalogue().await, &epoch).unwrap().digest(),
+    );
     refused(&house, &altered, "request.signature").await;
     house.resign(&mut altered);
     assert_ne!(altered.prepare.signature, signature);

@@ -288,7 +288,11 @@ async fn a_frame_out_of_place_or_too_large_ends_the_stream_and_nothing_else() {
 async fn a_message_over_one_mebibyte_is_refused() {
     let stand = Stand::start(0).await;
     let sql = "x".repeat((1 << 20) + 1);
-    let refused = stand.jobs(&stand.ada).await.explain(v1::ExplainRequest { sql, participants_min: 0, multi_party: false }).await;
+    let refused = stand
+        .jobs(&stand.ada)
+        .await
+        .explain(v1::ExplainRequest { sql, participants_min: 0, multi_party: false })
+        .await;
     assert_eq!(refused.unwrap_err().code(), tonic::Code::OutOfRange);
     let probe = v1::ProbeRequest { body: Vec::new(), reply_bytes: u32::MAX };
     let refused = PartiesClient::new(stand.channel(&stand.ada).await).probe(probe).await;

@@ -1,14 +1,17 @@
-//! Carry-less multiplication of words: what a kernel needs of it, and the portable one.
+//! Carry-less multiplication of words: what kernels over GF(2^64) need of it, the portable one, and the kernels' bodies,
+//! which are loops over indices as in [`crate::lanes`].
 
-use crate::lanes::Lane;
+use crate::karatsuba::{Sum, Tree};
+use crate::lanes::{Bits, LANES, Lane, add_lanes};
 
 /// Products of polynomials over GF(2) of degree under 64.
 pub(crate) trait Clmul {
     /// Evidence that the instructions exist.
     type Proof: Copy;
     /// A polynomial of degree under 128.
-    type Wide: Copy + Into<u128>;
+    type Wide: Copy;
     fn wide(proof: Self::Proof, value: u128) -> Self::Wide;
+    fn narrow(wide: Self::Wide) -> u128;
     fn mul(proof: Self::Proof, a: u64, b: u64) -> Self::Wide;
     fn xor(a: Self::Wide, b: Self::Wide) -> Self::Wide;
     /// The sum of the products of the lanes.
@@ -46,6 +49,10 @@ impl Clmul for Portable {
         value
     }
     #[inline(always)]
+    fn narrow(wide: u128) -> u128 {
+        wide
+    }
+    #[inline(always)]
     fn mul((): (), a: u64, b: u64) -> u128 {
         // The high half is the low half of the product of the reversed words, reversed, one bit down.
         let high = low(a.reverse_bits(), b.reverse_bits()).reverse_bits() >> 1;
@@ -62,6 +69,90 @@ impl Clmul for Portable {
     #[inline(always)]
     fn reduce(wide: u128) -> u64 {
         crate::gf64::reduce(wide)
+    }
+}
+
+#[inline(always)]
+pub(crate) fn gf64_scale<M: Clmul>(proof: M::Proof, values: &mut [u64], weights: &[u64]) {
+    let count = values.len().min(weights.len());
+    let (values, weights) = (&mut values[..count], &weights[..count]);
+    for i in 0..count {
+        values[i] = M::reduce(M::mul(proof, values[i], weights[i]));
+    }
+}
+
+#[inline(always)]
+pub(crate) fn gf64_add_scaled<M: Clmul>(proof: M::Proof, sums: &mut [u128], weight: u64, values: &[u64]) {
+    let count = sums.len().min(values.len());
+    let (sums, values) = (&mut sums[..count], &values[..count]);
+    for i in 0..count {
+        sums[i] = M::narrow(M::xor(M::wide(proof, sums[i]), M::mul(proof, weight, values[i])));
+    }
+}
+
+#[inline(always)]
+pub(crate) fn gf64_combine<M: Clmul>(proof: M::Proof, out: &mut [u64], weights: &[u64], rows: &[&[u64]]) {
+    for at in (0..out.len()).step_by(LANES) {
+        let mut sums = [M::wide(proof, 0); LANES];
+        for h in 0..weights.len().min(rows.len()) {
+            let lanes = lanes_at(rows[h], at);
+            for l in 0..LANES {
+                sums[l] = M::xor(sums[l], M::mul(proof, weights[h], lanes[l]));
+            }
+        }
+        for l in 0..LANES.min(out.len() - at) {
+            out[at + l] = M::reduce(sums[l]);
+        }
+    }
+}
+
+/// The lanes of a row from `at` on, zeros beyond its end.
+#[inline(always)]
+fn lanes_at(row: &[u64], at: usize) -> Lane {
+    let mut lanes = [0; LANES];
+    if at + LANES <= row.len() {
+        lanes.copy_from_slice(&row[at..at + LANES]);
+    } else {
+        let rest = row.get(at..).unwrap_or_default();
+        lanes[..rest.len()].copy_from_slice(rest);
+    }
+    lanes
+}
+
+#[inline(always)]
+pub(crate) fn gf64_add_products<M: Clmul>(
+    proof: M::Proof,
+    sums: &mut [u128],
+    tree: &Tree,
+    u: &[&[u64]],
+    v: &[&[u64]],
+) {
+    let columns = u.iter().map(|row| row.len()).max().unwrap_or(0);
+    let (mut left, mut right) = (vec![[0; LANES]; tree.len], vec![[0; LANES]; tree.len]);
+    for at in (0..columns).step_by(LANES) {
+        for h in 0..u.len() {
+            left[h] = lanes_at(u[h], at);
+            right[h] = lanes_at(v[v.len() - 1 - h], at);
+        }
+        add_halves_of(&mut left, tree);
+        add_halves_of(&mut right, tree);
+        for n in 0..sums.len().min(tree.leaves.len()) {
+            let leaf = tree.leaves[n];
+            sums[n] = M::narrow(M::xor(M::wide(proof, sums[n]), M::dot(proof, &left[leaf], &right[leaf])));
+        }
+    }
+}
+
+#[inline(always)]
+fn add_halves_of(nodes: &mut [Lane], tree: &Tree) {
+    for s in 0..tree.sums.len() {
+        let Sum { to, from, half } = tree.sums[s];
+        let (before, out) = nodes.split_at_mut(to);
+        let (low, high) = before[from..from + 2 * half].split_at(half);
+        let out = &mut out[..half];
+        for i in 0..half {
+            out[i] = add_lanes::<Bits, LANES>(&low[i], &high[i]);
+        }
     }
 }
 

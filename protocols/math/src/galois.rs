@@ -158,21 +158,12 @@ impl Horner {
 
 /// Multiplies the element of lane `l` by `X^l`.
 pub fn shift_lanes(block: &mut Block) {
-    let mut wide = [[0; LANES]; DEGREE + LANES - 1];
-    for (c, row) in block.0.iter().enumerate() {
-        for (lane, value) in row.iter().enumerate() {
-            wide[c + lane][lane] = *value;
-        }
-    }
-    lanes::reduce_lanes(&mut wide);
-    block.0.copy_from_slice(&wide[..DEGREE]);
+    wide::shift_lanes(&mut block.0);
 }
 
 /// `block += other`.
 pub fn add_block(block: &mut Block, other: &Block) {
-    for (a, b) in block.0.as_flattened_mut().iter_mut().zip(other.0.as_flattened()) {
-        *a = a.wrapping_add(*b);
-    }
+    wide::add_blocks(&mut block.0, &other.0);
 }
 
 /// The element in a lane.
@@ -194,7 +185,7 @@ impl Default for Products {
 impl Products {
     /// Adds the eight products of the lanes.
     pub fn add(&mut self, a: &Block, b: &Block) {
-        wide::add_leaf_products(&mut self.sums, &mut self.room, &self.tree, &a.0, &b.0);
+        wide::add_leaf_products(&mut self.sums, &mut self.room, &self.tree, (&a.0, &b.0));
     }
 
     /// The sum of all products added.

@@ -1,8 +1,11 @@
 //! Bodies of the kernels that verify products, written over [`LANES`] words side by side so that the compiler makes
 //! vectors of them. [`crate::wide`] instantiates each for the baseline, AVX2 and AVX-512, and picks one at run time.
+//!
+//! Bodies are loops over indices, without closures and adapters: those are functions of their own, which a build
+//! without optimization at link time need not inline, and outside of a body there are no wide vectors.
+#![expect(clippy::needless_range_loop, reason = "see above")]
 
-use crate::clmul::Clmul;
-use crate::karatsuba::Tree;
+use crate::karatsuba::{Sum, Tree};
 
 /// Words side by side.
 pub const LANES: usize = 8;
@@ -92,8 +95,12 @@ impl Group for Bits {
 }
 
 #[inline(always)]
-fn add_lanes<G: Group, const N: usize>(a: &[u64; N], b: &[u64; N]) -> [u64; N] {
-    core::array::from_fn(|i| G::add(a[i], b[i]))
+pub(crate) fn add_lanes<G: Group, const N: usize>(a: &[u64; N], b: &[u64; N]) -> [u64; N] {
+    let mut sum = [0; N];
+    for l in 0..N {
+        sum[l] = G::add(a[l], b[l]);
+    }
+    sum
 }
 
 /// `out[k] += ` the sums that the picks name: pick `16 t + n` is the sum of those rows `4 t + j` for which bit `j` of
@@ -101,20 +108,24 @@ fn add_lanes<G: Group, const N: usize>(a: &[u64; N], b: &[u64; N]) -> [u64; N] {
 #[inline(always)]
 pub(crate) fn subset_sums<G: Group>(tables: &mut Tables, out: &mut [Lane], rows: &[Lane], picks: &[u8]) {
     let Tables(sums) = tables;
-    let count = rows.len() / 4;
-    for (table, rows) in sums.as_chunks_mut::<16>().0.iter_mut().zip(rows.as_chunks::<4>().0) {
-        for (j, row) in rows.iter().enumerate() {
+    let count = (rows.len() / 4).clamp(1, ROW_MAX / 4);
+    for t in 0..rows.len() / 4 {
+        let table = &mut sums[16 * t..16 * t + 16];
+        for j in 0..4 {
+            let row = rows[4 * t + j];
             for i in 0..1 << j {
-                table[i + (1 << j)] = add_lanes::<G, LANES>(&table[i], row);
+                table[i + (1 << j)] = add_lanes::<G, LANES>(&table[i], &row);
             }
         }
     }
-    for (sum, picks) in out.iter_mut().zip(picks.chunks_exact(count.max(1))) {
-        let mut total = *sum;
-        for pick in picks {
-            total = add_lanes::<G, LANES>(&total, &sums[usize::from(*pick)]);
+    let outputs = out.len().min(picks.len() / count);
+    for k in 0..outputs {
+        let mut total = out[k];
+        let picks = &picks[k * count..(k + 1) * count];
+        for t in 0..count {
+            total = add_lanes::<G, LANES>(&total, &sums[usize::from(picks[t])]);
         }
-        *sum = total;
+        out[k] = total;
     }
 }
 
@@ -122,21 +133,23 @@ pub(crate) fn subset_sums<G: Group>(tables: &mut Tables, out: &mut [Lane], rows:
 /// `(u_h + u_(h+s)) (v_h + v_(h+s))`, indices modulo the row.
 #[inline(always)]
 pub(crate) fn pair_products<G: Group>(out: &mut [u64], u: &[u64], v: &[u64]) {
-    let m = u.len();
+    let m = u.len().min(v.len()).min(ROW_MAX);
     let (mut twice_u, mut twice_v) = ([0; 2 * ROW_MAX], [0; 2 * ROW_MAX]);
-    for (twice, row) in [(&mut twice_u, u), (&mut twice_v, v)] {
-        twice[..m].copy_from_slice(row);
-        twice[m..2 * m].copy_from_slice(row);
-    }
+    twice_u[..m].copy_from_slice(&u[..m]);
+    twice_u[m..2 * m].copy_from_slice(&u[..m]);
+    twice_v[..m].copy_from_slice(&v[..m]);
+    twice_v[m..2 * m].copy_from_slice(&v[..m]);
     let (diagonal, mut rest) = out.split_at_mut(m);
-    for ((sum, a), b) in diagonal.iter_mut().zip(u).zip(v) {
-        *sum = G::add(*sum, G::mul(*a, *b));
+    for h in 0..m {
+        diagonal[h] = G::add(diagonal[h], G::mul(u[h], v[h]));
     }
     for shift in 1..=m / 2 {
-        let (now, later) = rest.split_at_mut(if 2 * shift == m { m / 2 } else { m });
-        let shifted = twice_u[shift..].iter().zip(&twice_v[shift..]);
-        for ((sum, (a, b)), (c, d)) in now.iter_mut().zip(u.iter().zip(v)).zip(shifted) {
-            *sum = G::add(*sum, G::mul(G::add(*a, *c), G::add(*b, *d)));
+        let count = if 2 * shift == m { m / 2 } else { m };
+        let (now, later) = rest.split_at_mut(count);
+        let (a, b) = (&twice_u[..count], &twice_v[..count]);
+        let (c, d) = (&twice_u[shift..shift + count], &twice_v[shift..shift + count]);
+        for h in 0..count {
+            now[h] = G::add(now[h], G::mul(G::add(a[h], c[h]), G::add(b[h], d[h])));
         }
         rest = later;
     }
@@ -148,7 +161,10 @@ pub(crate) fn transpose_bits(words: &mut [Lane; 64]) {
     let mut mask = u64::MAX >> 32;
     let mut step = 32;
     while step > 0 {
-        for k in (0..64).filter(|k| k & step == 0) {
+        for k in 0..64 {
+            if k & step != 0 {
+                continue;
+            }
             for lane in 0..LANES {
                 let swapped = ((words[k][lane] >> step) ^ words[k + step][lane]) & mask;
                 words[k + step][lane] ^= swapped;
@@ -160,68 +176,132 @@ pub(crate) fn transpose_bits(words: &mut [Lane; 64]) {
     }
 }
 
-/// The low product and the sum of the cross products of the halves of two words.
-#[inline(always)]
-fn halves(a: &Quad, b: &Quad) -> [Quad; 2] {
-    const HALF: u64 = 0xffff_ffff;
-    [
-        core::array::from_fn(|l| (a[l] & HALF) * (b[l] & HALF)),
-        core::array::from_fn(|l| ((a[l] & HALF) * (b[l] >> 32)).wrapping_add((a[l] >> 32) * (b[l] & HALF))),
-    ]
+/// Four words in a register.
+pub(crate) trait Words: Copy {
+    /// Evidence that the instructions exist.
+    type Proof: Copy;
+    fn load(proof: Self::Proof, words: &Quad) -> Self;
+    fn store(self, words: &mut Quad);
+    fn add(self, other: Self) -> Self;
+    /// The product of the lower halves.
+    fn mul_low(self, other: Self) -> Self;
+    /// The lower half moved up, or the upper one down.
+    fn up(self) -> Self;
+    fn down(self) -> Self;
 }
 
-#[inline(always)]
-fn plus(a: [Quad; 2], b: [Quad; 2]) -> [Quad; 2] {
-    core::array::from_fn(|i| add_lanes::<Integers, 4>(&a[i], &b[i]))
-}
+/// Portable words.
+#[derive(Clone, Copy)]
+pub(crate) struct PlainWords(Quad);
 
-#[inline(always)]
-fn fill_nodes(nodes: &mut [Quad; NODES], block: &[Lane; 48], at: usize, tree: &Tree) {
-    for (quad, lane) in nodes.iter_mut().zip(block) {
-        *quad = core::array::from_fn(|l| lane[at + l]);
+impl PlainWords {
+    #[inline(always)]
+    fn each(self, other: Self, f: impl Fn(u64, u64) -> u64) -> Self {
+        let mut out = [0; 4];
+        for l in 0..4 {
+            out[l] = f(self.0[l], other.0[l]);
+        }
+        Self(out)
     }
-    for sum in &tree.sums {
-        let (before, out) = nodes.split_at_mut(sum.to);
-        let (low, high) = before[sum.from..sum.from + 2 * sum.half].split_at(sum.half);
-        for (out, (low, high)) in out.iter_mut().zip(low.iter().zip(high)) {
-            *out = add_lanes::<Integers, 4>(low, high);
+}
+
+impl Words for PlainWords {
+    type Proof = ();
+    #[inline(always)]
+    fn load((): (), words: &Quad) -> Self {
+        Self(*words)
+    }
+    #[inline(always)]
+    fn store(self, words: &mut Quad) {
+        *words = self.0;
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        self.each(other, u64::wrapping_add)
+    }
+    #[inline(always)]
+    fn mul_low(self, other: Self) -> Self {
+        self.each(other, |a, b| (a & 0xffff_ffff) * (b & 0xffff_ffff))
+    }
+    #[inline(always)]
+    fn up(self) -> Self {
+        self.each(self, |a, _| a << 32)
+    }
+    #[inline(always)]
+    fn down(self) -> Self {
+        self.each(self, |a, _| a >> 32)
+    }
+}
+
+/// Adds to `sum` the products of pairs of words modulo 2^64, each from three products of halves.
+#[inline(always)]
+fn add_output<W: Words, const N: usize>(proof: W::Proof, sum: &mut Quad, a: [[W; 2]; N], b: [[W; 2]; N]) {
+    let zero = W::load(proof, &[0; 4]);
+    let (mut low, mut cross) = (zero, zero);
+    for n in 0..N {
+        low = low.add(a[n][0].mul_low(b[n][0]));
+        cross = cross.add(a[n][0].mul_low(b[n][1])).add(a[n][1].mul_low(b[n][0]));
+    }
+    W::load(proof, sum).add(low).add(cross.up()).store(sum);
+}
+
+/// Words and their upper halves.
+#[inline(always)]
+fn halves<W: Words>(proof: W::Proof, words: &Quad) -> [W; 2] {
+    let words = W::load(proof, words);
+    [words, words.down()]
+}
+
+#[inline(always)]
+fn fill_nodes<W: Words>(
+    proof: W::Proof,
+    nodes: &mut [Quad; NODES],
+    block: &[Lane; 48],
+    half: usize,
+    tree: &Tree,
+) {
+    for c in 0..48 {
+        W::load(proof, &block[c].as_chunks::<4>().0[half]).store(&mut nodes[c]);
+    }
+    for s in 0..tree.sums.len() {
+        let Sum { to, from, half } = tree.sums[s];
+        let (before, out) = nodes.split_at_mut(to);
+        let (low, high) = before[from..from + 2 * half].split_at(half);
+        let out = &mut out[..half];
+        for i in 0..half {
+            W::load(proof, &low[i]).add(W::load(proof, &high[i])).store(&mut out[i]);
         }
     }
 }
 
 /// Adds the products of two blocks, lane by lane, four lanes apart, as leaves of Karatsuba's method.
-///
-/// A product modulo 2^64 is made of three products of halves: what a vector unit multiplies.
 #[inline(always)]
-pub(crate) fn add_leaf_products(
+pub(crate) fn add_leaf_products<W: Words>(
+    proof: W::Proof,
     sums: &mut LeafSums,
     room: &mut LeafRoom,
     tree: &Tree,
-    a: &[Lane; 48],
-    b: &[Lane; 48],
+    (a, b): (&[Lane; 48], &[Lane; 48]),
 ) {
-    for at in (0..LANES).step_by(4) {
-        let LeafRoom([left, right]) = room;
-        fill_nodes(left, a, at, tree);
-        fill_nodes(right, b, at, tree);
-        for (sum, from) in sums.iter_mut().zip(&tree.leaves) {
-            let (Some([a0, a1, a2]), Some([b0, b1, b2])) =
-                (left[*from..].first_chunk::<LEAF>(), right[*from..].first_chunk::<LEAF>())
-            else {
-                continue;
-            };
-            let products = [
-                halves(a0, b0),
-                plus(halves(a0, b1), halves(a1, b0)),
-                plus(plus(halves(a0, b2), halves(a2, b0)), halves(a1, b1)),
-                plus(halves(a1, b2), halves(a2, b1)),
-                halves(a2, b2),
-            ];
-            for (sum, [low, cross]) in sum.iter_mut().zip(&products) {
-                for l in 0..4 {
-                    sum[l] = sum[l].wrapping_add(low[l]).wrapping_add(cross[l] << 32);
-                }
-            }
+    let leaves = &tree.leaves[..LEAVES.min(tree.leaves.len())];
+    let LeafRoom([left, right]) = room;
+    for half in [0, 1] {
+        fill_nodes::<W>(proof, left, a, half, tree);
+        fill_nodes::<W>(proof, right, b, half, tree);
+        for n in 0..leaves.len() {
+            let from = leaves[n].min(NODES - LEAF);
+            let a0 = halves::<W>(proof, &left[from]);
+            let a1 = halves::<W>(proof, &left[from + 1]);
+            let a2 = halves::<W>(proof, &left[from + 2]);
+            let b0 = halves::<W>(proof, &right[from]);
+            let b1 = halves::<W>(proof, &right[from + 1]);
+            let b2 = halves::<W>(proof, &right[from + 2]);
+            let sum = &mut sums[n];
+            add_output(proof, &mut sum[0], [a0], [b0]);
+            add_output(proof, &mut sum[1], [a0, a1], [b1, b0]);
+            add_output(proof, &mut sum[2], [a0, a1, a2], [b2, b1, b0]);
+            add_output(proof, &mut sum[3], [a1, a2], [b2, b1]);
+            add_output(proof, &mut sum[4], [a2], [b2]);
         }
     }
 }
@@ -245,22 +325,23 @@ pub(crate) fn horner(
     const BEFORE: usize = 47;
     let HornerRoom { padded, wide } = room;
     padded[BEFORE..BEFORE + 48].copy_from_slice(value);
-    for (tile, (out, (first, end))) in wide.as_chunks_mut::<4>().0.iter_mut().zip(reaching).enumerate() {
+    for tile in 0..24 {
+        let (first, end) = reaching[tile];
         let mut sums = [[0u64; LANES]; 4];
-        for j in powers.get(*first..*end).unwrap_or_default() {
-            let Some(from) = padded.get(BEFORE + 4 * tile - j..).and_then(|rest| rest.first_chunk::<4>())
-            else {
-                continue;
-            };
-            for (sum, x) in sums.iter_mut().zip(from) {
-                *sum = add_lanes::<Integers, LANES>(sum, x);
+        for i in first..end.min(powers.len()) {
+            // At least 4 tile - 47, by `reaching`; the rows before and after are zero.
+            let from = (BEFORE + 4 * tile).saturating_sub(powers[i]).min(143 - 4);
+            for c in 0..4 {
+                sums[c] = add_lanes::<Integers, LANES>(&sums[c], &padded[from + c]);
             }
         }
-        *out = sums;
+        for c in 0..4 {
+            wide[4 * tile + c] = sums[c];
+        }
     }
     reduce_lanes(wide);
-    for ((value, wide), next) in value.iter_mut().zip(&*wide).zip(next) {
-        *value = add_lanes::<Integers, LANES>(wide, next);
+    for c in 0..48 {
+        value[c] = add_lanes::<Integers, LANES>(&wide[c], &next[c]);
     }
 }
 
@@ -270,79 +351,31 @@ pub(crate) fn reduce_lanes(wide: &mut [Lane]) {
     for c in (48..wide.len()).rev() {
         let over = wide[c];
         for power in [0, 2, 3, 5] {
+            let out = &mut wide[c - 48 + power];
             for lane in 0..LANES {
-                wide[c - 48 + power][lane] = wide[c - 48 + power][lane].wrapping_sub(over[lane]);
+                out[lane] = out[lane].wrapping_sub(over[lane]);
             }
         }
     }
 }
 
+/// Multiplies the element of lane `l` by `X^l`.
 #[inline(always)]
-pub(crate) fn gf64_scale<M: Clmul>(proof: M::Proof, values: &mut [u64], weights: &[u64]) {
-    for (value, weight) in values.iter_mut().zip(weights) {
-        *value = M::reduce(M::mul(proof, *value, *weight));
+pub(crate) fn shift_lanes(block: &mut [Lane; 48]) {
+    let mut wide = [[0; LANES]; 48 + LANES - 1];
+    for c in 0..48 {
+        for lane in 0..LANES {
+            wide[c + lane][lane] = block[c][lane];
+        }
     }
+    reduce_lanes(&mut wide);
+    block.copy_from_slice(&wide[..48]);
 }
 
 #[inline(always)]
-pub(crate) fn gf64_add_scaled<M: Clmul>(proof: M::Proof, sums: &mut [u128], weight: u64, values: &[u64]) {
-    for (sum, value) in sums.iter_mut().zip(values) {
-        *sum = M::xor(M::wide(proof, *sum), M::mul(proof, weight, *value)).into();
-    }
-}
-
-#[inline(always)]
-pub(crate) fn gf64_combine<M: Clmul>(proof: M::Proof, out: &mut [u64], weights: &[u64], rows: &[&[u64]]) {
-    for (chunk, out) in out.chunks_mut(LANES).enumerate() {
-        let mut sums = [M::wide(proof, 0); LANES];
-        for (weight, row) in weights.iter().zip(rows) {
-            let lanes = lanes_at(row, chunk * LANES);
-            for (sum, lane) in sums.iter_mut().zip(&lanes) {
-                *sum = M::xor(*sum, M::mul(proof, *weight, *lane));
-            }
-        }
-        for (out, sum) in out.iter_mut().zip(sums) {
-            *out = M::reduce(sum);
-        }
-    }
-}
-
-/// The lanes of a row from `at` on, zeros beyond its end.
-#[inline(always)]
-fn lanes_at(row: &[u64], at: usize) -> Lane {
-    let rest = row.get(at..).unwrap_or_default();
-    match rest.first_chunk::<LANES>() {
-        Some(lanes) => *lanes,
-        None => core::array::from_fn(|l| rest.get(l).copied().unwrap_or(0)),
-    }
-}
-
-#[inline(always)]
-pub(crate) fn gf64_add_products<M: Clmul>(
-    proof: M::Proof,
-    sums: &mut [u128],
-    tree: &Tree,
-    u: &[&[u64]],
-    v: &[&[u64]],
-) {
-    let columns = u.iter().map(|row| row.len()).max().unwrap_or(0);
-    let mut nodes = [vec![[0; LANES]; tree.len], vec![[0; LANES]; tree.len]];
-    for at in (0..columns).step_by(LANES) {
-        let [left, right] = &mut nodes;
-        left.iter_mut().zip(u).for_each(|(node, row)| *node = lanes_at(row, at));
-        right.iter_mut().zip(v.iter().rev()).for_each(|(node, row)| *node = lanes_at(row, at));
-        for nodes in [&mut *left, &mut *right] {
-            for sum in &tree.sums {
-                let (before, out) = nodes.split_at_mut(sum.to);
-                let (low, high) = before[sum.from..sum.from + 2 * sum.half].split_at(sum.half);
-                for (out, (low, high)) in out.iter_mut().zip(low.iter().zip(high)) {
-                    *out = add_lanes::<Bits, LANES>(low, high);
-                }
-            }
-        }
-        for (sum, leaf) in sums.iter_mut().zip(&tree.leaves) {
-            *sum = M::xor(M::wide(proof, *sum), M::dot(proof, &left[*leaf], &right[*leaf])).into();
-        }
+pub(crate) fn add_blocks(block: &mut [Lane; 48], other: &[Lane; 48]) {
+    for c in 0..48 {
+        block[c] = add_lanes::<Integers, LANES>(&block[c], &other[c]);
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use crate::clmul::{self, Clmul};
 use crate::karatsuba::Tree;
-use crate::lanes::{self, Bits, HornerRoom, Integers, Lane, LeafRoom, LeafSums, Tables};
+use crate::lanes::{self, Bits, HornerRoom, Integers, Lane, LeafRoom, LeafSums, PlainWords, Tables, Words};
 
 /// What the CPU offers: vectors of 256 or 512 bits, carry-less multiplication.
 #[derive(Clone, Copy, Default)]
@@ -82,12 +82,12 @@ macro_rules! products {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "pclmulqdq,sse4.1")]
             fn native(proof: ClmulProof, $($arg: $ty),*) {
-                lanes::$name::<Pclmul>(proof, $($arg),*);
+                clmul::$name::<Pclmul>(proof, $($arg),*);
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "vpclmulqdq,pclmulqdq,avx2,sse4.1")]
             fn wide(proof: ClmulProof, $($arg: $ty),*) {
-                lanes::$name::<WideClmul>(proof, $($arg),*);
+                clmul::$name::<WideClmul>(proof, $($arg),*);
             }
             #[cfg(target_arch = "x86_64")]
             if features().wide_clmul {
@@ -97,7 +97,7 @@ macro_rules! products {
                 // SAFETY: PCLMULQDQ and SSE4.1 were detected.
                 return unsafe { native(ClmulProof(()), $($arg),*) };
             }
-            lanes::$name::<clmul::Portable>((), $($arg),*);
+            clmul::$name::<clmul::Portable>((), $($arg),*);
         }
     };
 }
@@ -109,14 +109,82 @@ vectors!(subset_xors = lanes::subset_sums::<Bits>,
 vectors!(pair_products = lanes::pair_products::<Integers>, (out: &mut [u64], u: &[u64], v: &[u64]));
 vectors!(pair_conjunctions = lanes::pair_products::<Bits>, (out: &mut [u64], u: &[u64], v: &[u64]));
 vectors!(transpose_bits = lanes::transpose_bits, (words: &mut [Lane; 64]));
-vectors!(add_leaf_products = lanes::add_leaf_products,
-    (sums: &mut LeafSums, room: &mut LeafRoom, tree: &Tree, a: &[Lane; 48], b: &[Lane; 48]));
+vectors!(shift_lanes = lanes::shift_lanes, (block: &mut [Lane; 48]));
+vectors!(add_blocks = lanes::add_blocks, (block: &mut [Lane; 48], other: &[Lane; 48]));
 vectors!(horner = lanes::horner,
     (room: &mut HornerRoom, value: &mut [Lane; 48], point: (&[usize], &[(usize, usize); 24]), next: &[Lane; 48]));
 products!(gf64_scale(values: &mut [u64], weights: &[u64]));
 products!(gf64_add_scaled(sums: &mut [u128], weight: u64, values: &[u64]));
 products!(gf64_combine(out: &mut [u64], weights: &[u64], rows: &[&[u64]]));
 products!(gf64_add_products(sums: &mut [u128], tree: &Tree, u: &[&[u64]], v: &[&[u64]]));
+
+/// Adds the products of two blocks: [`lanes::add_leaf_products`].
+#[inline]
+pub(crate) fn add_leaf_products(
+    sums: &mut LeafSums,
+    room: &mut LeafRoom,
+    tree: &Tree,
+    blocks: (&[Lane; 48], &[Lane; 48]),
+) {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn avx2(
+        proof: Avx2Proof,
+        sums: &mut LeafSums,
+        room: &mut LeafRoom,
+        tree: &Tree,
+        blocks: (&[Lane; 48], &[Lane; 48]),
+    ) {
+        lanes::add_leaf_products::<Avx2Words>(proof, sums, room, tree, blocks);
+    }
+    #[cfg(target_arch = "x86_64")]
+    if features().avx2 {
+        // SAFETY: AVX2 was detected.
+        return unsafe { avx2(Avx2Proof(()), sums, room, tree, blocks) };
+    }
+    lanes::add_leaf_products::<PlainWords>((), sums, room, tree, blocks);
+}
+
+/// Evidence that AVX2 was detected.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2Proof(());
+
+/// A 256-bit register of four words. Made only by `load`, which takes an [`Avx2Proof`].
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2Words(__m256i);
+
+// SAFETY of every block below: an `Avx2Proof` or an `Avx2Words` at hand means that AVX2 was detected; loads and stores are
+// unaligned ones on arrays of exactly 32 bytes.
+#[cfg(target_arch = "x86_64")]
+impl Words for Avx2Words {
+    type Proof = Avx2Proof;
+    #[inline(always)]
+    fn load(_: Avx2Proof, words: &[u64; 4]) -> Self {
+        Self(unsafe { _mm256_loadu_si256(words.as_ptr().cast()) })
+    }
+    #[inline(always)]
+    fn store(self, words: &mut [u64; 4]) {
+        unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), self.0) }
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        Self(unsafe { _mm256_add_epi64(self.0, other.0) })
+    }
+    #[inline(always)]
+    fn mul_low(self, other: Self) -> Self {
+        Self(unsafe { _mm256_mul_epu32(self.0, other.0) })
+    }
+    #[inline(always)]
+    fn up(self) -> Self {
+        Self(unsafe { _mm256_slli_epi64::<32>(self.0) })
+    }
+    #[inline(always)]
+    fn down(self) -> Self {
+        Self(unsafe { _mm256_srli_epi64::<32>(self.0) })
+    }
+}
 
 /// Evidence that PCLMULQDQ and SSE4.1 were detected.
 #[cfg(target_arch = "x86_64")]
@@ -132,15 +200,6 @@ pub(crate) struct Pclmul;
 #[derive(Clone, Copy)]
 pub(crate) struct Register(__m128i);
 
-#[cfg(target_arch = "x86_64")]
-impl From<Register> for u128 {
-    #[inline(always)]
-    fn from(register: Register) -> Self {
-        // SAFETY: both are 128 bits without padding, lowest bit first.
-        unsafe { core::mem::transmute(register.0) }
-    }
-}
-
 // SAFETY of every block below: a `ClmulProof` or a `Register` at hand means that PCLMULQDQ and SSE4.1 were detected.
 #[cfg(target_arch = "x86_64")]
 impl Clmul for Pclmul {
@@ -149,6 +208,11 @@ impl Clmul for Pclmul {
     #[inline(always)]
     fn wide(_: ClmulProof, value: u128) -> Register {
         Register(unsafe { core::mem::transmute::<u128, __m128i>(value) })
+    }
+    #[inline(always)]
+    fn narrow(wide: Register) -> u128 {
+        // Both are 128 bits without padding, lowest bit first.
+        unsafe { core::mem::transmute(wide.0) }
     }
     #[inline(always)]
     fn mul(_: ClmulProof, a: u64, b: u64) -> Register {
@@ -165,9 +229,9 @@ impl Clmul for Pclmul {
     fn dot(_: ClmulProof, a: &Lane, b: &Lane) -> Register {
         unsafe {
             let mut sum = _mm_setzero_si128();
-            for (a, b) in a.as_chunks::<2>().0.iter().zip(b.as_chunks::<2>().0) {
-                let a = _mm_set_epi64x(a[1] as i64, a[0] as i64);
-                let b = _mm_set_epi64x(b[1] as i64, b[0] as i64);
+            for at in [0, 2, 4, 6] {
+                let a = _mm_set_epi64x(a[at + 1] as i64, a[at] as i64);
+                let b = _mm_set_epi64x(b[at + 1] as i64, b[at] as i64);
                 let (low, high) = (_mm_clmulepi64_si128::<0x00>(a, b), _mm_clmulepi64_si128::<0x11>(a, b));
                 sum = _mm_xor_si128(sum, _mm_xor_si128(low, high));
             }
@@ -200,6 +264,10 @@ impl Clmul for WideClmul {
         Pclmul::wide(proof, value)
     }
     #[inline(always)]
+    fn narrow(wide: Register) -> u128 {
+        Pclmul::narrow(wide)
+    }
+    #[inline(always)]
     fn mul(proof: ClmulProof, a: u64, b: u64) -> Register {
         Pclmul::mul(proof, a, b)
     }
@@ -211,8 +279,9 @@ impl Clmul for WideClmul {
     fn dot(_: ClmulProof, a: &Lane, b: &Lane) -> Register {
         unsafe {
             let mut sum = _mm256_setzero_si256();
-            for (a, b) in a.as_chunks::<4>().0.iter().zip(b.as_chunks::<4>().0) {
-                let [a, b] = [a, b].map(|x| _mm256_loadu_si256(x.as_ptr().cast()));
+            for at in [0, 4] {
+                let a = _mm256_loadu_si256(a.as_ptr().add(at).cast());
+                let b = _mm256_loadu_si256(b.as_ptr().add(at).cast());
                 let low = _mm256_clmulepi64_epi128::<0x00>(a, b);
                 let high = _mm256_clmulepi64_epi128::<0x11>(a, b);
                 sum = _mm256_xor_si256(sum, _mm256_xor_si256(low, high));
@@ -242,13 +311,27 @@ mod tests {
             let (mut native, mut portable) = ([7u128; 9], [7u128; 9]);
             let tree = Tree::new(4, 1);
             gf64_add_products(&mut native, &tree, &u, &v);
-            lanes::gf64_add_products::<clmul::Portable>((), &mut portable, &tree, &u, &v);
+            clmul::gf64_add_products::<clmul::Portable>((), &mut portable, &tree, &u, &v);
             prop_assert_eq!(native, portable);
             let (mut native, mut portable) = (u[0].to_vec(), u[0].to_vec());
             gf64_scale(&mut native, v[0]);
-            lanes::gf64_scale::<clmul::Portable>((), &mut portable, v[0]);
+            clmul::gf64_scale::<clmul::Portable>((), &mut portable, v[0]);
             prop_assert_eq!(native, portable);
         }
+    }
+
+    #[test]
+    fn leaf_products_of_registers_equal_portable_ones() {
+        let word = |i: usize| (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(i as u32);
+        let block = |at: usize| -> [Lane; 48] {
+            core::array::from_fn(|c| core::array::from_fn(|l| word(at + 8 * c + l)))
+        };
+        let (a, b, tree) = (block(0), block(999), Tree::new(48, lanes::LEAF));
+        let new = || Box::new([[[5u64; 4]; 2 * lanes::LEAF - 1]; lanes::LEAVES]);
+        let (mut dispatched, mut plain) = (new(), new());
+        add_leaf_products(&mut dispatched, &mut LeafRoom::default(), &tree, (&a, &b));
+        lanes::add_leaf_products::<PlainWords>((), &mut plain, &mut LeafRoom::default(), &tree, (&a, &b));
+        assert_eq!(dispatched, plain);
     }
 
     #[test]
@@ -262,8 +345,8 @@ mod tests {
         transpose_bits(&mut words);
         for (c, row) in start.iter().enumerate() {
             for (lane, word) in row.iter().enumerate() {
-                for a in 0..64 {
-                    assert_eq!((words[a][lane] >> c) & 1, (word >> a) & 1);
+                for (a, turned) in words.iter().enumerate().take(64) {
+                    assert_eq!((turned[lane] >> c) & 1, (word >> a) & 1);
                 }
             }
         }

@@ -138,8 +138,6 @@ fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
-
     use super::*;
 
     fn words(text: &str) -> impl Iterator<Item = String> {

@@ -23,14 +23,14 @@ fn every_statistic_is_read() {
                STDDEV_SAMP(y), min(x), max(x), histogram(x, 0, 1, 4), histogram(x, [-1, 2.50, 3]), \
                histogram(x, ARRAY[7, 8]), crosstab(a, b), chi2(a, b), odds_ratio(a, b), ttest(x, g), corr(x, y), \
                ols(y, x, a), kaplan_meier(time, event), kaplan_meier(time, event, 30), log_rank(time, event, g), \
-               log_rank(time, event, g, 7), median(x), quantile(x, 0.50), quantile(x, .25), quantile(x, 0.5, 10), \
+               log_rank(time, event, g, 7), median(x), quantile(y, 0.50), quantile(x, .25), quantile(x, 0.5, 10), \
                count(distinct x), topk(a, 3), fisher(a, b), linreg(y, x), logit(y, x, a), cox(time, event, x, a) \
                from t group by sex";
     let text = "SELECT sex, COUNT(*), COUNT(x), SUM(x) AS \"total\", AVG(x), VAR(x), VAR(y), STDDEV(x), STDDEV(y), \
                 MIN(x), MAX(x), HISTOGRAM(x, [0, 0.25, 0.5, 0.75, 1]), HISTOGRAM(x, [-1, 2.5, 3]), \
                 HISTOGRAM(x, [7, 8]), CROSSTAB(a, b), CHI2(a, b), ODDS_RATIO(a, b), TTEST(x, g), CORR(x, y), \
                 OLS(y, x, a), KAPLAN_MEIER(time, event), KAPLAN_MEIER(time, event, 30), LOG_RANK(time, event, g), \
-                LOG_RANK(time, event, g, 7), MEDIAN(x), MEDIAN(x), QUANTILE(x, 0.25), QUANTILE(x, 0.5, 10), \
+                LOG_RANK(time, event, g, 7), MEDIAN(x), MEDIAN(y), QUANTILE(x, 0.25), QUANTILE(x, 0.5, 10), \
                 COUNT(DISTINCT x), TOPK(a, 3), FISHER(a, b), LINREG(y, x), LOGIT(y, x, a), COX(time, event, x, a) \
                 FROM t GROUP BY sex";
     assert_eq!(query(sql).canonical(), text);
@@ -83,7 +83,6 @@ fn what_ward_does_not_have_is_refused_with_a_place_and_a_hint() {
         "SELECT SUM(a + b) FROM t",
         "SELECT SUM(t.a) FROM t",
         "SELECT 1 + COUNT(*) FROM t",
-        "SELECT MEDIAN(x) FROM t",
         "SELECT COUNT(*) FROM t WHERE a",
         "SELECT COUNT(*) FROM t WHERE a = b",
         "SELECT COUNT(*) FROM t WHERE a = NULL",

@@ -194,7 +194,8 @@ fn with_progress<T>(
 ) -> Result<T, Problem> {
     let grain: u64 = if terminal.is_live() { 1 } else { 10 };
     let lane = "setup".to_owned();
-    let state = Mutex::new((Progress::start(terminal, title, &[lane.clone()]), 0u64, String::new()));
+    let state =
+        Mutex::new((Progress::start(terminal, title, std::slice::from_ref(&lane)), 0u64, String::new()));
     let outcome = step(&|what, done, total| {
         let percent = done.saturating_mul(100) / total.max(1) / grain * grain;
         let detail = format!("{what}, {percent}%");

@@ -57,7 +57,11 @@ impl Newton {
     pub fn steps_ahead(&self) -> usize {
         let is_growing = matches!(self.steps[..], [.., before, last] if last > 4.0 * before);
         let is_near = self.steps.last().is_some_and(|last| *last <= self.near);
-        if self.inverse.is_some() && is_near && !is_growing { WARM_STEPS } else { inverse::cold_steps(self.p) }
+        if self.inverse.is_some() && is_near && !is_growing {
+            WARM_STEPS
+        } else {
+            inverse::cold_steps(self.p)
+        }
     }
 
     /// True when the last step was of the order of the rounding.

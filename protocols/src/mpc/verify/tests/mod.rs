@@ -377,6 +377,7 @@ fn transcripts(ring: &[(usize, usize)], bits: &[usize], rng: &mut ChaCha20Rng) -
 
 #[test]
 fn sessions_accept_honest_products_at_the_stated_cost() {
+    #[expect(clippy::type_complexity, reason = "two lists of sizes, side by side")]
     let shapes: [(&[(usize, usize)], &[usize]); 6] = [
         (&[], &[]),
         (&[(1, 5)], &[]),
