@@ -6,6 +6,7 @@
 
 mod baseline;
 mod channel;
+mod logistic;
 mod node;
 mod tls;
 mod work;

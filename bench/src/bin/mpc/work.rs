@@ -12,6 +12,8 @@ use ward_protocols::mpc::shares::RingShares;
 use ward_protocols::mpc::verify;
 use ward_protocols::mpc::{MpcError, Security, Session};
 
+use super::logistic;
+
 /// A program to measure.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Work {
@@ -21,6 +23,7 @@ pub enum Work {
     Sort,
     Median,
     Stream,
+    Logistic,
 }
 
 /// Products of a part of the stream.
@@ -34,8 +37,8 @@ const KEY_BITS: usize = 63;
 const CHECKED: usize = 1_000;
 
 impl Work {
-    pub const ALL: [Self; 6] =
-        [Self::Multiply, Self::Inner, Self::Less, Self::Sort, Self::Median, Self::Stream];
+    pub const ALL: [Self; 7] =
+        [Self::Multiply, Self::Inner, Self::Less, Self::Sort, Self::Median, Self::Logistic, Self::Stream];
 
     pub fn of(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|work| work.name() == name)
@@ -49,6 +52,7 @@ impl Work {
             Self::Sort => "sort",
             Self::Median => "median",
             Self::Stream => "stream",
+            Self::Logistic => "logistic",
         }
     }
 
@@ -60,6 +64,7 @@ impl Work {
             Self::Sort => "sort of 10k 63-bit keys, ring out",
             Self::Median => "median of 10k, 63 bit, exact",
             Self::Stream => "10M multiplications, streamed",
+            Self::Logistic => "logistic regression, 1,000 x 10",
         }
     }
 
@@ -70,16 +75,17 @@ impl Work {
             Self::Less => 100_000,
             Self::Sort | Self::Median => ROWS,
             Self::Stream => 10_000_000,
+            Self::Logistic => logistic::ROWS,
         }
     }
 
     /// Random shared inputs, two columns.
     pub fn prepare<S: Security>(self, session: &mut Session<'_, S>) -> Result<[RingShares; 2]> {
-        let len = if self == Self::Stream { 0 } else { self.plain_products() };
+        let len = if matches!(self, Self::Stream | Self::Logistic) { 0 } else { self.plain_products() };
         let column = |session: &mut Session<'_, S>| random::ring(session, len);
         let (x, y) = (column(&mut session.narrow("x"))?, column(&mut session.narrow("y"))?);
         match self {
-            Self::Multiply | Self::Inner | Self::Stream => Ok([x, y]),
+            Self::Multiply | Self::Inner | Self::Stream | Self::Logistic => Ok([x, y]),
             // Below 2^62, so that differences fit.
             Self::Less => {
                 let halve = |session: &mut Session<'_, S>, column: &RingShares| {
@@ -115,6 +121,7 @@ impl Work {
             }
             Self::Median => quantile::of_rows(&mut session.narrow("median"), x, KEY_BITS, &[ROWS / 2 - 1])?,
             Self::Stream => return stream(session),
+            Self::Logistic => return logistic::run(session),
         };
         verify::flush(&mut session.narrow("flush"))?;
         Ok(out)
@@ -141,8 +148,9 @@ impl Work {
             Self::Less => x.iter().zip(&y).map(|(x, y)| u64::from(x < y)).collect(),
             Self::Sort => sorted,
             Self::Median => vec![sorted[ROWS / 2 - 1]],
+            Self::Logistic if !logistic::is_right(&out) => Vec::new(),
             // The stream compares its own.
-            Self::Stream => out.clone(),
+            Self::Stream | Self::Logistic => out.clone(),
         };
         if out == expected {
             return Ok(());
