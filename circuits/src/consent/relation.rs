@@ -113,7 +113,7 @@ impl Snapshot {
     /// The snapshot of these leaves ([`Consent::leaf`]), in this order.
     ///
     /// # Errors
-    /// [`TooManyConsents`].
+    /// `TooManyConsents`.
     pub fn new(leaves: Vec<Element>) -> Result<Self, TooManyConsents> {
         let consents = leaves.len();
         let tree = Tree::new(leaves, CONSENT_DEPTH, Element::from(0u64));

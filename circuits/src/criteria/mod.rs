@@ -5,7 +5,7 @@
 //! ```
 //!
 //! [`Criteria::parse`] looks every name, unit and value up in the [`Schema`] and gives an AND of ORs; its
-//! [`Display`](fmt::Display) is the canonical text, which parses to the same criteria and whose hash is
+//! `Display` is the canonical text, which parses to the same criteria and whose hash is
 //! [`Criteria::text_id`]. [`Criteria::lower`] makes the circuit's criteria of it, at an evaluation date; [`Criteria::explain`]
 //! says what the issuer must assert for each clause.
 //!

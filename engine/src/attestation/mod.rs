@@ -3,7 +3,7 @@
 //! - [`issuer`]: a hospital writes a record into slots ([`mapping`]), signs a [`credential`], revokes, publishes
 //!   [`documents`] and a [`status_list`].
 //! - [`wallet`]: the holder keeps credentials under a passphrase.
-//! - [`request`]: a sponsor asks; [`prove`]: the holder answers with an attestation [`file`], a proof and what it is about;
+//! - [`request`]: a sponsor asks; [`prove`]: the holder answers with an attestation `file`, a proof and what it is about;
 //!   [`verify`]: the sponsor, or anybody, checks it offline; [`nullifiers`]: and counts a patient once.
 //! - [`keys`]: the circuit's keys as files; [`qr`]: an attestation as a code to scan.
 //!

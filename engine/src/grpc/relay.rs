@@ -2,7 +2,7 @@
 //! two nodes and sees sizes alone.
 //!
 //! A pipe is opened only between two members of one running session that the coordinator has registered as a pair.
-//! In each direction of a pipe at most [`WINDOW_BYTES`] are under way without the receiver's credit; whoever sends more
+//! In each direction of a pipe at most `WINDOW_BYTES` are under way without the receiver's credit; whoever sends more
 //! loses the pipe. Frames are taken without waiting, so that a node that reads slowly holds up nobody but the pipes
 //! that lead to it: what waits for it is bounded by window times pipes, and leaves pipe by pipe in turn.
 

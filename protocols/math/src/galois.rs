@@ -1,4 +1,4 @@
-//! The Galois ring GR(2^64, 48) = (Z / 2^64)[X] / (X^48 + X^5 + X^3 + X^2 + 1), modulo 2 the field of 2^48 elements.
+//! The Galois ring GR(2^64, 48) = `(Z / 2^64)[X]` / (X^48 + X^5 + X^3 + X^2 + 1), modulo 2 the field of 2^48 elements.
 //!
 //! The 2^48 elements whose coefficients are 0 or 1 are an exceptional set: their differences are not zero modulo 2,
 //! therefore units, so a polynomial over the ring that is not zero and has total degree `D` vanishes at a random

@@ -1,4 +1,4 @@
-//! The field GF(2^64) = GF(2)[X] / (X^64 + X^4 + X^3 + X + 1): a word is an element, bit `a` the coefficient of `X^a`.
+//! The field GF(2^64) = `GF(2)[X]` / (X^64 + X^4 + X^3 + X + 1): a word is an element, bit `a` the coefficient of `X^a`.
 //!
 //! Addition is `^`. Products are carry-less multiplications by the CPU's instruction where it has one, found at run
 //! time, else in portable code; both are free of branches and table look-ups on the operands.

@@ -1,5 +1,5 @@
 //! Bodies of the kernels that verify products, written over [`LANES`] words side by side so that the compiler makes
-//! vectors of them. [`crate::wide`] instantiates each for the baseline, AVX2 and AVX-512, and picks one at run time.
+//! vectors of them. `wide` instantiates each for the baseline, AVX2 and AVX-512, and picks one at run time.
 //!
 //! Bodies are loops over indices, without closures and adapters: those are functions of their own, which a build
 //! without optimization at link time need not inline, and outside of a body there are no wide vectors.

@@ -3,8 +3,8 @@
 //!
 //! A node has one [`Endpoint`]. [`Mesh::join`] connects it to the peers of an attempt: of each pair, the member with
 //! the lower name dials, directly where an address is known and otherwise by a pipe through the engine. Either way the
-//! stream is TLS 1.3 from member to member ([`tls`]), bound to the attempt by its greeting ([`greeting`]), and carries
-//! framed messages ([`frame`]) in order. Queues are bounded ([`MeshLimits`]), a silent peer is noticed, and nothing is
+//! stream is TLS 1.3 from member to member (`tls`), bound to the attempt by its greeting (`greeting`), and carries
+//! framed messages (`frame`) in order. Queues are bounded ([`MeshLimits`]), a silent peer is noticed, and nothing is
 //! resumed: the first stream that breaks ends the attempt's mesh, and every call that waits hears of it.
 //!
 //! [`MeshChannel`] is the mesh as a program of three roles sees it.

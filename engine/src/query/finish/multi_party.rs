@@ -65,7 +65,7 @@ pub fn words(plan: &Plan, program: &Program) -> Result<usize> {
 /// Names of a regression's terms, in order, without the constant of a Cox model.
 ///
 /// # Errors
-/// As [`words_per_cell`].
+/// As `words_per_cell`.
 pub fn terms(plan: &Plan, item: usize) -> Result<Vec<String>> {
     let missing = || inconsistent("a regression is missing");
     let statistic = super::super::planner::statistics(&plan.query).nth(item).ok_or_else(missing)?;

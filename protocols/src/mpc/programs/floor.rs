@@ -12,7 +12,7 @@
 //! - Leakage: the final pattern. Not which of the suppressed cells were small and which are complements, nor any count.
 //! - What a reader of released cells and margins can still do: bound a suppressed cell by the sum of the suppressed cells of its
 //!   line. Two are what is promised, not a width of those bounds.
-//! - Rounds: 1 + [`compare::is_negative`]'s; with margins 2 passes of `8 + log2` of a line's cells or so. Bytes: about 20 a cell, with
+//! - Rounds: 1 + `is_negative`'s; with margins 2 passes of `8 + log2` of a line's cells or so. Bytes: about 20 a cell, with
 //!   margins 45.
 //! - Source: thresholds and complementary suppression, Hundepool et al., Statistical Disclosure Control (2012), section 4.4; computed on
 //!   shares by the gates named, without a paper's protocol behind it.

@@ -4,13 +4,13 @@
 //! Each node proves to the two others that the messages it sent in multiplications were right, in a distributed
 //! zero-knowledge proof: all that the statement speaks about is shared additively between the two verifiers, which
 //! only add up, draw challenges that the prover cannot foresee, and compare one product at the end. The three proofs
-//! run side by side, those about words of bits ([`bits`]) and those about integers ([`ring`]) in the same rounds.
+//! run side by side, those about words of bits (`bits`) and those about integers (`ring`) in the same rounds.
 //!
-//! - [`columns`], [`layout`], [`chunk`]: records as rows; [`plan`]: how they are folded.
-//! - [`statement`], [`bits`], [`ring`], [`weigh`]: what is claimed, and the first message, over base values.
-//! - [`extension`], [`proof`]: folding inner products over GF(2^64) and GR(2^64, 48).
-//! - [`protocol`]: the messages.
-//! - [`agree`]: whether all have the same bytes.
+//! - `columns`, `layout`, `chunk`: records as rows; `plan`: how they are folded.
+//! - `statement`, `bits`, `ring`, `weigh`: what is claimed, and the first message, over base values.
+//! - `extension`, `proof`: folding inner products over GF(2^64) and GR(2^64, 48).
+//! - `protocol`: the messages.
+//! - `agree`: whether all have the same bytes.
 
 pub mod agree;
 mod bits;
