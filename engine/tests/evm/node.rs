@@ -23,10 +23,14 @@ fn binary() -> Option<PathBuf> {
     path.exists().then_some(path)
 }
 
-/// Whether there is a node to test with; says so when there is none.
+/// Whether there is a node to test with; says so when there is none, and fails where servers are required.
 pub fn is_absent() -> bool {
     let absent = binary().is_none();
     if absent {
+        assert!(
+            std::env::var_os("WARD_TEST_SERVERS").is_none_or(|value| value != "required"),
+            "no anvil here, and WARD_TEST_SERVERS=required"
+        );
         eprintln!(
             "SKIPPED: no anvil here; deploy/contracts/build.sh --tools installs it, or name it in WARD_ANVIL"
         );
