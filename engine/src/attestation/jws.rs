@@ -71,13 +71,21 @@ pub fn from_jwk(jwk: &Value) -> Option<PublicKey> {
     PublicKey::from_slice(&bytes).ok()
 }
 
-/// Signs a payload.
+/// The text of a value, objects by their sorted names: the same bytes whatever order a map was filled in.
+#[must_use]
+pub fn canonical_text(value: &Value) -> String {
+    let mut value = value.clone();
+    value.sort_all_objects();
+    value.to_string()
+}
+
+/// Signs a payload, in its canonical text.
 #[must_use]
 pub fn sign(identity: &Identity, typ: &'static str, payload: &Value) -> String {
     let kid = Some(identity.public().fingerprint());
     let header = Header { alg: "EdDSA".to_owned(), typ: typ.to_owned(), kid, crit: None };
     let header = serde_json::to_vec(&header).expect("a header of texts has a JSON form");
-    let signed = format!("{}.{}", encode(&header), encode(payload.to_string().as_bytes()));
+    let signed = format!("{}.{}", encode(&header), encode(canonical_text(payload).as_bytes()));
     let signature = identity.sign_raw(signed.as_bytes());
     format!("{signed}.{}", encode(&signature.0))
 }

@@ -70,7 +70,7 @@ pub fn issue(
         .iter()
         .zip(salts)
         .map(|((name, value), salt)| {
-            jws::encode(json!([jws::encode(salt), name, value]).to_string().as_bytes())
+            jws::encode(jws::canonical_text(&json!([jws::encode(salt), name, value])).as_bytes())
         })
         .collect();
     // Sorted, so that their order says nothing about the claims (RFC 9901, section 4.2.4.1).
