@@ -2,10 +2,40 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AuditError, Event};
+use super::{AuditError, Event, Salt, Stub};
 use crate::identity::{Canonical, Digest, Identity, PublicKey, Signature};
 
 const CONTEXT: &str = "ward audit chain";
+
+/// An event as the chain keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Entry {
+    /// Everything.
+    Whole {
+        /// What hides the event once it is redacted.
+        salt: Salt,
+        /// The event.
+        event: Event,
+    },
+    /// What retention left.
+    Redacted(Stub),
+}
+
+impl Entry {
+    /// What the chain hashes.
+    #[must_use]
+    pub fn stub(&self) -> Stub {
+        match self {
+            Self::Whole { salt, event } => {
+                let payload = event.payload(salt);
+                let action = event.action.clone();
+                Stub { action, outcome: event.outcome, at_ms: event.at_ms, payload }
+            }
+            Self::Redacted(stub) => stub.clone(),
+        }
+    }
+}
 
 /// An event on the chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,14 +43,31 @@ const CONTEXT: &str = "ward audit chain";
 pub struct Sealed {
     /// Its number, from 1.
     pub seq: u64,
-    /// The event.
-    pub event: Event,
+    /// The event, or what is left of it.
+    pub entry: Entry,
     /// Hash of the event before, or [`genesis`].
     pub prev_hash: Digest,
     /// Hash of number, previous hash and event.
     pub hash: Digest,
     /// Of the hash, by the owner of the chain.
     pub signature: Signature,
+}
+
+impl Sealed {
+    /// The event, unless it was redacted.
+    #[must_use]
+    pub fn event(&self) -> Option<&Event> {
+        match &self.entry {
+            Entry::Whole { event, .. } => Some(event),
+            Entry::Redacted(_) => None,
+        }
+    }
+
+    /// Without its payload: action, outcome and time stay, and the chain verifies as before.
+    #[must_use]
+    pub fn redacted(&self) -> Self {
+        Self { entry: Entry::Redacted(self.entry.stub()), ..self.clone() }
+    }
 }
 
 /// A chain that holds, up to its head.
@@ -38,18 +85,24 @@ pub fn genesis(key: &PublicKey) -> Digest {
     Canonical::new("audit-genesis/1").bytes(key.as_bytes()).digest()
 }
 
-fn hash(seq: u64, prev: &Digest, event: &Event) -> Digest {
-    Canonical::new("audit-link/1").number(seq).bytes(&prev.0).bytes(&event.canonical().finish()).digest()
+fn hash(seq: u64, prev: &Digest, entry: &Entry) -> Digest {
+    Canonical::new("audit-link/2")
+        .number(seq)
+        .bytes(&prev.0)
+        .bytes(&entry.stub().canonical().finish())
+        .digest()
 }
 
-/// Seals an event onto the chain after `prev` (number and hash of the last event; `None` for the first).
+/// Seals an event onto the chain after `prev` (number and hash of the last event; `None` for the first). The salt is
+/// fresh randomness.
 #[must_use]
-pub fn seal(prev: Option<(u64, Digest)>, event: Event, signer: &Identity) -> Sealed {
+pub fn seal(prev: Option<(u64, Digest)>, event: Event, salt: Salt, signer: &Identity) -> Sealed {
     let (last, prev_hash) = prev.unwrap_or_else(|| (0, genesis(&signer.public())));
     let seq = last + 1;
-    let hash = hash(seq, &prev_hash, &event);
+    let entry = Entry::Whole { salt, event };
+    let hash = hash(seq, &prev_hash, &entry);
     let signature = signer.sign(CONTEXT, &[&hash.0]);
-    Sealed { seq, event, prev_hash, hash, signature }
+    Sealed { seq, entry, prev_hash, hash, signature }
 }
 
 /// Verifies a whole chain, from its first event, against the key of its owner.
@@ -71,7 +124,7 @@ pub fn verify_chain(
             let (expected, found) = (verified.head, sealed.prev_hash);
             return Err(AuditError::Broken { seq, expected, found });
         }
-        if hash(seq, &sealed.prev_hash, &sealed.event) != sealed.hash {
+        if hash(seq, &sealed.prev_hash, &sealed.entry) != sealed.hash {
             return Err(AuditError::Changed { seq });
         }
         key.verify(CONTEXT, &[&sealed.hash.0], &sealed.signature)

@@ -5,71 +5,24 @@
 //! [`verify_chain`] checks a chain offline, from a store file or from exported JSON lines. The chain shows that
 //! nothing was changed, removed or put in between; that the end was not cut off shows only against a head that
 //! somebody else has seen ([`Verified::head`]).
+//!
+//! A link hashes an event's action, outcome and time, and a salted digest of the rest. So retention can take the rest
+//! away ([`Sealed::redacted`]) and the chain still verifies.
 
 mod chain;
+mod event;
 mod export;
+mod search;
 
 #[cfg(test)]
 mod tests;
 
-use serde::{Deserialize, Serialize};
+pub use chain::{Entry, Sealed, Verified, genesis, seal, verify_chain};
+pub use event::{Context, Event, Outcome, SALT_BYTES, Salt, Stub};
+pub use export::{LINE_BYTES_MAX, read_lines, verify_lines, write_lines};
+pub use search::Filter;
 
-pub use chain::{Sealed, Verified, genesis, seal, verify_chain};
-pub use export::{LINE_BYTES_MAX, verify_lines, write_lines};
-
-use crate::identity::{Canonical, Digest};
-
-/// How an audited act ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// It was done.
-    Success,
-    /// A rule refused it.
-    Refused,
-    /// It failed.
-    Failure,
-}
-
-/// One audited act. Never holds a patient's data, a result or a key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Event {
-    /// Who acted: a member's name, or the component (`engine`, `scheduler`).
-    pub actor: String,
-    /// In which role (`hospital`, `researcher`, `operator`, `engine`).
-    pub role: String,
-    /// What was done, as `thing.verb` (`job.submit`, `share.send`).
-    pub action: String,
-    /// To what, as `kind:id` (`job:01H...`, `ceremony:...`, `dataset:...`).
-    pub subject: String,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Public facts for people; may be empty.
-    pub detail: String,
-    /// When (unix milliseconds), by the writer's clock.
-    pub at_ms: u64,
-}
-
-impl Event {
-    /// The canonical bytes: what is hashed.
-    #[must_use]
-    pub fn canonical(&self) -> Canonical {
-        let outcome = match self.outcome {
-            Outcome::Success => 0,
-            Outcome::Refused => 1,
-            Outcome::Failure => 2,
-        };
-        Canonical::new("audit-event/1")
-            .text(&self.actor)
-            .text(&self.role)
-            .text(&self.action)
-            .text(&self.subject)
-            .number(outcome)
-            .text(&self.detail)
-            .number(self.at_ms)
-    }
-}
+use crate::identity::Digest;
 
 /// Why a chain is refused: at which event, and what does not hold.
 #[derive(Debug, thiserror::Error)]

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, Notify};
 
-use crate::audit::{Event, Outcome};
+use crate::audit::Event;
 use crate::clock::now_ms;
 use crate::encoding::canonical_json;
 use crate::identity::{CertificateAuthority, Identity, PublicKey};
@@ -188,13 +188,5 @@ impl Engine {
 /// An event of the audit chain, of now.
 #[must_use]
 pub fn audit_event(actor: &str, role: &str, action: &str, subject: &str) -> Event {
-    Event {
-        actor: actor.to_owned(),
-        role: role.to_owned(),
-        action: action.to_owned(),
-        subject: subject.to_owned(),
-        outcome: Outcome::Success,
-        detail: String::new(),
-        at_ms: now_ms(),
-    }
+    Event::new(actor, role, action, subject)
 }

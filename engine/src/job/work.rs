@@ -179,6 +179,7 @@ impl Work {
             },
             detail: code,
             at_ms: event.at_ms,
+            context: crate::audit::Context::default(),
         };
         let message = message_of(&self.lease.job, to);
         let lease = self.lease.clone();

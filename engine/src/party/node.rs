@@ -438,6 +438,7 @@ impl Node {
             outcome,
             detail: detail.to_owned(),
             at_ms: self.now_ms(),
+            context: crate::audit::Context::default(),
         }
     }
 

@@ -33,7 +33,7 @@ pub use party::{
 pub use records::{Epoch, EpochState, MemberRecord, OutboxRow, PublicationRecord, TokenRecord};
 pub use sqlite::{SqlitePartyStore, SqliteStore};
 
-use crate::audit::{AuditError, Event, Sealed};
+use crate::audit::{AuditError, Event, Filter, Sealed};
 use crate::identity::{Claim, Digest};
 
 /// Most rows that a listing returns at once.
@@ -302,6 +302,19 @@ pub trait AuditLog {
     /// # Errors
     /// [`StoreError`].
     fn audit_events(&self, after_seq: u64, limit: u32) -> Result<Vec<Sealed>, StoreError>;
+
+    /// Events after a number that the filter lets through, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn audit_search(&self, filter: &Filter, after_seq: u64, limit: u32) -> Result<Vec<Sealed>, StoreError>;
+
+    /// Takes away the payload of at most [`PAGE_ROWS_MAX`] events older than `before_ms`, and appends `event`, with the
+    /// number of them, in the same transaction. Returns how many; zero when none is left.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn audit_redact(&self, before_ms: u64, event: &Event) -> Result<u64, StoreError>;
 }
 
 /// Small values under a name.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::audit::Outcome;
+use crate::audit::{Context, Outcome};
 use crate::identity::{Identity, SealKey};
 
 /// Makes stores of one kind over the same data: opening again is what a restarted process sees.
@@ -65,6 +65,7 @@ pub(super) fn event(action: &str) -> Event {
         outcome: Outcome::Success,
         detail: String::new(),
         at_ms: 1,
+        context: Context::default(),
     }
 }
 

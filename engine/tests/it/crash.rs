@@ -116,7 +116,8 @@ fn shares_are_drawn_once(world: &World, jobs: &[String]) {
         let (mut cells, mut sums) = (BTreeSet::new(), BTreeMap::new());
         let mut stored = BTreeSet::new();
         for sealed in audit_chain(&**node.store()) {
-            let event = sealed.expect("an audit event").event;
+            let sealed = sealed.expect("an audit event");
+            let event = sealed.event().expect("nothing was redacted");
             match event.action.as_str() {
                 "once.store" => {
                     assert!(

@@ -37,7 +37,7 @@ fn resigned(house: &House, spec: &CeremonySpec, mut step: SignedStep, payload: S
 
 fn has_no_key(house: &House, name: &str) {
     let events = ward_engine::store::audit_chain(&**house.nodes[name].store());
-    assert_eq!(events.filter(|e| e.as_ref().unwrap().event.action == "key.keep").count(), 0);
+    assert_eq!(events.filter(|e| e.as_ref().unwrap().event().unwrap().action == "key.keep").count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

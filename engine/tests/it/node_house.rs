@@ -343,7 +343,7 @@ impl House {
     /// How many shares a hospital has given: each is audited before it is drawn.
     pub fn shares_given(&self, name: &str) -> usize {
         let events = ward_engine::store::audit_chain(&**self.nodes[name].store());
-        events.filter(|event| event.as_ref().unwrap().event.action == "share.give").count()
+        events.filter(|event| event.as_ref().unwrap().event().unwrap().action == "share.give").count()
     }
 }
 

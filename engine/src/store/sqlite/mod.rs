@@ -37,13 +37,16 @@ struct Schema {
 const ENGINE: Schema = Schema {
     name: "ward's engine",
     application_id: 0x5741_5245,
-    migrations: &[include_str!("../migrations/engine/0001.sql")],
+    migrations: &[
+        include_str!("../migrations/engine/0001.sql"),
+        include_str!("../migrations/engine/0002.sql"),
+    ],
 };
 
 const PARTY: Schema = Schema {
     name: "a ward party",
     application_id: 0x5741_5250,
-    migrations: &[include_str!("../migrations/party/0001.sql")],
+    migrations: &[include_str!("../migrations/party/0001.sql"), include_str!("../migrations/party/0002.sql")],
 };
 
 struct Database {
