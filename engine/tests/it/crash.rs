@@ -130,7 +130,7 @@ fn shares_are_drawn_once(world: &World, jobs: &[String]) {
                     }
                 }
                 "share.give" => {
-                    let given = sums.entry(event.subject).or_insert_with(|| event.detail.clone());
+                    let given = sums.entry(event.subject.clone()).or_insert_with(|| event.detail.clone());
                     assert_eq!(*given, event.detail, "two sums of one job");
                 }
                 _ => {}
