@@ -11,6 +11,7 @@ mod certificate;
 pub mod envelope;
 pub(crate) mod files;
 mod keys;
+mod principal;
 mod seal;
 mod token;
 
@@ -23,6 +24,7 @@ pub use ca::{CertificateAuthority, CertificatePem};
 pub use canonical::{Canonical, Digest};
 pub use certificate::{CaCertificate, Member};
 pub use keys::{Identity, PublicKey, Signature};
+pub use principal::{Principal, PrincipalKind, RoleName};
 pub use seal::{SealContext, SealKey};
 pub use token::{Claim, Token, TokenHash, possession_parts};
 

@@ -12,7 +12,7 @@ use super::{Engine, audit_event};
 use crate::clock::now_ms;
 use crate::encoding::{Digest, HexBytes, canonical_json};
 use crate::identity::envelope::check_key;
-use crate::identity::{Member, Role, Signature, random};
+use crate::identity::{Principal, Role, RoleName, Signature, random};
 use crate::party::aggregate::{REQUEST, asked_of, participation};
 use crate::party::ceremony::parameters;
 use crate::party::task::{CeremonySpec, Epoch, Outcome, Prepare, Request, Task};
@@ -71,8 +71,8 @@ impl Engine {
     /// # Errors
     /// [`Problem`] for a request that is not signed by its researcher, stale, under another epoch, without its key, or
     /// refused by the planner.
-    pub async fn submit(&self, member: &Member, request: &[u8], signature: &[u8]) -> Result<Job, Problem> {
-        if member.role != Role::Researcher {
+    pub async fn submit(&self, caller: &Principal, request: &[u8], signature: &[u8]) -> Result<Job, Problem> {
+        if !caller.has(RoleName::Researcher) {
             return Err(Problem::new(
                 ProblemKind::Authorization,
                 "role.researcher",
@@ -80,7 +80,7 @@ impl Engine {
             ));
         }
         let digest = Digest::of(request);
-        let parsed = self.check_request(member, request, signature).await?;
+        let parsed = self.check_request(caller, request, signature).await?;
         let epoch = self.epoch().await?;
         if parsed.epoch != epoch.id {
             return Err(Problem::new(
@@ -104,7 +104,7 @@ impl Engine {
             job: id.to_string(),
             request: text(request.to_vec())?,
             signature: HexBytes(signature.to_vec()),
-            certificate: HexBytes(self.member_certificate(&member.name).await?),
+            certificate: HexBytes(self.member_certificate(&caller.name).await?),
             catalogue: text(canonical_json(&catalogue))?,
             plan: Digest(plan.digest()),
             epoch,
@@ -119,7 +119,7 @@ impl Engine {
         self.queue(NewJob {
             id,
             kind,
-            owner: member.name.clone(),
+            owner: caller.name.clone(),
             request: request.to_vec(),
             request_digest: digest,
             plan: text(canonical_json(&job))?,
@@ -132,7 +132,7 @@ impl Engine {
 
     async fn check_request(
         &self,
-        member: &Member,
+        caller: &Principal,
         request: &[u8],
         signature: &[u8],
     ) -> Result<Request, Problem> {
@@ -140,11 +140,11 @@ impl Engine {
             .map_err(|e| invalid("request.unreadable", format!("the request does not parse: {e}")))?;
         let signature = Signature::from_slice(signature)
             .ok_or_else(|| invalid("request.signature", "the signature is malformed"))?;
-        let key = self.member_key(&member.name).await?;
+        let key = self.member_key(&caller.name).await?;
         let forged =
             |_| Problem::new(ProblemKind::Authorization, "request.signature", "the signature does not hold");
         key.verify(REQUEST, &[request], &signature).map_err(forged)?;
-        if parsed.version != 1 || parsed.consortium != self.consortium || parsed.researcher != member.name {
+        if parsed.version != 1 || parsed.consortium != self.consortium || parsed.researcher != caller.name {
             return Err(invalid(
                 "request.consortium",
                 "the request is for another consortium, or in another's name",
@@ -182,11 +182,11 @@ impl Engine {
     /// [`Problem`] for another role than operator, unknown holders, or an impossible threshold.
     pub async fn submit_ceremony(
         &self,
-        member: &Member,
+        caller: &Principal,
         mut holders: Vec<String>,
         (profile, threshold, time_limit_ms): (String, u32, u64),
     ) -> Result<Job, Problem> {
-        if member.role != Role::Operator {
+        if !caller.has(RoleName::Operator) {
             return Err(Problem::new(
                 ProblemKind::Authorization,
                 "role.operator",
@@ -237,7 +237,7 @@ impl Engine {
         self.queue(NewJob {
             id,
             kind: JobKind::KeyCeremony,
-            owner: member.name.clone(),
+            owner: caller.name.clone(),
             request_digest: Digest::of(&request),
             plan: String::from_utf8(request.clone()).map_err(|e| Problem::internal(&e))?,
             request,
@@ -254,7 +254,7 @@ impl Engine {
     /// The planner's refusal.
     pub async fn explain(
         &self,
-        member: &Member,
+        caller: &Principal,
         sql: &str,
         (minimum, route): (u32, Route),
     ) -> Result<Explanation, Problem> {
@@ -272,7 +272,7 @@ impl Engine {
         nodes.dedup();
         let task = Task::Check {
             sql: sql.to_owned(),
-            researcher: member.name.clone(),
+            researcher: caller.name.clone(),
             participants_min: minimum,
             route,
             catalogue,

@@ -6,7 +6,7 @@ use super::Engine;
 use super::aggregate::Aggregate;
 use super::audit_event;
 use super::work::{job_event, message_of};
-use crate::identity::{Member, Role};
+use crate::identity::{Principal, RoleName};
 use crate::party::task::{CeremonySpec, ContributionHeader, Evidence};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::{
@@ -47,30 +47,32 @@ impl SealedResult {
 }
 
 impl Engine {
-    /// A job that this member may see: its own, or any for an operator.
+    /// A job that this caller may see: its own, or any for an operator.
     ///
     /// # Errors
     /// `job.unknown`, also for a job of somebody else.
-    pub async fn job_for(&self, member: &Member, id: &JobId) -> Result<Job, Problem> {
+    pub async fn job_for(&self, caller: &Principal, id: &JobId) -> Result<Job, Problem> {
         let wanted = id.clone();
         let job = blocking(&self.store, move |s| s.job(&wanted)).await?;
-        job.filter(|job| member.role == Role::Operator || job.summary.owner == member.name).ok_or_else(|| {
-            Problem::new(ProblemKind::NotFound, "job.unknown", format!("there is no job {id} of yours"))
-                .hint("`ward jobs` lists them")
-        })
+        job.filter(|job| caller.has(RoleName::Operator) || job.summary.owner == caller.name).ok_or_else(
+            || {
+                Problem::new(ProblemKind::NotFound, "job.unknown", format!("there is no job {id} of yours"))
+                    .hint("`ward jobs` lists them")
+            },
+        )
     }
 
-    /// Jobs this member may see, newest first.
+    /// Jobs this caller may see, newest first.
     ///
     /// # Errors
     /// Storage.
     pub async fn jobs_for(
         &self,
-        member: &Member,
+        caller: &Principal,
         limit: u32,
         before: Option<JobId>,
     ) -> Result<Vec<JobSummary>, Problem> {
-        let owner = (member.role != Role::Operator).then(|| member.name.clone());
+        let owner = (!caller.has(RoleName::Operator)).then(|| caller.name.clone());
         let filter = JobFilter { owner, state: None, before, limit };
         Ok(blocking(&self.store, move |s| s.jobs(&filter)).await?)
     }
@@ -143,9 +145,9 @@ impl Engine {
     ///
     /// # Errors
     /// `job.not_done`, or storage.
-    pub async fn result(&self, member: &Member, job: &Job) -> Result<SealedResult, Problem> {
+    pub async fn result(&self, caller: &Principal, job: &Job) -> Result<SealedResult, Problem> {
         let summary = &job.summary;
-        if member.role != Role::Researcher || summary.owner != member.name {
+        if !caller.has(RoleName::Researcher) || summary.owner != caller.name {
             let message = "a result goes to the researcher who asked for it";
             return Err(Problem::new(ProblemKind::Authorization, "role.result", message));
         }
@@ -173,7 +175,7 @@ impl Engine {
             .await?
             .last()
             .map_or(0, |row| row.event.at_ms.saturating_sub(summary.created_ms));
-        let audit = audit_event(&member.name, "researcher", "result.fetch", &format!("job:{}", summary.id));
+        let audit = audit_event(&caller.name, "researcher", "result.fetch", &format!("job:{}", summary.id));
         blocking(&self.store, move |s| s.audit(&audit)).await?;
         let between_nodes = between_nodes(&evidence);
         Ok(SealedResult {
@@ -234,15 +236,15 @@ impl Engine {
     ///
     /// # Errors
     /// When it has ended, or storage.
-    pub async fn cancel(&self, member: &Member, id: &JobId) -> Result<Job, Problem> {
-        self.job_for(member, id).await?;
-        let audit = audit_event(&member.name, member.role.as_str(), "job.cancel", &format!("job:{id}"));
-        let event = job_event(None, "cancelled", &format!("by {}", member.name));
+    pub async fn cancel(&self, caller: &Principal, id: &JobId) -> Result<Job, Problem> {
+        self.job_for(caller, id).await?;
+        let audit = audit_event(&caller.name, &caller.role_text(), "job.cancel", &format!("job:{id}"));
+        let event = job_event(None, "cancelled", &format!("by {}", caller.name));
         let message = message_of(id, JobState::Cancelled);
         let wanted = id.clone();
         blocking(&self.store, move |s| s.cancel(&wanted, &event, &audit, &message)).await?;
         self.progress.notify_waiters();
-        self.job_for(member, id).await
+        self.job_for(caller, id).await
     }
 }
 

@@ -14,7 +14,7 @@ use crate::grpc::frames::{Assembly, pieces};
 use crate::grpc::status::status_of;
 use crate::grpc::v1::{self, jobs_server, put_key_request, result_frame, submit_request};
 use crate::grpc::{convert, peer};
-use crate::identity::Role;
+use crate::identity::RoleName;
 use crate::job::Engine;
 use crate::job::view::SealedResult;
 use crate::problem::{Problem, ProblemKind};
@@ -75,7 +75,7 @@ impl jobs_server::Jobs for JobsService {
         &self,
         request: Request<Incoming<v1::PutKeyRequest>>,
     ) -> Result<Response<v1::PutKeyResponse>, Status> {
-        peer::member_in(&self.0, &request, &[Role::Researcher]).await?;
+        peer::principal_in(&self.0, &request, &[RoleName::Researcher]).await?;
         let mut frames = request.into_inner();
         let mut assembly = None;
         while let Some(frame) = frames.next().await {
@@ -103,15 +103,15 @@ impl jobs_server::Jobs for JobsService {
         &self,
         request: Request<v1::SubmitRequest>,
     ) -> Result<Response<v1::SubmitResponse>, Status> {
-        let member = peer::member(&self.0, &request).await?;
+        let caller = peer::principal(&self.0, &request).await?;
         let job = match request.into_inner().job {
             Some(submit_request::Job::Aggregate(a)) => {
                 let signature = a.signature.map(|s| s.signature).unwrap_or_default();
-                self.0.submit(&member, &a.request, &signature).await
+                self.0.submit(&caller, &a.request, &signature).await
             }
             Some(submit_request::Job::Ceremony(c)) => {
                 let what = (c.profile, c.threshold, c.time_limit_ms);
-                self.0.submit_ceremony(&member, c.holders, what).await
+                self.0.submit_ceremony(&caller, c.holders, what).await
             }
             None => return Err(invalid("a submission without a job")),
         };
@@ -123,19 +123,19 @@ impl jobs_server::Jobs for JobsService {
         &self,
         request: Request<v1::ExplainRequest>,
     ) -> Result<Response<v1::ExplainResponse>, Status> {
-        let member = peer::member(&self.0, &request).await?;
+        let caller = peer::principal(&self.0, &request).await?;
         let v1::ExplainRequest { sql, participants_min, multi_party } = request.into_inner();
         let route = if multi_party { Route::MultiParty } else { Route::Auto };
-        let explained = self.0.explain(&member, &sql, (participants_min, route)).await;
+        let explained = self.0.explain(&caller, &sql, (participants_min, route)).await;
         let explanation = explained.map_err(status_of)?;
         let json = crate::encoding::canonical_json(&explanation);
         Ok(Response::new(v1::ExplainResponse { json, text: explanation.text() }))
     }
 
     async fn get(&self, request: Request<v1::GetJobRequest>) -> Result<Response<v1::Job>, Status> {
-        let member = peer::member(&self.0, &request).await?;
+        let caller = peer::principal(&self.0, &request).await?;
         let id = job_id(&request.into_inner().id)?;
-        let job = self.0.job_for(&member, &id).await.map_err(status_of)?;
+        let job = self.0.job_for(&caller, &id).await.map_err(status_of)?;
         Ok(Response::new(self.view(&job).await?))
     }
 
@@ -143,23 +143,23 @@ impl jobs_server::Jobs for JobsService {
         &self,
         request: Request<v1::ListJobsRequest>,
     ) -> Result<Response<v1::ListJobsResponse>, Status> {
-        let member = peer::member(&self.0, &request).await?;
+        let caller = peer::principal(&self.0, &request).await?;
         let v1::ListJobsRequest { limit, before } = request.into_inner();
         let before = if before.is_empty() { None } else { Some(job_id(&before)?) };
         let limit = if limit == 0 { 20 } else { limit.min(200) };
         let mut jobs = Vec::new();
-        for summary in self.0.jobs_for(&member, limit, before).await.map_err(status_of)? {
-            let job = self.0.job_for(&member, &summary.id).await.map_err(status_of)?;
+        for summary in self.0.jobs_for(&caller, limit, before).await.map_err(status_of)? {
+            let job = self.0.job_for(&caller, &summary.id).await.map_err(status_of)?;
             jobs.push(self.view(&job).await?);
         }
         Ok(Response::new(v1::ListJobsResponse { jobs }))
     }
 
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let member = peer::member(&self.0, &request).await?;
+        let caller = peer::principal(&self.0, &request).await?;
         let v1::WatchRequest { id, after } = request.into_inner();
         let id = job_id(&id)?;
-        self.0.job_for(&member, &id).await.map_err(status_of)?;
+        self.0.job_for(&caller, &id).await.map_err(status_of)?;
         let (events, stream) = mpsc::channel(16);
         tokio::spawn(watch(self.0.clone(), id, after, events));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
@@ -169,19 +169,19 @@ impl jobs_server::Jobs for JobsService {
         &self,
         request: Request<v1::ResultRequest>,
     ) -> Result<Response<Self::ResultStream>, Status> {
-        let member = peer::member(&self.0, &request).await?;
+        let caller = peer::principal(&self.0, &request).await?;
         let id = job_id(&request.into_inner().id)?;
-        let job = self.0.job_for(&member, &id).await.map_err(status_of)?;
-        let sealed = self.0.result(&member, &job).await.map_err(status_of)?;
+        let job = self.0.job_for(&caller, &id).await.map_err(status_of)?;
+        let sealed = self.0.result(&caller, &job).await.map_err(status_of)?;
         let (frames, stream) = mpsc::channel(4);
         tokio::spawn(send_result(id, sealed, frames));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 
     async fn cancel(&self, request: Request<v1::CancelRequest>) -> Result<Response<v1::Job>, Status> {
-        let member = peer::member(&self.0, &request).await?;
+        let caller = peer::principal(&self.0, &request).await?;
         let id = job_id(&request.into_inner().id)?;
-        let job = self.0.cancel(&member, &id).await.map_err(status_of)?;
+        let job = self.0.cancel(&caller, &id).await.map_err(status_of)?;
         Ok(Response::new(self.view(&job).await?))
     }
 }

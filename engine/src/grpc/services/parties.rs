@@ -15,7 +15,7 @@ use crate::grpc::peer;
 use crate::grpc::relay::{ProbeFailure, frame_of};
 use crate::grpc::status::status_of;
 use crate::grpc::v1::{self, engine_frame, node_frame, parties_server};
-use crate::identity::{Claim, Member, PublicKey, Role, Signature, possession_parts};
+use crate::identity::{Claim, Member, PublicKey, Role, RoleName, Signature, possession_parts};
 use crate::job::nodes::Nodes;
 use crate::job::{Engine, audit_event};
 use crate::member::ENROLMENT;
@@ -133,7 +133,7 @@ impl parties_server::Parties for PartiesService {
         &self,
         request: Request<Incoming<v1::NodeFrame>>,
     ) -> Result<Response<Self::AttachStream>, Status> {
-        let member = peer::member_in(&self.engine, &request, &[Role::Hospital]).await?;
+        let (_, member) = peer::node(&self.engine, &request).await?;
         let mut frames = request.into_inner();
         let first = tokio::time::timeout(HELLO, frames.next())
             .await
@@ -176,7 +176,7 @@ impl parties_server::Parties for PartiesService {
         &self,
         request: Request<v1::ListPartiesRequest>,
     ) -> Result<Response<v1::ListPartiesResponse>, Status> {
-        peer::member(&self.engine, &request).await?;
+        peer::principal(&self.engine, &request).await?;
         let members = blocking(&self.engine.store, |s| s.members()).await.map_err(|e| status_of(e.into()))?;
         let connected = self.hub.connected();
         let parties = members
@@ -198,7 +198,7 @@ impl parties_server::Parties for PartiesService {
     }
 
     async fn probe(&self, request: Request<v1::ProbeRequest>) -> Result<Response<v1::ProbeResponse>, Status> {
-        peer::member(&self.engine, &request).await?;
+        peer::principal(&self.engine, &request).await?;
         let wanted = request.into_inner().reply_bytes as usize;
         if wanted > PROBE_BYTES_MAX {
             return Err(refuse(ProblemKind::Validation, "probe.size", "at most 512 KiB back"));
@@ -210,10 +210,11 @@ impl parties_server::Parties for PartiesService {
         &self,
         request: Request<v1::ProbeRelayRequest>,
     ) -> Result<Response<v1::ProbeRelayResponse>, Status> {
-        let member = peer::member_in(&self.engine, &request, &[Role::Hospital, Role::Operator]).await?;
+        let caller =
+            peer::principal_in(&self.engine, &request, &[RoleName::Hospital, RoleName::Operator]).await?;
         let request = request.into_inner();
         let begin = Instant::now();
-        self.hub.relay.probe(&member.name, &request.node, request.body).await.map_err(|failure| {
+        self.hub.relay.probe(&caller.name, &request.node, request.body).await.map_err(|failure| {
             let kind = match failure {
                 ProbeFailure::Size { .. } => ProblemKind::Validation,
                 _ => ProblemKind::Unavailable,

@@ -36,7 +36,7 @@ impl receipts_server::Receipts for ReceiptsService {
         &self,
         request: Request<v1::CheckpointRequest>,
     ) -> Result<Response<v1::CheckpointResponse>, Status> {
-        peer::member(&self.0, &request).await?;
+        peer::principal(&self.0, &request).await?;
         let note = tokio::task::block_in_place(|| self.0.ledger.checkpoint()).map_err(refused)?;
         Ok(Response::new(v1::CheckpointResponse { note: note.to_string() }))
     }
@@ -45,7 +45,7 @@ impl receipts_server::Receipts for ReceiptsService {
         &self,
         request: Request<v1::InclusionRequest>,
     ) -> Result<Response<v1::ProofResponse>, Status> {
-        peer::member(&self.0, &request).await?;
+        peer::principal(&self.0, &request).await?;
         let v1::InclusionRequest { leaf_index, tree_size } = request.into_inner();
         proof(tokio::task::block_in_place(|| self.0.ledger.inclusion(leaf_index, tree_size)))
     }
@@ -54,7 +54,7 @@ impl receipts_server::Receipts for ReceiptsService {
         &self,
         request: Request<v1::ConsistencyRequest>,
     ) -> Result<Response<v1::ProofResponse>, Status> {
-        peer::member(&self.0, &request).await?;
+        peer::principal(&self.0, &request).await?;
         let v1::ConsistencyRequest { from_size, tree_size } = request.into_inner();
         proof(tokio::task::block_in_place(|| self.0.ledger.consistency(from_size, tree_size)))
     }
@@ -63,15 +63,15 @@ impl receipts_server::Receipts for ReceiptsService {
         &self,
         request: Request<v1::ReceiptRequest>,
     ) -> Result<Response<v1::ReceiptResponse>, Status> {
-        let member = peer::member(&self.0, &request).await?;
+        let caller = peer::principal(&self.0, &request).await?;
         let id = JobId::parse(&request.into_inner().job).map_err(|e| status_of(e.into()))?;
-        let job = self.0.job_for(&member, &id).await.map_err(status_of)?;
+        let job = self.0.job_for(&caller, &id).await.map_err(status_of)?;
         let json = self.0.receipt(&job.summary).await.map_err(status_of)?;
         Ok(Response::new(v1::ReceiptResponse { json }))
     }
 
     async fn tile(&self, request: Request<v1::TileRequest>) -> Result<Response<v1::TileResponse>, Status> {
-        peer::member(&self.0, &request).await?;
+        peer::principal(&self.0, &request).await?;
         let tile = Tile::parse(&request.into_inner().path).map_err(refused)?;
         let data = tokio::task::block_in_place(|| self.0.ledger.tile(&tile)).map_err(refused)?;
         Ok(Response::new(v1::TileResponse { data }))
