@@ -1,0 +1,173 @@
+//! The trail as people read it.
+
+use serde::Serialize;
+
+use crate::audit::report::{AccessReport, Section};
+use crate::audit::{Entry, Outcome, Sealed};
+use crate::cli::output::table::{Align, Entry as Cell, Grid};
+use crate::cli::output::terminal::{Style, Tone};
+use crate::clock::utc;
+use crate::identity::Digest;
+
+/// A chain that verified.
+#[derive(Debug, Serialize)]
+pub struct Chain {
+    /// Whose.
+    pub name: String,
+    /// Their public key, hexadecimal.
+    pub key: String,
+    /// Number of events.
+    pub events: u64,
+    /// Hash of the last.
+    pub head: Digest,
+}
+
+pub(super) fn chain(chain: &Chain, style: &Style) -> String {
+    format!(
+        "{} {}: {} events\nhead {}\nkey  {}\n",
+        style.paint(Tone::Good, "verified"),
+        chain.name,
+        chain.events,
+        chain.head,
+        chain.key
+    )
+}
+
+fn outcome(outcome: Outcome) -> Cell {
+    match outcome {
+        Outcome::Success => Cell::from(outcome.as_str()),
+        Outcome::Refused => Cell::toned(outcome.as_str(), Tone::Warn),
+        Outcome::Failure => Cell::toned(outcome.as_str(), Tone::Bad),
+    }
+}
+
+pub(super) fn events(events: &[Sealed], style: &Style) -> String {
+    if events.is_empty() {
+        return "no event matches\n".to_owned();
+    }
+    let mut grid = Grid::new()
+        .column("#", Align::Number)
+        .column("when", Align::Name)
+        .column("who", Align::Name)
+        .column("role", Align::Name)
+        .column("what", Align::Name)
+        .column("to", Align::Prose)
+        .column("outcome", Align::Name)
+        .column("detail", Align::Prose);
+    for sealed in events {
+        let stub = sealed.entry.stub();
+        let (number, when) = (sealed.seq.to_string(), utc(stub.at_ms));
+        match &sealed.entry {
+            Entry::Whole { event, .. } => grid.row(vec![
+                number.into(),
+                when.into(),
+                (&event.actor).into(),
+                (&event.role).into(),
+                (&event.action).into(),
+                (&event.subject).into(),
+                outcome(event.outcome),
+                detail(event).into(),
+            ]),
+            Entry::Redacted(_) => grid.row(vec![
+                number.into(),
+                when.into(),
+                "".into(),
+                "".into(),
+                stub.action.into(),
+                "".into(),
+                outcome(stub.outcome),
+                "redacted".into(),
+            ]),
+        }
+    }
+    grid.render(style)
+}
+
+fn detail(event: &crate::audit::Event) -> String {
+    let about = &event.context;
+    let mut words = Vec::new();
+    let parts = [
+        ("patient", &about.patient),
+        ("rows", &about.cohort),
+        ("class", &about.data_class),
+        ("study", &about.study),
+        ("to", &about.recipient),
+        ("from", &about.source),
+    ];
+    words.extend(parts.iter().filter(|(_, v)| !v.is_empty()).map(|(name, value)| format!("{name} {value}")));
+    if !about.purpose.is_empty() {
+        words.push(format!("for {}", about.purpose.join(", ")));
+    }
+    if !event.detail.is_empty() {
+        words.insert(0, event.detail.clone());
+    }
+    words.join("; ")
+}
+
+pub(super) fn accesses(report: &AccessReport, style: &Style) -> String {
+    let mut out = format!("patient {}\n", report.patient);
+    if report.accesses.is_empty() {
+        out.push_str("no act on this patient's data is on the trail\n");
+    } else {
+        let mut grid = Grid::new()
+            .column("when", Align::Name)
+            .column("who", Align::Name)
+            .column("what", Align::Name)
+            .column("class", Align::Name)
+            .column("why", Align::Prose)
+            .column("to whom", Align::Name)
+            .column("how", Align::Prose)
+            .column("event", Align::Number);
+        for access in &report.accesses {
+            let mut why = access.purpose.join(", ");
+            if !access.study.is_empty() {
+                why = format!("{why} study {}", access.study).trim().to_owned();
+            }
+            let how = if access.is_aggregate { "added up with others" } else { "single record" };
+            grid.row(vec![
+                utc(access.at_ms).into(),
+                (&access.actor).into(),
+                (&access.action).into(),
+                (&access.data_class).into(),
+                why.into(),
+                (&access.recipient).into(),
+                how.into(),
+                access.seq.to_string().into(),
+            ]);
+        }
+        out.push_str(&grid.render(style));
+    }
+    if report.redacted > 0 {
+        out.push_str(&format!("{} older events were redacted by retention\n", report.redacted));
+    }
+    out
+}
+
+pub(super) fn sections(sections: &[Section], style: &Style) -> String {
+    let mut out = String::new();
+    for section in sections {
+        out.push_str(&format!("{} ({})\n", style.paint(Tone::Strong, section.title), section.basis));
+        if section.lines.is_empty() {
+            out.push_str("nothing\n\n");
+            continue;
+        }
+        let mut grid = Grid::new()
+            .column("what", Align::Prose)
+            .column("whom", Align::Name)
+            .column("times", Align::Number)
+            .column("first", Align::Name)
+            .column("last", Align::Name);
+        for line in &section.lines {
+            grid.row(vec![
+                (&line.what).into(),
+                (&line.whom).into(),
+                line.count.to_string().into(),
+                utc(line.first_ms).into(),
+                utc(line.last_ms).into(),
+            ]);
+        }
+        out.push_str(&grid.render(style));
+        out.push('\n');
+    }
+    out
+}
