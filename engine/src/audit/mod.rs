@@ -8,10 +8,14 @@
 //!
 //! A link hashes an event's action, outcome and time, and a salted digest of the rest. So retention can take the rest
 //! away ([`Sealed::redacted`]) and the chain still verifies.
+//!
+//! [`Filter`] searches, [`fhir`] exports, [`report`] answers a patient's request for access and a regulator's questions.
 
 mod chain;
 mod event;
 mod export;
+pub mod fhir;
+pub mod report;
 mod search;
 
 #[cfg(test)]

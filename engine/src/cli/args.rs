@@ -107,6 +107,9 @@ pub enum Command {
     /// Ask for attestations, verify them, count patients once.
     #[command(subcommand)]
     Attest(super::commands::attest::Args),
+    /// Search, export, report on and verify the audit trail of a node or an engine.
+    #[command(subcommand)]
+    Audit(super::commands::audit::Args),
     /// Print the shell's completion script.
     Completion {
         /// The shell.

@@ -105,6 +105,7 @@ async fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Problem> {
         Command::Criteria(command) => commands::criteria::run(command, terminal),
         Command::Prove(prove) => commands::prove::run(prove, terminal).await,
         Command::Attest(command) => commands::attest::run(command, terminal),
+        Command::Audit(command) => commands::audit::run(command, terminal),
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "ward", &mut script);

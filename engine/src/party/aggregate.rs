@@ -18,6 +18,7 @@ use super::local::policy::{self, Approval};
 use super::local::step::{self, SlotValue};
 use super::node::{JobApproval, Node};
 use super::task::{CeremonySpec, ContributionHeader, Epoch, Outcome, Prepare, Request};
+use crate::audit::Context;
 use crate::encoding::{Digest, HexBytes, canonical_json, separated};
 use crate::job::protocol::protocol_info;
 use crate::problem::{Problem, ProblemKind};
@@ -65,6 +66,16 @@ pub fn participation(minimum: u32) -> Participation {
 #[must_use]
 pub fn asked_of(request: &Request) -> Asked {
     Asked { participation: participation(request.participants_min), route: request.route }
+}
+
+impl TakenIn {
+    /// For the trail: which of this hospital's rows.
+    pub(super) fn circumstances(&self, hospital: &str) -> Context {
+        let table = &self.plan.query.table;
+        let published = self.catalogue.hospitals.get(hospital).and_then(|p| p.table(table));
+        let version = published.map_or("", |table| table.dataset_version.as_str());
+        Context { cohort: format!("{table}@{version}"), ..Context::default() }
+    }
 }
 
 impl Node {
@@ -236,11 +247,8 @@ impl Node {
         let data = self.data();
         let floor = self.floor().max(taken.catalogue.floor);
         let local = step::run(&taken.plan, &data, self.name(), floor).map_err(Problem::from)?;
-        self.audit(
-            "data.read",
-            job,
-            &format!("{} for {}", taken.plan.query.table, taken.request.researcher),
-        )?;
+        let about = taken.circumstances(self.name());
+        self.audit_within("data.read", job, "", about)?;
         self.check_version(&taken, &local.dataset_version)?;
         let (c0, c1) = self.encrypt(&taken, local.slots)?;
         let mut header = ContributionHeader {
@@ -329,7 +337,11 @@ impl Node {
                     he::PublicKey::decode(params, &taken.receiver).map_err(|e| Problem::internal(&e))?;
                 let shares = he::key_switch_share(params, &key, &sum, &target, &mut self.fresh_rng()?);
                 let shares = KeySwitchShare::encode_all(params, &shares);
-                self.audit("share.give", job, &format!("sum {sum_digest}, to {}", taken.request.researcher))?;
+                let about = Context {
+                    recipient: taken.request.researcher.clone(),
+                    ..taken.circumstances(self.name())
+                };
+                self.audit_within("share.give", job, &format!("sum {sum_digest}"), about)?;
                 self.once("share", &cell, binding, &shares)?;
                 self.recall_bound("share", &cell, binding)?.unwrap_or_default()
             }

@@ -14,7 +14,7 @@ use super::local::policy::Policy;
 use super::mesh::{Endpoint, MeshIdentity};
 use super::multiparty::Attempts;
 use super::task::{Outcome, Task};
-use crate::audit::{Event, Outcome as AuditOutcome};
+use crate::audit::{Context, Event, Outcome as AuditOutcome};
 use crate::clock::now_ms;
 use crate::encoding::{Digest, canonical_json, separated};
 use crate::identity::{Member, PublicKey, Role, SealKey, Signature};
@@ -438,7 +438,7 @@ impl Node {
             outcome,
             detail: detail.to_owned(),
             at_ms: self.now_ms(),
-            context: crate::audit::Context::default(),
+            context: Context::default(),
         }
     }
 
@@ -448,6 +448,19 @@ impl Node {
 
     pub(super) fn audit(&self, action: &str, subject: &str, detail: &str) -> Result<(), Problem> {
         self.store.audit(&self.event(action, subject, AuditOutcome::Success, detail))?;
+        Ok(())
+    }
+
+    /// Records an act on rows of this hospital, for somebody.
+    pub(super) fn audit_within(
+        &self,
+        action: &str,
+        subject: &str,
+        detail: &str,
+        context: Context,
+    ) -> Result<(), Problem> {
+        let event = self.event(action, subject, AuditOutcome::Success, detail);
+        self.store.audit(&event.within(context))?;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! The commands.
 
 pub mod attest;
+pub mod audit;
 pub mod criteria;
 pub mod demo;
 pub mod engine;

@@ -10,6 +10,7 @@ use ward_protocols::mpc::{Malicious, MpcError, Party};
 use super::design::Design;
 use super::input::{self, Dealt, Held, Shape, Words};
 use super::{OUTPUT, Told, program, rows, sums};
+use crate::audit::Context;
 use crate::encoding::{Digest, HexBytes, canonical_json, separated};
 use crate::identity::envelope::seal_to;
 use crate::job::multiparty::inputs_digest;
@@ -102,11 +103,12 @@ impl Seat {
             elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
         let (output, sealed) = self.seal(&shares, inputs, cost)?;
-        self.node.audit(
-            "shares.give",
-            &self.job,
-            &format!("attempt {}, {} bytes", self.attempt, sealed.len()),
-        )?;
+        let about = Context {
+            recipient: self.told.taken.request.researcher.clone(),
+            ..self.told.taken.circumstances(self.node.name())
+        };
+        let what = format!("attempt {}, {} bytes", self.attempt, sealed.len());
+        self.node.audit_within("shares.give", &self.job, &what, about)?;
         Ok(Part { input: dealt.map(|(header, _)| header), output: Some(output), sealed })
     }
 
@@ -133,8 +135,7 @@ impl Seat {
         }
         words.ring.extend(self.linear_words(&data)?);
         words.bits = rows::words(plan, &data, node.name())?;
-        let what = format!("{} for {}", plan.query.table, self.told.taken.request.researcher);
-        node.audit("data.read", &self.job, &what)?;
+        node.audit_within("data.read", &self.job, "", self.told.taken.circumstances(node.name()))?;
         let dealt = input::deal(&self.place("input", node.name()), &words, &mut node.fresh_rng()?);
         let commitments: Vec<&[u8]> = dealt.commitments.iter().map(|d| d.0.as_slice()).collect();
         let bytes = words.shape().bytes().unwrap_or_default() as u64;
