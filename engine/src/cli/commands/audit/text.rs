@@ -94,7 +94,8 @@ fn detail(event: &crate::audit::Event) -> String {
         ("to", &about.recipient),
         ("from", &about.source),
     ];
-    words.extend(parts.iter().filter(|(_, v)| !v.is_empty()).map(|(name, value)| format!("{name} {value}")));
+    let said = parts.iter().filter(|(_, value)| !value.is_empty());
+    words.extend(said.map(|(name, value)| format!("{name} {}", short(value))));
     if !about.purpose.is_empty() {
         words.push(format!("for {}", about.purpose.join(", ")));
     }
@@ -102,6 +103,14 @@ fn detail(event: &crate::audit::Event) -> String {
         words.insert(0, event.detail.clone());
     }
     words.join("; ")
+}
+
+/// A cohort with the first digits of its dataset's version; `--json` has them all.
+fn short(value: &str) -> String {
+    match value.split_once('@') {
+        Some((table, version)) => format!("{table}@{}", version.chars().take(8).collect::<String>()),
+        None => value.to_owned(),
+    }
 }
 
 pub(super) fn accesses(report: &AccessReport, style: &Style) -> String {
