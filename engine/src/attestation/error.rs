@@ -9,7 +9,7 @@ use super::mapping::MappingError;
 use super::records::RecordsError;
 use super::sd_jwt::SdJwtError;
 use crate::clock::utc;
-use crate::identity::IdentityError;
+use crate::identity::{DidError, IdentityError};
 use crate::ledger::LedgerError;
 
 /// Why something about a credential or an attestation is refused. Nothing of a patient is in it, except that
@@ -64,6 +64,9 @@ pub enum AttestationError {
     /// Identity keys and sealed files.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// An identifier, or its document.
+    #[error(transparent)]
+    Did(#[from] DidError),
     /// A signed token.
     #[error(transparent)]
     Token(#[from] JwsError),
@@ -230,6 +233,8 @@ impl AttestationError {
             Self::Mapping(_) => "issuer.mapping",
             Self::Records(_) => "issuer.records",
             Self::Identity(error) => error.code(),
+            Self::Did(error) => error.code(),
+            Self::Envelope(SdJwtError::Binding { .. }) => "credential.binding",
             Self::Token(_) | Self::Envelope(_) | Self::Credential(_) => "credential.malformed",
             Self::Inconsistent { .. } => "credential.inconsistent",
             Self::Document { .. } => "issuer.document",
@@ -267,6 +272,10 @@ impl AttestationError {
         let hint = match self {
             Self::Criteria(error) => return error.hint().map(str::to_owned),
             Self::Identity(error) => return error.hint().map(str::to_owned),
+            Self::Did(error) => return error.hint().map(str::to_owned),
+            Self::Envelope(SdJwtError::Binding { .. }) => {
+                "ask the holder for a presentation made for your own name and nonce"
+            }
             Self::Mapping(MappingError::Rule { hint, .. }) if !hint.is_empty() => return Some(hint.clone()),
             Self::Version { .. } => "use the version of ward that made it, or a newer one",
             Self::NotCanonical => "`ward criteria check` prints the canonical form",

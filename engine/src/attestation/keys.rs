@@ -10,6 +10,7 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use ward_circuits::eligibility::Eligibility;
 use ward_circuits::groth16::setup::insecure_single_party_setup;
 use ward_circuits::groth16::{FileHash, KeyId, ProvingKey, VerifyingKey};
@@ -104,7 +105,12 @@ fn write_folder(
     }
     let mut hash = None;
     if let Some(proving) = proving {
-        let validated = ProvingKey::<Eligibility>::validate(proving).map_err(|e| bad_key(&e))?;
+        // Who made a key knows that its points are right; looking at each takes seconds.
+        let validated = if development {
+            FileHash(Sha256::digest(proving).into())
+        } else {
+            ProvingKey::<Eligibility>::validate(proving).map_err(|e| bad_key(&e))?
+        };
         let opened = ProvingKey::<Eligibility>::open(proving, validated).map_err(|e| bad_key(&e))?;
         if opened.verifying_key().id() != key.id() {
             return Err(bad_key(&"the proving key is of another id than the verifying key"));

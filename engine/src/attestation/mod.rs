@@ -2,7 +2,8 @@
 //!
 //! - [`issuer`]: a hospital writes a record into slots ([`mapping`]), signs a [`credential`], revokes, publishes
 //!   [`documents`] and a [`status_list`].
-//! - [`wallet`]: the holder keeps credentials under a passphrase.
+//! - [`wallet`]: the holder keeps credentials under a passphrase, and may show attributes of one to a verifier
+//!   ([`key_binding`], [`presentation`]).
 //! - [`request`]: a sponsor asks; [`prove`]: the holder answers with an attestation `file`, a proof and what it is about;
 //!   [`verify`]: the sponsor, or anybody, checks it offline; [`nullifiers`]: and counts a patient once.
 //! - [`keys`]: the circuit's keys as files; [`qr`]: an attestation as a code to scan.
@@ -17,9 +18,11 @@ mod error;
 pub mod file;
 pub mod issuer;
 pub mod jws;
+pub mod key_binding;
 pub mod keys;
 pub mod mapping;
 pub mod nullifiers;
+pub mod presentation;
 mod problem;
 pub mod prove;
 pub mod qr;

@@ -19,6 +19,8 @@ impl From<AttestationError> for Problem {
             | E::RevokedSince { .. }
             | E::RevocationsStale { .. }
             | E::UnknownIssuer => ProblemKind::Compliance,
+            E::Did(crate::identity::DidError::Unavailable { .. }) => ProblemKind::Unavailable,
+            E::Did(crate::identity::DidError::Key { .. }) => ProblemKind::Compliance,
             E::Identity(crate::identity::IdentityError::Random) => return Self::internal(&error),
             _ => ProblemKind::Validation,
         };

@@ -38,6 +38,12 @@ pub enum SdJwtError {
         /// Which, from 0.
         index: usize,
     },
+    /// The holder's token does not bind the presentation.
+    #[error("the presentation is not bound by its holder: {reason}")]
+    Binding {
+        /// Why.
+        reason: &'static str,
+    },
 }
 
 /// Claims as the issuer's token has them, disclosures in their places.
@@ -122,7 +128,8 @@ fn digest(disclosure: &str) -> String {
     jws::encode(&Sha256::digest(disclosure.as_bytes()))
 }
 
-fn read(disclosure: &str) -> Option<(String, Value)> {
+/// Name and value of a disclosure.
+pub(super) fn read(disclosure: &str) -> Option<(String, Value)> {
     let value: Value = serde_json::from_slice(&jws::decode(disclosure)?).ok()?;
     let [Value::String(_), Value::String(name), value] =
         <[Value; 3]>::try_from(value.as_array()?.clone()).ok()?

@@ -1,19 +1,21 @@
 //! From a record to a verified attestation, and every refusal on the way.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use ward_circuits::criteria::{Date, Schema};
-use ward_circuits::eligibility::Violation;
+use ward_circuits::eligibility::{Eligibility, Violation};
 use ward_circuits::groth16::{Proof, VerifyError};
 
 use super::credential::HolderRequest;
 use super::documents::{IssuerDocument, RegistryFile, Signed};
 use super::file::Attestation;
 use super::issuer::{Issued, Issuer, NewIssuer};
+use super::key_binding::{Challenge, Expected as Expecting};
 use super::keys::{self, ProverKey, VerifierKey};
 use super::mapping::Mapping;
 use super::nullifiers::MemoryNullifiers;
+use super::presentation;
 use super::prove::{self, Policy};
 use super::records;
 use super::request::Request;
@@ -21,7 +23,7 @@ use super::verify::{Expected, Rules, Verifier, count_all};
 use super::wallet::{Hardness, Wallet};
 use super::{AttestationError, qr, status_list, system_rng};
 use crate::encoding::Digest;
-use crate::identity::SealKey;
+use crate::identity::{SealKey, random};
 use zeroize::Zeroizing;
 
 const NOW_MS: u64 = 1_795_316_645_000;
@@ -53,15 +55,24 @@ const RECORDS: &str = "id,dob,a1c,icd,atc\n\
     P-3,1971-12-24,8.25,E11.9,A10AB01\n\
     P-4,1960-06-30,6.5,E11.9,A10BA02\n";
 
-/// The development key of all tests: making one takes seconds.
+/// The development key of all tests: made once for a build folder, since making and validating one takes seconds.
 pub(super) fn key_folder() -> &'static Path {
-    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(keys::create_development(folder.path()).unwrap().development);
-        folder
-    });
-    folder.path()
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let (matrices, _) = ward_circuits::constraints::<Eligibility>();
+        let cache = std::env::current_exe().unwrap().with_file_name("ward-test-keys");
+        let folder = cache.join(hex::encode(matrices.digest()));
+        // A key that was cut short, or of an older form, is made anew.
+        let serves = |folder: &Path| ProverKey::load(folder, true).is_ok_and(|key| key.open().is_ok());
+        if serves(&folder) {
+            return folder;
+        }
+        let made = cache.join(format!("making-{}", hex::encode(random::<8>().unwrap())));
+        assert!(keys::create_development(&made).unwrap().development);
+        let _ = std::fs::remove_dir_all(&folder);
+        // Of two processes one is first; the other keeps what it made.
+        if std::fs::rename(&made, &folder).is_ok() { folder } else { made }
+    })
 }
 
 pub(super) fn prover_key() -> &'static ProverKey {
@@ -529,6 +540,97 @@ fn a_code_carries_an_attestation_from_a_screen_to_a_verifier() {
     verifier(request, registry).verify(&scanned, NOW_MS).unwrap();
     assert!(qr::to_svg(&text).unwrap().starts_with("<?xml"));
     assert!(qr::to_terminal(&text).unwrap().lines().count() > 40);
+}
+
+#[test]
+fn a_holder_shows_chosen_attributes_to_one_verifier_while_the_credential_serves() {
+    let mut world = world();
+    let place = world.receive("P-1");
+    let (document, _) = IssuerDocument::open(&world.registry_at(NOW_MS).issuers[0]).unwrap();
+    let challenge = Challenge { audience: "https://clinic.example", nonce: "n-1" };
+    let now_s = NOW_MS / 1000;
+    let shown = world.wallet.present(None, &["hba1c", "dx"], challenge, now_s).unwrap();
+    let expected = Expecting { challenge, now_s, age_s_max: 300 };
+    let verify = |at: &Expecting<'_>, status: Option<&str>| {
+        presentation::verify(&shown, &document, at, status).map(|shown| shown.attributes)
+    };
+    let attributes = verify(&expected, None).unwrap();
+    assert_eq!(attributes.keys().collect::<Vec<_>>(), ["dx", "hba1c"]);
+    assert_eq!(attributes["hba1c"]["value"], "7.1");
+    for hidden in ["1968-04-02", "ward_opening", "A10BA02"] {
+        let disclosed: Vec<u8> = shown.split('~').skip(1).filter_map(super::jws::decode).flatten().collect();
+        assert!(!String::from_utf8_lossy(&disclosed).contains(hidden), "{hidden}");
+    }
+    let other = Expecting { challenge: Challenge { nonce: "n-2", ..challenge }, ..expected };
+    assert_eq!(refusal(verify(&other, None)).0, "credential.binding");
+    let late = Expecting { now_s: now_s + 200 * 86_400, age_s_max: u64::MAX, ..expected };
+    assert_eq!(refusal(verify(&late, None)).0, "credential.inconsistent");
+    let token = |at_ms| {
+        world.registry_at(at_ms);
+        std::fs::read_to_string(world.folder.path().join("published/north.status.jwt")).unwrap()
+    };
+    verify(&expected, Some(&token(NOW_MS))).unwrap();
+    world.issuer.revoke_place(place, NOW_MS).unwrap();
+    assert!(refusal(verify(&expected, Some(&token(NOW_MS + 1)))).1.contains("revoked"));
+    for name in ["ward_opening", "ward", "hba2c"] {
+        assert_eq!(refusal(world.wallet.present(None, &[name], challenge, now_s)).0, "attest.not_found");
+    }
+}
+
+/// The files of a credential and of an attestation, with bytes changed, cut and repeated: none is taken for another's.
+#[test]
+fn of_a_thousand_changed_files_none_is_accepted() {
+    let Shared { world, request, registry, attestation } = shared();
+    let (json, text) = (attestation.to_json().unwrap().into_bytes(), qr::to_text(attestation).unwrap());
+    let issued = issue(&world.issuer, "P-1", world.wallet.request(), 180);
+    let published = world.issuer.publish(&world.folder.path().join("fuzzed"), NOW_MS).unwrap();
+    let status = std::fs::read(&published.files[2]).unwrap();
+    let (document, _) = IssuerDocument::open(&registry.issuers[0]).unwrap();
+    let verifier = verifier(request, registry);
+    // What is read from changed bytes may say the same (blanks in JSON); it may not say anything else.
+    // The registry that travels along is a help for the verifier, who has one of its own.
+    let bare = |found: &Attestation| Attestation { registry: None, ..found.clone() };
+    let attests =
+        |found: Attestation| bare(&found) != bare(attestation) && verifier.verify(&found, NOW_MS).is_ok();
+    let envelope = issued.envelope.trim().to_owned();
+    let opens = |text: &str| {
+        let opened =
+            super::credential::open(text, &document.identity, &world.wallet.request(), &Schema::v1());
+        opened.is_ok() && text.trim() != envelope
+    };
+    let uri = "https://north.example/status";
+    let lists = |text: &str| {
+        status_list::is_revoked(text, uri, &document.identity, issued.index).is_ok()
+            && text.trim().as_bytes() != status.trim_ascii()
+    };
+    let accepts = |kind: usize, bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        match kind {
+            0 => Attestation::from_json(bytes).is_ok_and(attests),
+            1 => qr::from_text(&text).is_ok_and(attests),
+            2 => opens(&text),
+            _ => lists(&text),
+        }
+    };
+    let files: [&[u8]; 4] = [&json, text.as_bytes(), envelope.as_bytes(), &status];
+    let mut seed = 1u64;
+    let mut draw = |below: usize| {
+        // Knuth's MMIX generator: which bytes are changed is the same in every run.
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below
+    };
+    for round in 0..1000 {
+        let kind = round % files.len();
+        let mut bytes = files[kind].to_vec();
+        let at = draw(bytes.len());
+        match draw(4) {
+            0 => bytes[at] ^= 1 << draw(8),
+            1 => bytes.truncate(at),
+            2 => bytes.insert(at, b"0aA{}~.\"\\"[draw(9)]),
+            _ => bytes[at] = b"0123456789abcdefABCDEF"[draw(22)],
+        }
+        assert!(!accepts(kind, &bytes) || bytes == files[kind], "file {kind}, round {round}, byte {at}");
+    }
 }
 
 #[test]

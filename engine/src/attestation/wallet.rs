@@ -16,6 +16,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::credential::{self, HolderRequest, Opened};
 use super::documents::IssuerDocument;
 use super::error::AttestationError;
+use super::key_binding::{self, Challenge};
 use super::{read_file, system_rng, write_private};
 use crate::encoding::{Digest, HexBytes};
 use crate::identity::{Identity, PublicKey, SealContext, SealKey, check_name, clip, random};
@@ -254,18 +255,43 @@ impl Wallet {
     /// # Errors
     /// [`AttestationError::NotFound`], and whatever [`credential::open`] refuses.
     pub fn credential(&self, label: Option<&str>) -> Result<Opened, AttestationError> {
+        let kept = self.kept(label)?;
+        credential::open(&kept.envelope, &kept.identity, &self.request(), &Schema::v1())
+    }
+
+    fn kept(&self, label: Option<&str>) -> Result<&Kept, AttestationError> {
         let missing = |name: &str| AttestationError::NotFound { what: "credential", name: clip(name) };
-        let kept = match (label, self.credentials.as_slice()) {
-            (Some(label), kept) => kept.iter().find(|k| k.label == label).ok_or_else(|| missing(label))?,
-            (None, [only]) => only,
-            (None, []) => return Err(missing("")),
+        match (label, self.credentials.as_slice()) {
+            (Some(label), kept) => kept.iter().find(|k| k.label == label).ok_or_else(|| missing(label)),
+            (None, [only]) => Ok(only),
+            (None, []) => Err(missing("")),
             (None, several) => {
                 let labels: Vec<&str> = several.iter().map(|kept| kept.label.as_str()).collect();
                 let reason = format!("the wallet holds several credentials: {}", labels.join(", "));
-                return Err(AttestationError::Conflict { reason });
+                Err(AttestationError::Conflict { reason })
             }
-        };
-        credential::open(&kept.envelope, &kept.identity, &self.request(), &Schema::v1())
+        }
+    }
+
+    /// Shows attributes of a credential to one verifier, signed by the holder's key. Only attributes of the schema can be
+    /// shown: what opens the commitment stays in the wallet.
+    ///
+    /// # Errors
+    /// [`AttestationError::NotFound`] for an attribute that the schema or the credential does not have, and what
+    /// [`Wallet::credential`] refuses.
+    pub fn present(
+        &self,
+        label: Option<&str>,
+        attributes: &[&str],
+        challenge: Challenge<'_>,
+        now_s: u64,
+    ) -> Result<String, AttestationError> {
+        let opened = self.credential(label)?;
+        if let Some(name) = attributes.iter().find(|name| !opened.words.contains_key(**name)) {
+            return Err(AttestationError::NotFound { what: "attribute", name: clip(name) });
+        }
+        let kept = self.kept(label)?;
+        Ok(key_binding::present(&kept.envelope, attributes, &self.identity, challenge, now_s)?)
     }
 
     /// Forgets a credential.

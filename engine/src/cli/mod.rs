@@ -101,7 +101,7 @@ async fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Problem> {
         Command::Party(command) => commands::party::run(command, global, terminal).await,
         Command::Setup(command) => commands::setup::run(command.clone(), terminal).await,
         Command::Issuer(command) => commands::issuer::run(command, terminal),
-        Command::Wallet(command) => commands::wallet::run(command, terminal),
+        Command::Wallet(command) => commands::wallet::run(command, terminal).await,
         Command::Criteria(command) => commands::criteria::run(command, terminal),
         Command::Prove(prove) => commands::prove::run(prove, terminal).await,
         Command::Attest(command) => commands::attest::run(command, terminal),

@@ -8,6 +8,7 @@
 mod ca;
 mod canonical;
 mod certificate;
+pub mod did;
 pub mod envelope;
 pub(crate) mod files;
 mod keys;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use ca::{CertificateAuthority, CertificatePem};
 pub use canonical::{Canonical, Digest};
 pub use certificate::{CaCertificate, Member};
+pub use did::{Did, DidError};
 pub use keys::{Identity, PublicKey, Signature};
 pub use principal::{Principal, PrincipalKind, RoleName};
 pub use seal::{SealContext, SealKey};

@@ -78,6 +78,8 @@ pub enum Args {
         #[command(flatten)]
         by: VerifierArgs,
     },
+    /// Verify a presentation: attributes that a holder shows to you (`ward wallet present`).
+    Presentation(super::presentation::Args),
     /// Take over the key that a ceremony made (`ward setup`), by its id.
     Key {
         /// The verifying key's file.
@@ -161,6 +163,7 @@ pub fn run(command: &Args, terminal: &Terminal) -> Result<Exit, Problem> {
         Args::Registry { documents, out } => registry(documents, out, terminal),
         Args::Verify { attestation, by } => verify(attestation, by, terminal),
         Args::Batch { attestations, by } => batch(attestations, by, terminal),
+        Args::Presentation(args) => super::presentation::run(args, terminal),
         Args::Key { verifying, proving, id, out } => import(verifying, proving.as_deref(), id, out, terminal),
         Args::DevKey { out } => {
             let steps = Steps::start(terminal);

@@ -10,13 +10,13 @@ use zeroize::Zeroizing;
 use crate::attestation::issuer::{Issuer, NewIssuer, VALIDITY_DAYS};
 use crate::attestation::mapping::{MAPPING_BYTES_MAX, Mapping};
 use crate::attestation::records::{self, RECORDS_BYTES_MAX};
-use crate::attestation::{AttestationError, read_file, write_private};
+use crate::attestation::{AttestationError, read_file, write_private, write_public};
 use crate::cli::exit::Exit;
 use crate::cli::output::report::facts;
 use crate::cli::output::terminal::Terminal;
 use crate::cli::written;
 use crate::clock::{now_ms, utc};
-use crate::identity::SealKey;
+use crate::identity::{Did, SealKey};
 use crate::problem::{Problem, ProblemKind};
 
 /// `ward issuer`.
@@ -91,6 +91,18 @@ pub enum Args {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Print the issuer's identifier, or write the document of a did:web that names its key.
+    Did {
+        /// The issuer's folder.
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// The host under which the document will be published (north.example).
+        #[arg(long, value_name = "HOST", requires = "out")]
+        web: Option<String>,
+        /// Where the document goes.
+        #[arg(long, value_name = "FILE", requires = "web")]
+        out: Option<PathBuf>,
+    },
     /// List the credentials that were issued, without names.
     List {
         /// The issuer's folder.
@@ -134,6 +146,7 @@ pub fn run(command: &Args, terminal: &Terminal) -> Result<Exit, Problem> {
             Ok(Exit::Ok)
         }
         Args::Publish { dir, out } => publish(&load(dir)?, out, terminal),
+        Args::Did { dir, web, out } => did(&load(dir)?, web.as_deref(), out.as_deref(), terminal),
         Args::List { dir } => list(&load(dir)?, terminal),
     }
 }
@@ -247,6 +260,26 @@ fn publish(issuer: &Issuer, out: &Path, terminal: &Terminal) -> Result<Exit, Pro
     Ok(Exit::Ok)
 }
 
+fn did(issuer: &Issuer, web: Option<&str>, out: Option<&Path>, terminal: &Terminal) -> Result<Exit, Problem> {
+    let key = issuer.identity();
+    let (Some(host), Some(out)) = (web, out) else {
+        let did = Did::from(key).to_string();
+        return match terminal.is_json() {
+            true => written(terminal.json(&json!({ "did": did }))),
+            false => written(terminal.data(&did)),
+        };
+    };
+    let did = Did::parse(&format!("did:web:{host}")).map_err(AttestationError::from)?;
+    let document = serde_json::to_vec_pretty(&did.document(&key)).map_err(|e| Problem::internal(&e))?;
+    write_public(out, &document)?;
+    let url = if let Did::Web(web) = &did { web.url() } else { String::new() };
+    if terminal.is_json() {
+        return written(terminal.json(&json!({ "did": did.to_string(), "file": out, "url": url })));
+    }
+    terminal.say(&format!("{did}: publish {} at {url}", out.display()));
+    Ok(Exit::Ok)
+}
+
 fn list(issuer: &Issuer, terminal: &Terminal) -> Result<Exit, Problem> {
     let given = issuer.given()?;
     if terminal.is_json() {
@@ -257,6 +290,7 @@ fn list(issuer: &Issuer, terminal: &Terminal) -> Result<Exit, Problem> {
         &[
             ("issuer", issuer.name().to_owned()),
             ("identity", issuer.identity().fingerprint()),
+            ("identifier", Did::from(issuer.identity()).to_string()),
             ("credentials", given.len().to_string()),
             ("revoked", revoked.to_string()),
         ],

@@ -8,6 +8,7 @@ pub mod engine;
 pub mod issuer;
 mod oracle;
 pub mod party;
+pub mod presentation;
 pub mod prove;
 pub mod research;
 pub mod setup;

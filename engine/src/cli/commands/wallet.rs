@@ -7,13 +7,16 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::attestation::documents::{DOCUMENT_BYTES_MAX, IssuerDocument, Signed};
+use crate::attestation::key_binding::Challenge;
 use crate::attestation::sd_jwt::ENVELOPE_BYTES_MAX;
 use crate::attestation::wallet::{Hardness, Wallet};
-use crate::attestation::{read_file, write_public};
+use crate::attestation::{AttestationError, read_file, write_private, write_public};
 use crate::cli::exit::Exit;
 use crate::cli::output::report::facts;
 use crate::cli::output::terminal::Terminal;
 use crate::cli::written;
+use crate::clock::now_ms;
+use crate::identity::Did;
 use crate::problem::{Problem, ProblemKind};
 
 /// Which wallet, and what opens it.
@@ -58,6 +61,38 @@ pub enum Args {
         /// Your name for it (a-z, 0-9, hyphens).
         #[arg(long, default_value = "credential")]
         label: String,
+        /// Require that this identifier (did:web:north.example) names the issuer's key.
+        #[arg(long, value_name = "DID")]
+        issuer_did: Option<String>,
+        /// A copy of the identifier's document [default: fetched over HTTPS].
+        #[arg(long, value_name = "FILE", requires = "issuer_did")]
+        did_document: Option<PathBuf>,
+    },
+    /// Print the identifier of the wallet's key (did:key).
+    Did {
+        /// Which wallet.
+        #[command(flatten)]
+        wallet: WalletArgs,
+    },
+    /// Show chosen attributes of a credential, values and all, to one verifier.
+    Present {
+        /// Which wallet.
+        #[command(flatten)]
+        wallet: WalletArgs,
+        /// The credential [default: the only one].
+        label: Option<String>,
+        /// Attributes to show, separated by commas.
+        #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+        show: Vec<String>,
+        /// The verifier, which alone may accept it (https://clinic.example).
+        #[arg(long, value_name = "NAME")]
+        audience: String,
+        /// What the verifier drew for it.
+        #[arg(long)]
+        nonce: String,
+        /// Where the presentation goes.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
     },
     /// Show the credentials: what each says, of whom, until when.
     Show {
@@ -109,7 +144,7 @@ impl WalletArgs {
 ///
 /// # Errors
 /// As the command says.
-pub fn run(command: &Args, terminal: &Terminal) -> Result<Exit, Problem> {
+pub async fn run(command: &Args, terminal: &Terminal) -> Result<Exit, Problem> {
     match command {
         Args::Init { wallet } => {
             if wallet.wallet.exists() {
@@ -122,20 +157,44 @@ pub fn run(command: &Args, terminal: &Terminal) -> Result<Exit, Problem> {
             Ok(Exit::Ok)
         }
         Args::Request { wallet, out } => {
-            let request =
-                serde_json::to_vec_pretty(&wallet.open()?.request()).map_err(|e| Problem::internal(&e))?;
-            write_public(out, &request)?;
-            terminal.say(&format!("for the issuer: {}", out.display()));
+            let request = wallet.open()?.request();
+            let json = serde_json::to_vec_pretty(&request).map_err(|e| Problem::internal(&e))?;
+            write_public(out, &json)?;
+            terminal.say(&format!("for the issuer: {}, of {}", out.display(), Did::from(request.identity)));
             Ok(Exit::Ok)
         }
-        Args::Add { wallet, credential, issuer, label } => {
+        Args::Add { wallet, credential, issuer, label, issuer_did, did_document } => {
             let document = Signed::from_json(&read_file(issuer, DOCUMENT_BYTES_MAX as u64)?)?;
             let (document, _) = IssuerDocument::open(&document)?;
+            if let Some(did) = issuer_did {
+                let did = Did::parse(did).map_err(AttestationError::from)?;
+                let checked = did.check(&document.identity, did_document.as_deref()).await;
+                checked.map_err(AttestationError::from)?;
+                terminal.say(&format!("{did} names the key of {}", document.name));
+            }
             let envelope = Zeroizing::new(read_file(credential, ENVELOPE_BYTES_MAX as u64)?);
             let mut open = wallet.open()?;
             let opened = open.add(label, &String::from_utf8_lossy(&envelope), &document)?;
             open.save(&wallet.wallet)?;
             terminal.say(&format!("{label}: {} attributes by {}", opened.words.len(), document.name));
+            Ok(Exit::Ok)
+        }
+        Args::Did { wallet } => {
+            let did = Did::from(wallet.open()?.request().identity).to_string();
+            if terminal.is_json() {
+                return written(terminal.json(&json!({ "did": did })));
+            }
+            written(terminal.data(&did))
+        }
+        Args::Present { wallet, label, show, audience, nonce, out } => {
+            let names: Vec<&str> = show.iter().map(String::as_str).collect();
+            let challenge = Challenge { audience, nonce };
+            let opened = wallet.open()?;
+            let presentation = opened.present(label.as_deref(), &names, challenge, now_ms() / 1000)?;
+            write_private(out, presentation.as_bytes())?;
+            let shown = if names.is_empty() { "no attribute".to_owned() } else { names.join(", ") };
+            terminal.say(&format!("{} shows {shown} to {audience}", out.display()));
+            terminal.hint("whoever reads the file reads the values; `ward prove` shows that criteria are met and no value");
             Ok(Exit::Ok)
         }
         Args::Show { wallet, label } => show(&wallet.open()?, label.as_deref(), terminal),
@@ -176,7 +235,7 @@ fn show(wallet: &Wallet, label: Option<&str>, terminal: &Terminal) -> Result<Exi
 }
 
 /// A claim of the envelope for people.
-fn words(value: &serde_json::Value) -> String {
+pub(super) fn words(value: &serde_json::Value) -> String {
     let field = |name: &str| value.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
     if let Some(codes) = value.get("codes").and_then(serde_json::Value::as_array) {
         let codes: Vec<&str> = codes.iter().filter_map(serde_json::Value::as_str).collect();
