@@ -5,11 +5,14 @@
 //!
 //! - [`mpc`]: computation on replicated shares by three nodes, one of which may be corrupted.
 //!
+//! - [`dp`]: what noise costs in differential privacy, and how much a query needs.
+//!
 //! - [`sim`]: three nodes in one process, for tests.
 //!
 //! Nothing here spawns, sleeps, reads a clock, a file or an environment variable; randomness is an argument.
 #![deny(unsafe_code)]
 
+pub mod dp;
 mod error;
 pub mod he;
 pub mod mpc;

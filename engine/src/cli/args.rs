@@ -256,6 +256,15 @@ pub enum Party {
         /// `hospital:NAME`, `researcher:NAME` or `engine:log`.
         name: String,
     },
+    /// Show what is left of the privacy budgets, and what spent them.
+    Budget {
+        /// The node's configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// At most this many charges of each table.
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
     /// Check the node's audit chain.
     Audit {
         /// The node's configuration.
@@ -304,6 +313,9 @@ pub struct Explain {
     /// that show their statistic alone.
     #[arg(long)]
     pub mpc: bool,
+    /// How much noise.
+    #[command(flatten)]
+    pub privacy: PrivacyArgs,
 }
 
 /// `ward submit`.
@@ -318,6 +330,9 @@ pub struct Submit {
     /// that show their statistic alone.
     #[arg(long)]
     pub mpc: bool,
+    /// How much noise.
+    #[command(flatten)]
+    pub privacy: PrivacyArgs,
     /// Seconds until the job is given up.
     #[arg(long, default_value_t = 600)]
     pub time_limit: u64,
@@ -327,6 +342,28 @@ pub struct Submit {
     /// Where the answer goes.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// Noise, as the clause WITH PRIVACY of the query asks for it.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PrivacyArgs {
+    /// Answer with noise: differential privacy with this epsilon.
+    #[arg(long, value_name = "E")]
+    pub epsilon: Option<String>,
+    /// With this delta (Gaussian noise); without it, none (Laplace noise).
+    #[arg(long, value_name = "D", requires = "epsilon")]
+    pub delta: Option<String>,
+}
+
+impl PrivacyArgs {
+    /// The query with the clause.
+    #[must_use]
+    pub fn apply(&self, sql: &str) -> String {
+        let Some(epsilon) = &self.epsilon else { return sql.to_owned() };
+        let delta = self.delta.as_ref().map(|delta| format!(", delta = {delta}")).unwrap_or_default();
+        let query = sql.trim_end().trim_end_matches(';');
+        format!("{query} WITH PRIVACY (epsilon = {epsilon}{delta})")
+    }
 }
 
 /// `ward result`.
@@ -348,6 +385,9 @@ pub struct OutputArgs {
     /// Write plots as SVG files into this folder.
     #[arg(long, value_name = "DIR")]
     pub svg: Option<PathBuf>,
+    /// Write the answer as CSV to this file, a line per number.
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
     /// Do not draw plots in the terminal.
     #[arg(long)]
     pub no_plot: bool,

@@ -295,11 +295,14 @@ impl Engine {
 /// A hospital's verdict: name, words, rule.
 fn verdict_of(node: &str, answer: Result<Answered, NodeError>) -> (String, String, String) {
     let (verdict, rule) = match answer {
-        Ok(Answered { outcome: Outcome::Checked { by_hand: false }, .. }) => {
-            ("would answer".to_owned(), String::new())
-        }
-        Ok(Answered { outcome: Outcome::Checked { by_hand: true }, .. }) => {
-            ("would answer after a person there approves".to_owned(), "policy.approval".to_owned())
+        Ok(Answered { outcome: Outcome::Checked { by_hand, budget }, .. }) => {
+            let (words, rule) = if by_hand {
+                ("would answer after a person there approves", "policy.approval")
+            } else {
+                ("would answer", "")
+            };
+            let verdict = if budget.is_empty() { words.to_owned() } else { format!("{words}; {budget}") };
+            (verdict, rule.to_owned())
         }
         Ok(_) => ("answered nonsense".to_owned(), "node.protocol".to_owned()),
         Err(error) => {

@@ -15,7 +15,7 @@ use ward_protocols::he::{self, ActiveKeyShare, C1, Ciphertext, KeySwitchShare, P
 
 use super::ceremony::{parameters, refuse};
 use super::local::policy::{self, Approval};
-use super::local::step::{self, SlotValue};
+use super::local::step::SlotValue;
 use super::node::{JobApproval, Node};
 use super::task::{CeremonySpec, ContributionHeader, Epoch, Outcome, Prepare, Request};
 use crate::audit::Context;
@@ -139,7 +139,8 @@ impl Node {
         let held = self.held(epoch)?;
         let (plan, _) = self.replan(sql, asked, catalogue, &held)?;
         let approval = self.judge(&plan, researcher)?;
-        Ok(Outcome::Checked { by_hand: matches!(approval, Approval::ByHand) })
+        let budget = self.judge_budget(&plan)?.unwrap_or_default();
+        Ok(Outcome::Checked { by_hand: matches!(approval, Approval::ByHand), budget })
     }
 
     /// Takes a job in: the researcher's signature and pin, the plan made again, policy, approval.
@@ -156,7 +157,9 @@ impl Node {
                     "the engine's plan is not the one that follows from the query",
                 ));
             }
-            let approval = self.judge(&plan, &request.researcher).inspect_err(|problem| {
+            let judged = self.judge(&plan, &request.researcher);
+            let judged = judged.and_then(|approval| self.judge_budget(&plan).map(|_| approval));
+            let approval = judged.inspect_err(|problem| {
                 if let Err(error) = self.audit_refusal("job.accept", &prepare.job, &problem.code) {
                     tracing::error!(%error, "a refusal could not be audited");
                 }
@@ -244,12 +247,10 @@ impl Node {
             return Ok((Outcome::Contributed { contribution }, body.to_vec()));
         }
         let taken = self.taken_in(job)?;
-        let data = self.data();
         let floor = self.floor().max(taken.catalogue.floor);
-        let local = step::run(&taken.plan, &data, self.name(), floor).map_err(Problem::from)?;
+        let local = self.released(&taken, floor)?;
         let about = taken.circumstances(self.name());
         self.audit_within("data.read", job, "", about)?;
-        self.check_version(&taken, &local.dataset_version)?;
         let (c0, c1) = self.encrypt(&taken, local.slots)?;
         let mut header = ContributionHeader {
             hospital: self.name().to_owned(),
@@ -368,9 +369,13 @@ impl Node {
             Participation::All => taken.plan.hospitals.len(),
             Participation::AtLeast(least) => least as usize,
         };
-        let needed = needed.max(self.policy().hospitals_min as usize);
-        if names.len() < needed {
-            let message = format!("a sum of {} inputs, at least {needed} needed", names.len());
+        let holders = names.iter().filter(|name| taken.held.epoch.holders.contains(name)).count();
+        let needed_of_holders = self.policy().hospitals_min as usize;
+        if names.len() < needed || holders < needed_of_holders {
+            let message = format!(
+                "a sum of {} inputs, {holders} of holders of the key; at least {needed} and {needed_of_holders} needed",
+                names.len()
+            );
             return Err(refuse("sum.inputs_min", message));
         }
         for header in contributions {

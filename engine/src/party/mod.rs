@@ -10,6 +10,7 @@ pub mod mesh;
 pub mod multiparty;
 pub mod node;
 pub mod probe;
+pub mod release;
 pub mod task;
 pub mod transport;
 mod witness;

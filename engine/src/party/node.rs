@@ -21,7 +21,9 @@ use crate::identity::{Member, PublicKey, Role, SealKey, Signature};
 use crate::member::Membership;
 use crate::problem::{Problem, ProblemKind};
 use crate::query::plan::Asked;
-use crate::store::{Accepted, Approval, NewTask, Once, OnceKey, PartyStore, SqlitePartyStore, TaskState};
+use crate::store::{
+    Accepted, Approval, NewTask, Once, OnceKey, PartyStore, ReleaseStore as _, SqlitePartyStore, TaskState,
+};
 
 /// What a hospital has decided about a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,12 +101,13 @@ impl Node {
         let identity =
             MeshIdentity::new(&membership.certificate, &membership.identity, membership.authority.clone())?;
         let mesh = Endpoint::new(identity, config.proxy.clone(), config.mesh.is_direct)?;
+        let floor = store.consortium_floor()?;
         Ok(Self {
             config,
             membership,
             store: Arc::new(store),
             data: RwLock::new(Arc::new(data)),
-            consortium_floor: AtomicU32::new(1),
+            consortium_floor: AtomicU32::new(floor),
             mesh,
             attempts: Attempts::default(),
             published: Notify::new(),
@@ -197,8 +200,10 @@ impl Node {
             return Err(Problem::new(ProblemKind::Conflict, "engine.consortium", message));
         }
         self.pin_engine(certificate)?;
-        // The engine is not believed when it says that the floor fell: a running node keeps the highest it has heard.
-        if self.consortium_floor.fetch_max(floor, Ordering::Relaxed) < floor && floor > self.policy().floor {
+        // The engine is not believed when it says that the floor fell: a node keeps the highest it has heard.
+        let rose = self.hear_floor(floor)?;
+        self.consortium_floor.fetch_max(floor, Ordering::Relaxed);
+        if rose && floor > self.policy().floor {
             self.published.notify_one();
         }
         Ok(())

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::plan::Mechanism;
+
 /// A finished answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
@@ -23,6 +25,39 @@ pub struct Answer {
     /// so is one that would give it back; nobody saw their numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pooled_floor: Option<u32>,
+    /// The noise in the numbers, and what it promises.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<Guarantee>,
+}
+
+/// What an answer with noise promises.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Guarantee {
+    /// Which noise.
+    pub mechanism: Mechanism,
+    /// Epsilon.
+    pub epsilon: f64,
+    /// Delta; 0 for a pure guarantee.
+    pub delta: f64,
+    /// Hospitals whose noise alone suffices for it.
+    pub honest: u32,
+    /// What it cost every hospital (zero-concentrated differential privacy).
+    pub rho: f64,
+    /// Rows of one patient that count.
+    pub rows_per_patient: u32,
+    /// The noise behind each statistic.
+    pub noise: Vec<NoiseOf>,
+}
+
+/// The noise of a sum behind a statistic, in every cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NoiseOf {
+    /// Heading of the statistic.
+    pub heading: String,
+    /// The sum.
+    pub what: String,
+    /// Standard deviation of the noise of all hospitals together, in the sum's unit.
+    pub sd: f64,
 }
 
 /// One group cell.
@@ -60,8 +95,15 @@ pub struct Quality {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Value {
-    /// Every hospital that took part withheld the cell.
+    /// Every hospital that took part withheld the cell: nobody, or fewer than a floor, are in it.
     Suppressed,
+    /// No rows are in the cell, and the floor is one: the policy allows it to be said.
+    Empty,
+    /// The statistic could not be computed; the others of the answer stand.
+    Failed {
+        /// Why.
+        reason: String,
+    },
     /// There are too few rows for the statistic to be defined; the reason says which.
     Undefined {
         /// Why.
@@ -83,6 +125,15 @@ pub enum Value {
     Real {
         /// The number.
         value: f64,
+    },
+    /// A number with noise.
+    Noisy {
+        /// The estimate.
+        value: f64,
+        /// Standard deviation of the noise.
+        sd: f64,
+        /// 95% interval of the noise: the number without noise lies in it.
+        ci95: [f64; 2],
     },
     /// A histogram.
     Histogram(Histogram),

@@ -19,6 +19,20 @@ pub struct Query {
     pub filter: Option<Predicate>,
     /// The columns after GROUP BY, at most three; `hospital` is a virtual column.
     pub group_by: Vec<String>,
+    /// The clause WITH PRIVACY: noise, and how much.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<PrivacyClause>,
+}
+
+/// `WITH PRIVACY (epsilon = E, delta = D, honest = H)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrivacyClause {
+    /// Epsilon, in units of 10^-9; at least 1.
+    pub epsilon_nano: u64,
+    /// Delta, in units of 10^-18; 0 asks for Laplace noise and a pure guarantee.
+    pub delta_atto: u64,
+    /// Hospitals whose noise alone must suffice; 1 where none of the others is trusted with its noise.
+    pub honest: u32,
 }
 
 /// One entry of the SELECT list.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::ast::{Comparison, Item, Literal, Predicate, Query, Statistic};
+use super::ast::{Comparison, Item, Literal, Predicate, PrivacyClause, Query, Statistic};
 
 /// Words that do not stand as bare names. Fixed here, so that the canonical text of a query never changes with
 /// the version of the SQL reader; sorted.
@@ -154,8 +154,34 @@ impl Query {
             let names = self.group_by.iter().map(|g| name(g)).collect::<Vec<_>>().join(", ");
             let _ = write!(text, " GROUP BY {names}");
         }
+        if let Some(privacy) = &self.privacy {
+            let _ = write!(text, " WITH PRIVACY ({})", privacy.canonical());
+        }
         text
     }
+}
+
+impl PrivacyClause {
+    /// The settings that are not their defaults: `epsilon = 1, delta = 0.000001`.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        let mut text = format!("epsilon = {}", decimal(self.epsilon_nano, 9));
+        if self.delta_atto > 0 {
+            let _ = write!(text, ", delta = {}", decimal(self.delta_atto, 18));
+        }
+        if self.honest != 1 {
+            let _ = write!(text, ", honest = {}", self.honest);
+        }
+        text
+    }
+}
+
+/// `units` times 10^-places, without trailing zeros.
+fn decimal(units: u64, places: usize) -> String {
+    let text = format!("{units:0width$}", width = places + 1);
+    let (whole, fraction) = text.split_at(text.len() - places);
+    let fraction = fraction.trim_end_matches('0');
+    if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") }
 }
 
 impl Statistic {

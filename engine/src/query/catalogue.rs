@@ -77,6 +77,9 @@ pub struct Table {
     pub description: String,
     /// Upper bound on the number of rows at this hospital; sizes the encoding, so it may be generous.
     pub rows_max: u64,
+    /// Most rows of one patient that enter a query with noise; the hospital leaves out the others.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub rows_per_patient_max: u32,
     /// Data-use tags (DUO codes).
     #[serde(default)]
     pub data_use: Vec<String>,
@@ -84,6 +87,14 @@ pub struct Table {
     pub dataset_version: String,
     /// The columns this hospital has.
     pub columns: Vec<Column>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn is_one(rows: &u32) -> bool {
+    *rows == 1
 }
 
 /// What one hospital publishes.
@@ -130,6 +141,15 @@ impl Column {
     #[must_use]
     pub fn is_indicator(&self) -> bool {
         self.kind == ColumnKind::Integer && self.min == 0 && self.max == 1
+    }
+
+    /// How many values a numeric column has, where sums of its powers would count the people at each: two values by the
+    /// sum, three by the sum and the sum of squares.
+    #[must_use]
+    pub fn few_values(&self) -> Option<usize> {
+        let is_number = matches!(self.kind, ColumnKind::Integer | ColumnKind::Real);
+        let span = self.max.checked_sub(self.min).filter(|span| is_number && (0..=2).contains(span))?;
+        usize::try_from(span + 1).ok()
     }
 
     /// The published meaning agrees: everything but the description.

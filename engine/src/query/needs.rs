@@ -248,14 +248,17 @@ impl<'a> Reader<'a> {
         self.counts(vec![self.codes(a, Some(2))?, self.codes(b, Some(2))?])
     }
 
-    /// Sums of products over complete rows; indicators are levels, for a sum of them counts people.
+    /// Sums of products over complete rows; columns of few values are levels, for sums of them count people.
     fn sums(&self, by: Vec<Split>, products: Vec<Vec<Factor>>) -> Result<Need> {
         let cases = self.cases();
         let split = |name: &String| by.iter().any(|s| s.column() == name);
+        let powers = products.iter().map(Vec::len).max().unwrap_or(0);
+        // Sums of so many powers of a column count the people at each of one value more.
+        let is_leveled = |c: &Column| c.few_values().is_some_and(|values| values <= powers + 1);
         let leveled = |name: &&String| {
             let in_regression = matches!(self.statistic, Statistic::Ols { .. });
             self.columns.iter().any(|c| {
-                c.name == **name && (c.is_indicator() || (in_regression && c.kind == ColumnKind::Category))
+                c.name == **name && (is_leveled(c) || (in_regression && c.kind == ColumnKind::Category))
             })
         };
         let summed = products.iter().any(|p| !p.is_empty());

@@ -10,7 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ast::{Comparison, Query, Route};
+use super::ast::{Comparison, PrivacyClause, Query, Route};
 use super::catalogue::Column;
 
 /// What the planner must know of the encryption in use.
@@ -70,9 +70,60 @@ pub struct Plan {
     pub protocol: ProtocolInfo,
     /// Ciphertexts per contribution; 0 where the plan is computed on shares.
     pub ciphertexts: u32,
+    /// Noise; none for exact sums.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<Privacy>,
     /// Computation on shares; none for sums under encryption.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multi_party: Option<MultiParty>,
+}
+
+/// The noise that every hospital adds to its sums, and what it costs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Privacy {
+    /// As asked.
+    pub asked: PrivacyClause,
+    /// Which noise.
+    pub mechanism: Mechanism,
+    /// What an answer costs every hospital, in 10^-9 of rho (zero-concentrated differential privacy).
+    pub rho_nano: u64,
+    /// Rows of one patient that count; a hospital leaves out the rest.
+    pub rows_per_patient: u32,
+    /// Of each block, in their order.
+    pub noise: Vec<Noise>,
+}
+
+/// Which noise is added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mechanism {
+    /// Discrete Gaussian.
+    Gaussian,
+    /// Discrete Laplace.
+    Laplace,
+}
+
+/// Noise of the slots of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noise {
+    /// How far one patient moves a slot, in fixed point.
+    pub sensitivity: u64,
+    /// What each hospital draws: the deviation of the Gaussian or the scale of the Laplace noise, in 1/1024 of a unit.
+    pub scale_1024: u64,
+    /// Noise is cut off at this size, which it reaches with a probability below 2^-100.
+    pub bound: u64,
+}
+
+impl Noise {
+    /// The deviation of one hospital's noise, in fixed point.
+    #[must_use]
+    pub fn deviation(&self, mechanism: Mechanism) -> f64 {
+        let scale = self.scale_1024 as f64 / 1024.0;
+        match mechanism {
+            Mechanism::Gaussian => scale,
+            Mechanism::Laplace => scale * std::f64::consts::SQRT_2,
+        }
+    }
 }
 
 /// What is particular to a plan that is computed on shares.

@@ -177,7 +177,11 @@ pub fn evaluate(plan: &Plan, hospital: &str, floor: u32, table: &Rows) -> Vec<i1
             None => placed.ungrouped += 1,
         }
     }
-    let withheld: Vec<Vec<bool>> = plan.strata.iter().map(|s| placed.withheld(s)).collect();
+    if plan.privacy.is_some() {
+        placed.floor = 1;
+    }
+    let mut withheld: Vec<Vec<bool>> = plan.strata.iter().map(|s| placed.withheld(s)).collect();
+    placed.complement(&mut withheld, own);
     plan.blocks
         .iter()
         .flat_map(|block| {
@@ -205,7 +209,10 @@ impl Placed<'_> {
         }
         let mut counts = vec![0u64; size];
         let column = |name: &String| self.plan.column(name).expect("resolved");
-        let codes = |name: &String| column(name).group_codes().expect("a level has codes").len();
+        let codes = |name: &String| {
+            let column = column(name);
+            column.few_values().unwrap_or_else(|| column.group_codes().expect("a level has codes").len())
+        };
         let mut levels: Vec<Vec<Vec<u64>>> =
             stratum.levels.iter().map(|l| vec![vec![0; codes(l)]; size]).collect();
         for (cell, row) in self.cases(&stratum.cases) {
@@ -226,7 +233,7 @@ impl Placed<'_> {
                 withheld[*stratum].iter().map(|w| if *w { 1i128 << own } else { 0 }).collect()
             }
             Content::Extremum { column, max, stratum } => self.extremum(column, *max, &withheld[*stratum]),
-            Content::Ungrouped => vec![self.ungrouped],
+            Content::Ungrouped => vec![self.not_small(self.ungrouped)],
             Content::Missing { column } => self.quality(|row| row[column].value.is_none()),
             Content::OutOfBounds { column } => self.quality(|row| row[column].out_of_bounds),
         }
@@ -267,13 +274,102 @@ impl Placed<'_> {
     }
 
     fn quality(&self, counted: impl Fn(&Row) -> bool) -> Vec<i128> {
-        let (mut rows, mut found) = (vec![0u64; self.plan.cells()], vec![0i128; self.plan.cells()]);
+        let mut found = vec![0i128; self.plan.cells()];
         for (cell, row) in &self.rows {
-            rows[*cell] += 1;
             found[*cell] += i128::from(counted(row));
         }
-        let shown = |(n, found): (u64, i128)| if self.floor > 1 && n < self.floor { 0 } else { found };
-        rows.into_iter().zip(found).map(shown).collect()
+        found.into_iter().map(|n| self.not_small(n)).collect()
+    }
+
+    fn not_small(&self, count: i128) -> i128 {
+        if count < i128::from(self.floor) { 0 } else { count }
+    }
+
+    /// Withholds the smallest cells of a line whose total is shown, until two and as many rows as the floor are withheld.
+    fn complement(&self, withheld: &mut [Vec<bool>], own: usize) {
+        if self.floor <= 1 {
+            return;
+        }
+        let strata = &self.plan.strata;
+        let each = |s: &Stratum| s.by.iter().map(Split::len).product::<usize>();
+        let indices = |s: &Stratum, mut at: usize| -> Vec<usize> {
+            let mut found: Vec<usize> = Vec::new();
+            for split in s.by.iter().rev() {
+                found.insert(0, at % split.len());
+                at /= split.len();
+            }
+            found
+        };
+        for fine in 0..strata.len() {
+            let mut counts = vec![0u64; self.plan.cells() * each(&strata[fine])];
+            for (cell, row) in self.cases(&strata[fine].cases) {
+                counts[cell * each(&strata[fine]) + splits(self.plan, &strata[fine].by, row)] += 1;
+            }
+            loop {
+                let before = withheld[fine].clone();
+                for coarse in 0..strata.len() {
+                    let is_coarser = strata[coarse].by.len() < strata[fine].by.len()
+                        && strata[coarse].by.iter().all(|s| strata[fine].by.contains(s));
+                    if !is_coarser {
+                        continue;
+                    }
+                    for total in 0..self.plan.cells() * each(&strata[coarse]) {
+                        if withheld[coarse][total] {
+                            continue;
+                        }
+                        let (group, wanted) = (
+                            total / each(&strata[coarse]),
+                            indices(&strata[coarse], total % each(&strata[coarse])),
+                        );
+                        let mut line: Vec<usize> = (0..each(&strata[fine]))
+                            .filter(|at| {
+                                let at = indices(&strata[fine], *at);
+                                strata[coarse].by.iter().zip(&wanted).all(|(split, want)| {
+                                    let place =
+                                        strata[fine].by.iter().position(|s| s == split).expect("finer");
+                                    at[place] == *want
+                                }) && strata[fine].by.iter().zip(&at).all(|(s, i)| self.can_be(s, *i))
+                            })
+                            .map(|at| group * each(&strata[fine]) + at)
+                            .filter(|_| self.is_own(group, own))
+                            .collect();
+                        line.sort_by_key(|at| (counts[*at], *at));
+                        let hidden = |withheld: &[bool]| {
+                            let of = line.iter().filter(|at| withheld[**at]);
+                            (of.clone().count(), of.map(|at| counts[*at]).sum::<u64>())
+                        };
+                        while let Some(next) = line.iter().find(|at| !withheld[fine][**at]) {
+                            let (cells, rows) = hidden(&withheld[fine]);
+                            if cells == 0 || (cells >= 2 && rows >= self.floor) {
+                                break;
+                            }
+                            withheld[fine][*next] = true;
+                        }
+                    }
+                }
+                if before == withheld[fine] {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Whether a value within the bounds falls into the cell.
+    fn can_be(&self, split: &Split, index: usize) -> bool {
+        let Split::Bins { column, edges } = split else { return true };
+        let column = self.plan.column(column).expect("resolved");
+        let last = edges.len() - 1;
+        let bin = |v: i64| if v == edges[last] { last } else { edges.iter().filter(|e| **e <= v).count() };
+        (column.min..=column.max).any(|v| bin(v) == index)
+    }
+
+    /// Whether a group can have rows of this hospital.
+    fn is_own(&self, mut group: usize, own: usize) -> bool {
+        self.plan.groups.iter().rev().all(|g| {
+            let code = group % g.codes.len();
+            group /= g.codes.len();
+            g.column != HOSPITAL || code == own
+        })
     }
 }
 

@@ -81,6 +81,25 @@ pub enum StoreError {
         /// The cell.
         key: String,
     },
+    /// The privacy budget of a table has no room for an answer.
+    #[error("the privacy budget of {dataset} is spent")]
+    BudgetSpent {
+        /// The table.
+        dataset: String,
+        /// What is left, in 10^-9 of rho.
+        left_rho_nano: u64,
+        /// What the answer costs.
+        asked_rho_nano: u64,
+    },
+    /// A cohort differs from one that was answered by fewer patients than the floor.
+    #[error("a cohort is too close to one that was answered")]
+    CohortTooClose,
+    /// As many cohorts are kept as may be.
+    #[error("{kept_max} cohorts of this table were answered to this researcher; no more are compared")]
+    CohortsFull {
+        /// The limit.
+        kept_max: u32,
+    },
     /// A request was seen before under another job.
     #[error("request of job {job:?} was seen before as job {seen:?}: replay refused")]
     Replay {
@@ -144,6 +163,9 @@ impl StoreError {
             Self::NotFound { .. } => "store.not_found",
             Self::Conflict { .. } => "store.conflict",
             Self::DrawnOnce { .. } => "party.drawn_once",
+            Self::BudgetSpent { .. } => "budget.spent",
+            Self::CohortTooClose => "release.differencing",
+            Self::CohortsFull { .. } => "release.cohorts",
             Self::Replay { .. } => "party.replay",
             Self::Token { .. } => "enrol.token",
             Self::Invalid { .. } => "store.invalid",

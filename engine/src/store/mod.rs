@@ -14,6 +14,7 @@ mod error;
 mod job;
 mod party;
 mod records;
+mod release;
 mod sqlite;
 
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use party::{
     Accepted, Approval, Ceremony, CeremonyState, NewTask, Once, OnceKey, PartyStore, Pinned, Task, TaskState,
 };
 pub use records::{Epoch, EpochState, MemberRecord, OutboxRow, PublicationRecord, TokenRecord};
+pub use release::{Charge, Charged, CohortScope, ReleaseStore};
 pub use sqlite::{SqlitePartyStore, SqliteStore};
 
 use crate::audit::{AuditError, Event, Filter, Sealed};

@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 use super::AuditLog;
 use super::error::StoreError;
 use super::job::text_enum;
+use super::release::ReleaseStore;
 use crate::audit::Event;
 use crate::identity::{Digest, PublicKey};
 use crate::ledger::Checkpoint;
@@ -130,7 +131,7 @@ pub enum Accepted {
 }
 
 /// A hospital's store. Secret values are sealed before they reach the database.
-pub trait PartyStore: AuditLog + Send + Sync {
+pub trait PartyStore: AuditLog + ReleaseStore + Send + Sync {
     /// Pins a key under a name: trust on first use, or as configured.
     ///
     /// # Errors

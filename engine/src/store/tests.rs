@@ -3,6 +3,7 @@
 mod blobs;
 mod engine;
 mod party;
+mod release;
 mod simulation;
 
 use std::path::{Path, PathBuf};

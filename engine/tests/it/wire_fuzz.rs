@@ -97,6 +97,7 @@ fn catalogue(columns: Vec<Column>, rows_max: u64, floor: u32) -> Catalogue {
             name: "labs".to_owned(),
             description: String::new(),
             rows_max,
+            rows_per_patient_max: 1,
             data_use: Vec::new(),
             dataset_version: "1".to_owned(),
             columns: vec![column.clone(), Column { name: "arm".to_owned(), ..column.clone() }],

@@ -111,7 +111,7 @@ impl Stage {
 async fn play(stage: &mut Stage, terminal: &Terminal) -> Result<Exit, Problem> {
     let researcher = set_up(stage, terminal).await?;
     let session = Session::open(&researcher, None).await?;
-    let output = OutputArgs { receipt: None, svg: None, no_plot: false };
+    let output = OutputArgs { receipt: None, svg: None, csv: None, no_plot: false };
     let mut equal = true;
     for (sql, check) in oracle::QUESTIONS {
         terminal.say("");

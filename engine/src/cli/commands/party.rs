@@ -77,6 +77,7 @@ pub async fn run(command: &args::Party, global: &args::Global, terminal: &Termin
             terminal.say(&format!("the next key of {name} will be pinned"));
             Ok(Exit::Ok)
         }
+        args::Party::Budget { config, limit } => budget(&Node::open(load(config)?)?, *limit, terminal),
         args::Party::Audit { config, events } => audit(&Node::open(load(config)?)?, *events, terminal),
     }
 }
@@ -163,6 +164,48 @@ fn jobs(node: &Node, terminal: &Terminal) -> Result<Exit, Problem> {
     }
     if tasks.is_empty() {
         terminal.say("no query has reached this node");
+    }
+    written(terminal.data(&text))
+}
+
+fn budget(node: &Node, limit: u32, terminal: &Terminal) -> Result<Exit, Problem> {
+    let budgets = node.budgets()?;
+    if budgets.is_empty() {
+        terminal.say("this hospital answers no queries with noise");
+        terminal.hint("a section [policy.privacy] in the configuration sets a budget");
+    }
+    let (mut rows, mut text) = (Vec::new(), String::new());
+    for budget in &budgets {
+        let charges = node.store().charges(&budget.dataset, limit)?;
+        let listed: Vec<_> = charges
+            .iter()
+            .map(|c| {
+                serde_json::json!({
+                    "job": c.job, "study": c.study, "rho": c.rho_nano as f64 / 1e9,
+                    "epsilon": c.epsilon_nano as f64 / 1e9, "delta": c.delta_atto as f64 / 1e18, "at_unix_ms": c.at_ms,
+                })
+            })
+            .collect();
+        rows.push(serde_json::json!({ "budget": budget, "charges": listed }));
+        let period = budget
+            .period_days
+            .map_or("never refilled".to_owned(), |days| format!("refilled after {days} days"));
+        text.push_str(&format!(
+            "{}: epsilon {:.3} of {:.3} spent at delta {:e} (rho {} of {:.6}), {period}\n",
+            budget.dataset, budget.epsilon_spent, budget.epsilon, budget.delta, budget.rho_spent, budget.rho
+        ));
+        for c in &charges {
+            let (epsilon, delta) = (c.epsilon_nano as f64 / 1e9, c.delta_atto as f64 / 1e18);
+            let at = crate::clock::utc(c.at_ms);
+            text.push_str(&format!(
+                "  {at}  {}  epsilon {epsilon}, delta {delta:e}: rho {}\n",
+                c.job,
+                c.rho_nano as f64 / 1e9
+            ));
+        }
+    }
+    if terminal.is_json() {
+        return written(terminal.json(&rows));
     }
     written(terminal.data(&text))
 }

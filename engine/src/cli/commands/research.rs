@@ -7,10 +7,10 @@ use tokio_stream::StreamExt;
 use super::engine::{failed, passed, report};
 use crate::cli::args::{Command, Explain, Global, Keygen, OutputArgs, Submit};
 use crate::cli::exit::Exit;
-use crate::cli::output::number;
 use crate::cli::output::progress::{Progress, ProgressEvent};
 use crate::cli::output::report::{JobDetail, JobLine, ReceiptLine};
 use crate::cli::output::terminal::Terminal;
+use crate::cli::output::{csv, number};
 use crate::cli::session::{Opened, Session, home, not_verified, person_seal};
 use crate::cli::{UserError, plot, written};
 use crate::clock::utc;
@@ -140,7 +140,7 @@ fn asked(minimum: u32, on_shares: bool) -> Asked {
 
 async fn run_explain(session: &Session, explain: &Explain, terminal: &Terminal) -> Result<Exit, Problem> {
     let request = v1::ExplainRequest {
-        sql: explain.sql.clone(),
+        sql: explain.privacy.apply(&explain.sql),
         participants_min: explain.at_least.unwrap_or(0),
         multi_party: explain.mpc,
     };
@@ -158,6 +158,7 @@ async fn run_submit(session: &Session, submit: &Submit, terminal: &Terminal) -> 
         std::io::Read::read_to_string(&mut std::io::stdin(), &mut sql)
             .map_err(|e| invalid("query.stdin", e.to_string()))?;
     }
+    let sql = submit.privacy.apply(&sql);
     let asked = asked(submit.at_least.unwrap_or(0), submit.mpc);
     let job = session.submit(&sql, asked, submit.time_limit).await?;
     if submit.no_wait {
@@ -271,6 +272,10 @@ pub fn show(job: &str, opened: &Opened, output: &OutputArgs, terminal: &Terminal
         if !output.no_plot && !terminal.is_json() && !plot.is_in_answer() {
             written(terminal.data(&plot.term(&terminal.style())))?;
         }
+    }
+    if let Some(path) = &output.csv {
+        std::fs::write(path, csv::answer(&opened.answer)).map_err(|e| file(path, e))?;
+        terminal.say(&format!("table: {}", path.display()));
     }
     if let Some(path) = &output.receipt {
         std::fs::write(path, &opened.receipt_json).map_err(|e| file(path, e))?;

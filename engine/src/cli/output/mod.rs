@@ -9,6 +9,7 @@
 //! and stderr carries an error as one line of JSON. See [`crate::cli::exit`] for the exit codes.
 
 pub mod answer;
+pub mod csv;
 #[cfg(test)]
 pub(crate) mod expect;
 pub mod number;

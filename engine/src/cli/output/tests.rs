@@ -43,6 +43,7 @@ fn of(groups: &[&str], headings: &[&str], rows: Vec<Row>) -> Answer {
         quality: Vec::new(),
         ungrouped: 0,
         pooled_floor: None,
+        privacy: None,
     }
 }
 
@@ -329,6 +330,7 @@ fn sample_catalogue() -> Catalogue {
         name: "breast".to_owned(),
         description: "Primary breast cancer, from surgery to death or last contact".to_owned(),
         rows_max,
+        rows_per_patient_max: 1,
         data_use: names(&["DUO:0000007"]),
         dataset_version: version.to_owned(),
         columns,
@@ -545,6 +547,7 @@ fn any_answer() -> impl Strategy<Value = Answer> {
             quality: Vec::new(),
             ungrouped,
             pooled_floor: None,
+            privacy: None,
         },
     )
 }

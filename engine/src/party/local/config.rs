@@ -92,6 +92,8 @@ pub struct TableConfig {
     pub rows_max: u64,
     /// Data-use tags.
     pub data_use: Vec<String>,
+    /// Most rows of one patient that enter a query with noise.
+    pub rows_per_patient_max: u32,
     /// Source column that names the patient; never published.
     pub patient: Option<String>,
     /// The published columns.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use polars::prelude::DataFrame;
+use polars::prelude::{DataFrame, DataType};
 use sha2::{Digest, Sha256};
 
 use super::config::{PartyConfig, Source, TableConfig};
@@ -105,6 +105,7 @@ impl LocalData {
                     name: table.name.clone(),
                     description: table.description.clone(),
                     rows_max: table.rows_max,
+                    rows_per_patient_max: table.rows_per_patient_max,
                     data_use: table.data_use.clone(),
                     dataset_version: self.state(table)?.dataset_version.clone(),
                     columns: table.columns.iter().map(|c| c.column.clone()).collect(),
@@ -128,6 +129,36 @@ impl LocalData {
     /// As [`Self::survey`].
     pub fn dataset_version(&self, table: &str) -> Result<String, LocalError> {
         Ok(self.state(self.table(table)?)?.dataset_version.clone())
+    }
+
+    /// The patient of every row of a table, as numbers of this reading alone; none where the table names no patients.
+    /// A row without a patient has `u32::MAX`.
+    ///
+    /// # Errors
+    /// As [`Self::survey`].
+    pub fn patients(&self, table: &str) -> Result<Option<Vec<u32>>, LocalError> {
+        let table = self.table(table)?;
+        let Some(source) = table.patient.as_deref() else { return Ok(None) };
+        let absent = || LocalError::ColumnAbsent { table: table.name.clone(), source_column: source.into() };
+        let rows = self.state(table)?.survey.rows;
+        let frame = scan::collect(table, scan::scan(table, &[source], Some(rows))?)?;
+        let named = frame.column(source).and_then(|series| series.cast(&DataType::String));
+        let named = named.map_err(|_| absent())?;
+        let named = named.str().map_err(|_| absent())?;
+        let mut numbers: HashMap<&str, u32> = HashMap::new();
+        let is_named = |name: &&str| !name.trim().is_empty() && !table.null_values.contains(name.trim());
+        Ok(Some(
+            named
+                .iter()
+                .map(|name| match name.filter(is_named) {
+                    None => u32::MAX,
+                    Some(name) => {
+                        let next = numbers.len() as u32;
+                        *numbers.entry(name).or_insert(next)
+                    }
+                })
+                .collect(),
+        ))
     }
 
     pub(super) fn table(&self, name: &str) -> Result<&TableConfig, LocalError> {

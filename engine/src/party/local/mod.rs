@@ -5,12 +5,16 @@
 //! units, fixed point, with the exact arithmetic of [`decimal`]), then the bounds, then the filter in SQL's
 //! three-valued logic, then the sums.
 
+pub mod cohort;
+mod complement;
 pub mod config;
 pub mod data;
 pub mod decimal;
 mod filter;
 pub mod mapping;
+pub mod noise;
 pub mod policy;
+pub mod privacy;
 mod raw;
 mod scan;
 mod shape;
@@ -65,13 +69,13 @@ pub enum LocalError {
         dtype: String,
     },
     /// Values are there, but none is of the column's kind.
-    #[error("none of the {present} values of column `{column}` of table `{table}` can be mapped")]
+    #[error("none of the values of column `{column}` of table `{table}` can be mapped")]
     NothingMapped {
         /// The table.
         table: String,
         /// The catalogue's name.
         column: String,
-        /// How many values there are.
+        /// How many values there are: for the hospital, not in the message, which leaves the house.
         present: u64,
     },
     /// More rows than announced.

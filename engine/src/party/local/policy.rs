@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::privacy::{PrivacyPolicy, privacy_rule};
 use super::splits_of;
 pub use super::statistic::StatisticKind;
 use crate::query::ast::{HOSPITAL, Item};
@@ -29,6 +30,9 @@ pub struct Policy {
     pub km_step_min: u32,
     /// Fewest hospitals whose numbers are summed in a release.
     pub hospitals_min: u32,
+    /// Rules of queries with noise; none refuses them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<PrivacyPolicy>,
     /// Rules per table; a table without one lets all its published columns be used.
     pub tables: BTreeMap<String, TablePolicy>,
     /// Hospitals to whose nodes this one entrusts shares; empty accepts any key holder of the consortium.
@@ -156,6 +160,7 @@ fn findings(plan: &Plan, policy: &Policy, user: &str, hospitals: usize) -> Vec<F
         finding("policy.by_hospital", by_hospital_rule(plan, policy)),
         finding("policy.km_step", km_step_rule(plan, policy)),
         finding("policy.hospitals_min", hospitals_rule(plan, policy, hospitals)),
+        finding("policy.privacy", privacy_rule(plan, policy.privacy.as_ref())),
     ]
 }
 
@@ -256,12 +261,18 @@ fn hospitals_rule<'h>(plan: &Plan, policy: &Policy, hospitals: usize) -> Result<
         Participation::All => plan.hospitals.len(),
         Participation::AtLeast(count) => count as usize,
     };
-    let fewest = hospitals.min(declared);
+    // A name without a share of the key may be anybody's: it does not count.
+    let holders = &plan.protocol.key_holders;
+    let others = plan.hospitals.iter().filter(|name| !holders.contains(name)).count();
+    let fewest = hospitals.min(declared).saturating_sub(others);
     if fewest >= policy.hospitals_min as usize {
-        return Ok(format!("at least {fewest} hospitals are summed"));
+        return Ok(format!("at least {fewest} hospitals with a share of the key are summed"));
     }
     Err((
-        format!("{fewest} hospitals would be summed, this hospital asks for {}", policy.hospitals_min),
+        format!(
+            "{fewest} hospitals with a share of the key would be summed, this hospital asks for {}",
+            policy.hospitals_min
+        ),
         "ask more hospitals, or raise the participation of the query",
     ))
 }

@@ -71,6 +71,7 @@ pub(super) struct Table {
     #[serde(default)]
     pub data_use: Vec<String>,
     pub patient: Option<String>,
+    pub rows_per_patient_max: Option<Spanned<u32>>,
     #[serde(default)]
     pub column: Vec<Column>,
 }
@@ -147,6 +148,7 @@ pub(super) struct Policy {
     pub hospitals_min: Spanned<u32>,
     #[serde(default)]
     pub compute_nodes: Vec<String>,
+    pub privacy: Option<Spanned<super::privacy::RawPrivacy>>,
     #[serde(default)]
     pub table: Vec<PolicyTable>,
     #[serde(default)]
@@ -187,6 +189,7 @@ impl Default for Policy {
             km_step_min: one(),
             hospitals_min: two(),
             compute_nodes: Vec::new(),
+            privacy: None,
             table: Vec::new(),
             user: Vec::new(),
         }

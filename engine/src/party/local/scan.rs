@@ -68,11 +68,15 @@ pub(super) fn scan(table: &TableConfig, needed: &[&str], rows: Option<u64>) -> R
     Ok(frame.select(needed.iter().map(|name| named(name)).collect::<Vec<_>>()))
 }
 
-/// The mapped and bounded columns under their catalogue names, each with its flag column.
+/// Name of the column that counts the rows of the source.
+pub(super) const ROW: &str = ":row";
+
+/// The mapped and bounded columns under their catalogue names, each with its flag column, and [`ROW`].
 pub(super) fn mapped(frame: LazyFrame, table: &TableConfig, columns: &[&ColumnConfig]) -> LazyFrame {
-    let raw: Vec<Expr> = columns.iter().map(|c| mapped_column(table, c)).collect();
-    let bounded: Vec<Expr> = columns.iter().flat_map(|c| bounded_column(c)).collect();
-    frame.select(raw).select(bounded)
+    let row = || std::iter::once(named(ROW));
+    let raw: Vec<Expr> = columns.iter().map(|c| mapped_column(table, c)).chain(row()).collect();
+    let bounded: Vec<Expr> = columns.iter().flat_map(|c| bounded_column(c)).chain(row()).collect();
+    frame.with_row_index(ROW, None).select(raw).select(bounded)
 }
 
 fn mapped_column(table: &TableConfig, config: &ColumnConfig) -> Expr {

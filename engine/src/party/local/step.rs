@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use polars::prelude::{DataFrame, DataType, lit};
+use polars::prelude::{BooleanChunked, DataFrame, DataType, lit};
 
+use super::cohort::{NOWHERE, Partition};
 use super::config::{ColumnConfig, TableConfig};
 use super::data::LocalData;
 use super::scan::{named, outside_name};
@@ -20,6 +21,8 @@ pub struct Contribution {
     pub dataset_version: String,
     /// Rows in the filter, for the hospital's own audit; never sent.
     pub rows_in_filter: u64,
+    /// What the sums show, as sets of rows: kept at the hospital, never sent.
+    pub cohorts: Vec<Partition>,
 }
 
 /// The value of one slot.
@@ -43,13 +46,18 @@ pub fn run(plan: &Plan, data: &LocalData, hospital: &str, floor: u32) -> Result<
     let table = data.table(&plan.query.table)?;
     let state = data.state(table)?;
     let needs = Needs::of(plan);
-    let frame = read(plan, table, &needs, (index, state.survey.rows))?;
+    let mut frame = read(plan, table, &needs, (index, state.survey.rows))?;
+    if let Some(privacy) = &plan.privacy {
+        frame = bounded(table, frame, data.patients(&table.name)?.as_deref(), privacy.rows_per_patient)?;
+    }
     state.still_holds(table)?;
 
+    // On shares the floor counts the rows of all hospitals together, and nobody sees a cell under it; with noise, no cell
+    // is hidden by anything else.
+    let is_open = plan.multi_party.is_some() || plan.privacy.is_some();
     let mut rows = Rows {
         plan,
-        // On shares the floor counts the rows of all hospitals together, and nobody sees a cell under it.
-        floor: if plan.multi_party.is_some() { 1 } else { u64::from(floor.max(plan.floor)) },
+        floor: if is_open { 1 } else { u64::from(floor.max(plan.floor)) },
         len: frame.height(),
         values: HashMap::new(),
         cells: Vec::new(),
@@ -62,7 +70,9 @@ pub fn run(plan: &Plan, data: &LocalData, hospital: &str, floor: u32) -> Result<
         outside.insert(*name, flags(table, &frame, name)?);
     }
     let ungrouped = rows.group()?;
-    let withheld = plan.strata.iter().map(|s| rows.withheld(s)).collect::<Result<Vec<_>, _>>()?;
+    let mut withheld = plan.strata.iter().map(|s| rows.withheld(s)).collect::<Result<Vec<_>, _>>()?;
+    rows.complement(&mut withheld)?;
+    let cohorts = cohorts(&rows, &withheld, &indices(table, &frame)?, state.survey.rows)?;
     let step = Step { rows, hospital: index, outside, ungrouped, withheld };
     let mut slots = Vec::new();
     for (at, block) in plan.blocks.iter().enumerate() {
@@ -72,7 +82,64 @@ pub fn run(plan: &Plan, data: &LocalData, hospital: &str, floor: u32) -> Result<
         slots,
         dataset_version: state.dataset_version.clone(),
         rows_in_filter: step.rows.len as u64,
+        cohorts,
     })
+}
+
+/// Where each row stands in the source.
+fn indices(table: &TableConfig, frame: &DataFrame) -> Result<Vec<u32>, LocalError> {
+    let rows = frame.column(scan::ROW).and_then(|series| series.cast(&DataType::UInt32));
+    let rows = rows.map_err(|_| unread(table, scan::ROW))?;
+    let rows = rows.u32().map_err(|_| unread(table, scan::ROW))?;
+    Ok(rows.iter().map(|row| row.unwrap_or(NOWHERE)).collect())
+}
+
+/// The rows of a query with noise: the first `most` of each patient, and none that names no patient.
+fn bounded(
+    table: &TableConfig,
+    frame: DataFrame,
+    patients: Option<&[u32]>,
+    most: u32,
+) -> Result<DataFrame, LocalError> {
+    let Some(patients) = patients else { return Ok(frame) };
+    let mut seen: HashMap<u32, u32> = HashMap::new();
+    let keep = indices(table, &frame)?.into_iter().map(|row| {
+        let patient = patients.get(row as usize).copied().filter(|patient| *patient != NOWHERE);
+        let Some(patient) = patient else { return false };
+        let rows = seen.entry(patient).or_default();
+        *rows += 1;
+        *rows <= most
+    });
+    let keep: BooleanChunked = keep.collect();
+    frame.filter(&keep).map_err(|_| unread(table, scan::ROW))
+}
+
+/// What the contribution shows: the cells of every stratum that are not withheld, and all of them together.
+fn cohorts(
+    rows: &Rows<'_>,
+    withheld: &[Withheld],
+    indices: &[u32],
+    count: u64,
+) -> Result<Vec<Partition>, LocalError> {
+    let mut cohorts: Vec<Partition> = Vec::new();
+    for (stratum, withheld) in rows.plan.strata.iter().zip(withheld) {
+        let mut labels = vec![NOWHERE; usize::try_from(count).unwrap_or_default()];
+        // Rows in which a value is missing are of the cell all the same: who has a value is not what a cohort is.
+        let cells = rows.cells_of(&stratum.by)?;
+        for (row, cell) in indices.iter().zip(cells) {
+            let is_shown = withheld.get(cell as usize).is_some_and(|withheld| !withheld);
+            if let Some(label) = labels.get_mut(*row as usize).filter(|_| is_shown) {
+                *label = cell;
+            }
+        }
+        let cells = Partition { labels };
+        for shown in [cells.union(), cells] {
+            if !shown.is_empty() && !cohorts.contains(&shown) {
+                cohorts.push(shown);
+            }
+        }
+    }
+    Ok(cohorts)
 }
 
 /// The values of some columns in the rows of the filter, row by row, each column in the order of `names`; none where a
@@ -196,7 +263,7 @@ fn read(
     if let Some(condition) = &plan.filter {
         frame = frame.filter(filter::expression(condition)?);
     }
-    let kept = needs.sums.iter().copied().chain([HOSPITAL]).collect::<BTreeSet<_>>();
+    let kept = needs.sums.iter().copied().chain([HOSPITAL, scan::ROW]).collect::<BTreeSet<_>>();
     let flags = needs.outside.iter().map(|name| named(&outside_name(name)));
     let kept = kept.into_iter().map(named).chain(flags).collect::<Vec<_>>();
     scan::collect(table, frame.select(kept))
@@ -264,7 +331,9 @@ impl Step<'_> {
                 };
                 withheld.iter().map(|withheld| if *withheld { bit } else { 0 }).collect()
             }
-            Content::Ungrouped => vec![i128::from(self.ungrouped)],
+            Content::Ungrouped => {
+                vec![if self.ungrouped < self.rows.floor { 0 } else { i128::from(self.ungrouped) }]
+            }
             Content::Missing { column } => {
                 let (values, _) = self.quality(column)?;
                 self.rows.count(|row| values[row] == MISSING)

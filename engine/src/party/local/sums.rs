@@ -76,6 +76,15 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// The smallest level of a column and how many there are: its codes, or its few values.
+    fn levels(&self, name: &str) -> Result<(i64, usize), LocalError> {
+        let column = self.column(name)?;
+        match column.few_values() {
+            Some(count) => Ok((column.min, count)),
+            None => self.codes(name),
+        }
+    }
+
     fn column(&self, name: &str) -> Result<&'a Column, LocalError> {
         self.plan.column(name).ok_or_else(|| inconsistent(format!("column `{name}` is not resolved")))
     }
@@ -148,6 +157,18 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// Group cell and further cell of each row, whatever else is missing in it.
+    pub(super) fn cells_of(&self, by: &[Split]) -> Result<Vec<u32>, LocalError> {
+        let cases: Vec<String> = by.iter().map(|split| split.column().to_owned()).collect();
+        self.keys(&cases, by)
+    }
+
+    /// Rows in each cell of a stratum.
+    pub(super) fn tallies(&self, stratum: &Stratum) -> Result<Vec<u64>, LocalError> {
+        let count = cell_count(self.plan.cells(), &stratum.by)?;
+        Ok(tally(&self.keys(&stratum.cases, &stratum.by)?, count))
+    }
+
     /// Which cells of a stratum are under the floor.
     ///
     /// # Errors
@@ -160,7 +181,7 @@ impl<'a> Rows<'a> {
         let keys = self.keys(&stratum.cases, &stratum.by)?;
         let mut withheld: Withheld = tally(&keys, count).into_iter().map(|rows| rows < self.floor).collect();
         for level in &stratum.levels {
-            let (min, codes) = self.codes(level)?;
+            let (min, codes) = self.levels(level)?;
             cell_count(count, &[])?
                 .checked_mul(codes)
                 .filter(|n| *n <= SLOTS_MAX)
@@ -238,12 +259,12 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Rows per group cell for which `counts` says yes; zero where the cell's rows are under the floor.
+    /// Rows per group cell for which `counts` says yes; zero where they are under the floor.
     pub(super) fn count(&self, counts: impl Fn(usize) -> bool) -> Vec<i128> {
         let mut sums = vec![0; self.plan.cells()];
         add(&self.cells, &mut sums, |row| i128::from(counts(row)));
-        for (sum, rows) in sums.iter_mut().zip(tally(&self.cells, self.plan.cells())) {
-            if self.floor > 1 && rows < self.floor {
+        for sum in &mut sums {
+            if *sum < i128::from(self.floor) {
                 *sum = 0;
             }
         }

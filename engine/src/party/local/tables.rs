@@ -7,6 +7,7 @@ use toml::Spanned;
 use super::config::{Checker, ColumnConfig, ConfigError, Source, TableConfig};
 use super::decimal::{Decimal, PLACES_MAX};
 use super::policy::{Policy, StatisticKind, TablePolicy, UserPolicy};
+use super::privacy::PrivacyPolicy;
 use super::raw;
 use crate::query::ast::HOSPITAL;
 use crate::query::catalogue::{Column, ColumnKind, IDENTIFIER_MAX, OutOfBounds};
@@ -73,6 +74,8 @@ fn check_table(here: &Checker<'_>, raw: raw::Table) -> Result<TableConfig, Confi
             return Err(here.invalid(&text.span(), message, "remove the line"));
         }
     };
+    let rows_per_patient_max =
+        rows_per_patient(here, raw.rows_per_patient_max.as_ref(), raw.patient.is_some())?;
     let mut columns: Vec<ColumnConfig> = Vec::with_capacity(raw.column.len());
     for raw in raw.column {
         let within = here.within(format!("table `{name}`, column `{}`", raw.name.get_ref()));
@@ -99,9 +102,34 @@ fn check_table(here: &Checker<'_>, raw: raw::Table) -> Result<TableConfig, Confi
         null_values,
         rows_max: raw.rows_max.into_inner(),
         data_use: raw.data_use,
+        rows_per_patient_max,
         patient: raw.patient,
         columns,
     })
+}
+
+fn rows_per_patient(
+    here: &Checker<'_>,
+    rows: Option<&Spanned<u32>>,
+    names_patients: bool,
+) -> Result<u32, ConfigError> {
+    let Some(rows) = rows else { return Ok(1) };
+    if *rows.get_ref() == 0 {
+        return Err(here.invalid(
+            &rows.span(),
+            "rows_per_patient_max = 0".into(),
+            "a patient has at least one row",
+        ));
+    }
+    if !names_patients {
+        let hint = "name the source's column that tells patients apart: patient = \"mrn\"";
+        return Err(here.invalid(
+            &rows.span(),
+            "rows of one patient cannot be told without `patient`".into(),
+            hint,
+        ));
+    }
+    Ok(*rows.get_ref())
 }
 
 fn check_name(here: &Checker<'_>, name: &Spanned<String>) -> Result<(), ConfigError> {
@@ -327,6 +355,7 @@ pub(super) fn check_policy(
         hospitals_min: raw.hospitals_min.into_inner(),
         tables: rules,
         compute_nodes: raw.compute_nodes.into_iter().collect(),
+        privacy: raw.privacy.map(|privacy| PrivacyPolicy::check(here, privacy)).transpose()?,
         users: check_users(here, raw.user)?,
     })
 }

@@ -218,9 +218,14 @@ impl Node {
             Participation::All => taken.plan.hospitals.len(),
             Participation::AtLeast(least) => least as usize,
         };
-        let needed = needed.max(self.policy().hospitals_min as usize);
-        if inputs.len() < needed {
-            let message = format!("the input is of {} hospitals, at least {needed} needed", inputs.len());
+        let holders = inputs.iter().filter(|name| taken.plan.protocol.key_holders.contains(name)).count();
+        let needed_of_holders = self.policy().hospitals_min as usize;
+        if inputs.len() < needed || holders < needed_of_holders {
+            let message = format!(
+                "the input is of {} hospitals, {holders} with a share of the key; at least {needed} and \
+                 {needed_of_holders} needed",
+                inputs.len()
+            );
             return Err(refuse("sum.inputs_min", message));
         }
         let names = canonical_json(inputs);

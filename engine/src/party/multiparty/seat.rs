@@ -123,6 +123,7 @@ impl Seat {
         let data = node.data();
         let local = step::run(plan, &data, node.name(), 1).map_err(Problem::from)?;
         node.check_version(&self.told.taken, &local.dataset_version)?;
+        node.admit(&self.told.taken, &local, node.floor())?;
         let mut words = Words::default();
         for slot in local.slots {
             match slot {

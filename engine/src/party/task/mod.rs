@@ -399,6 +399,9 @@ pub enum Outcome {
     Checked {
         /// A person must approve.
         by_hand: bool,
+        /// What it would cost of the privacy budget, in words; empty without noise.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        budget: String,
     },
     /// The job is taken in.
     Prepared {

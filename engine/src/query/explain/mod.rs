@@ -5,6 +5,7 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
+use super::answer::Guarantee;
 use super::plan::{MultiParty, Plan, SecurityLevel};
 use super::secure;
 
@@ -33,6 +34,9 @@ pub struct Explanation {
     pub threat_model: Vec<String>,
     /// Differential privacy spent; `None`: no noise is added.
     pub epsilon: Option<f64>,
+    /// The noise, and what it costs every hospital.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<Guarantee>,
     /// What the hospitals' policies say; filled in by the caller.
     pub verdicts: Vec<Verdict>,
 }
@@ -221,7 +225,8 @@ pub fn explain(plan: &Plan, cost_model: &CostModel) -> Explanation {
         finish: words::finish(plan),
         learns: words::learns(plan),
         threat_model: words::threat_model(plan),
-        epsilon: None,
+        epsilon: plan.privacy.as_ref().map(|privacy| privacy.asked.epsilon_nano as f64 / 1e9),
+        privacy: super::finish::guarantee(plan, plan.hospitals.len()).unwrap_or_default(),
         verdicts: Vec::new(),
     }
 }

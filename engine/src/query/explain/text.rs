@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write as _};
 
-use super::super::plan::SecurityLevel;
+use super::super::plan::{Mechanism, SecurityLevel};
 use super::Explanation;
 
 /// Most sums that are listed one by one.
@@ -25,11 +25,7 @@ impl Explanation {
         section(&mut text, "secure step", self.secure_lines());
         section(&mut text, "secure step, on shares", self.shares_lines());
         section(&mut text, "release", &self.release.rules);
-        let epsilon = match self.epsilon {
-            Some(epsilon) => format!("differential privacy: epsilon {epsilon}"),
-            None => "differential privacy: none, no noise is added in this version".into(),
-        };
-        section(&mut text, "privacy budget", [epsilon]);
+        section(&mut text, "privacy budget", self.privacy_lines());
         section(&mut text, "finish, at the researcher", &self.finish);
         section(&mut text, "who learns what", self.learns.iter().map(|l| format!("{}: {}", l.who, l.what)));
         section(&mut text, "threat model", &self.threat_model);
@@ -43,6 +39,27 @@ impl Explanation {
             }),
         );
         text
+    }
+
+    fn privacy_lines(&self) -> Vec<String> {
+        let Some(privacy) = &self.privacy else {
+            return vec!["none is spent: no noise is added (WITH PRIVACY, or --epsilon, asks for it)".into()];
+        };
+        let (name, delta) = match privacy.mechanism {
+            Mechanism::Gaussian => ("Gaussian", format!(", delta {:e}", privacy.delta)),
+            Mechanism::Laplace => ("Laplace", String::new()),
+        };
+        let mut lines = vec![
+            format!("epsilon {}{delta}: rho {} at every hospital", privacy.epsilon, privacy.rho),
+            format!(
+                "discrete {name} noise, drawn by every hospital for itself; that of {} honest alone suffices",
+                privacy.honest
+            ),
+            format!("{} rows of a patient count", privacy.rows_per_patient),
+        ];
+        let noise = privacy.noise.iter().take(LISTED_MAX);
+        lines.extend(noise.map(|n| format!("{}: deviation {:.4} in the {}", n.heading, n.sd, n.what)));
+        lines
     }
 
     fn local_lines(&self) -> Vec<String> {

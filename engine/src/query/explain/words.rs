@@ -100,9 +100,23 @@ fn release_on_shares(plan: &Plan) -> Release {
     }
 }
 
+fn release_with_noise(plan: &Plan) -> Release {
+    Release {
+        floor: plan.floor,
+        rules: vec![
+            "every hospital adds its own noise to every number before it encrypts: no hospital withholds a cell".into(),
+            format!("a count under {}, noise and all, is suppressed at the researcher, and what is made of it", plan.floor),
+            "the same query over the same data has the same noise, and is paid for once".into(),
+        ],
+    }
+}
+
 pub(super) fn release(plan: &Plan) -> Release {
     if plan.multi_party.is_some() {
         return release_on_shares(plan);
+    }
+    if plan.privacy.is_some() {
+        return release_with_noise(plan);
     }
     let mut rules = vec![format!(
         "a hospital with fewer than {} rows in a cell withholds its part of the cell (its own floor, if it is higher, \
@@ -135,7 +149,11 @@ pub(super) fn release(plan: &Plan) -> Release {
         "the answer names who withheld, without numbers; a cell that all withheld is suppressed".into(),
     );
     rules.push(
-        "a total in the same query can give a withheld part back by subtraction: ask for cells or totals"
+        "where the query shows a total of cells, a hospital withholds further cells, so that its total gives none back"
+            .into(),
+    );
+    rules.push(
+        "a hospital refuses a query whose patients differ from those of an answered one by fewer than its floor"
             .into(),
     );
     Release { floor: plan.floor, rules }

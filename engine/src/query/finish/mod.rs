@@ -4,6 +4,7 @@
 mod exact;
 mod moments;
 mod multi_party;
+mod noisy;
 mod regression;
 mod sums;
 mod survival;
@@ -18,6 +19,7 @@ use super::needs::{Need, need};
 use super::plan::{Content, Plan};
 
 pub use self::multi_party::{finish_shares, terms};
+pub(super) use self::noisy::guarantee;
 
 /// Finishes a query.
 ///
@@ -37,11 +39,17 @@ pub fn finish(plan: &Plan, slots: &[i128], participants: &[String]) -> Result<An
             needs.push((statistic, need(statistic, &plan.columns)?));
         }
     }
+    let noisy = noisy::Noisy::of(&sums, participants.len());
     let mut rows = Vec::with_capacity(plan.cells());
     for cell in 0..plan.cells() {
-        let values = needs.iter().map(|(statistic, need)| value(&sums, statistic, need, cell));
+        let values = needs.iter().map(|(statistic, need)| match &noisy {
+            Some(noisy) => Ok(Cell { value: noisy.value(statistic, need, cell)?, withheld_by: Vec::new() }),
+            None => value(&sums, statistic, need, cell),
+        });
         rows.push(Row { key: key(plan, cell), values: values.collect::<Result<_>>()? });
     }
+    let privacy = guarantee(plan, participants.len())?;
+    let has_ungrouped = plan.blocks.iter().any(|block| block.content == Content::Ungrouped);
     let mut participants = participants.to_vec();
     participants.sort();
     Ok(Answer {
@@ -51,8 +59,9 @@ pub fn finish(plan: &Plan, slots: &[i128], participants: &[String]) -> Result<An
         rows,
         participants,
         quality: quality(&sums)?,
-        ungrouped: if plan.groups.is_empty() { 0 } else { sums.total(|c| *c == Content::Ungrouped)? },
+        ungrouped: if has_ungrouped { sums.total(|c| *c == Content::Ungrouped)? } else { 0 },
         pooled_floor: None,
+        privacy,
     })
 }
 
@@ -95,7 +104,7 @@ fn value(sums: &Sums<'_>, statistic: &Statistic, need: &Need, cell: usize) -> Re
     let view = sums.view(need, cell)?;
     let withheld_by = view.withheld_by();
     let value = if view.relevant == 0 {
-        undefined("the hospital did not take part")
+        Value::Failed { reason: "the hospital did not take part".to_owned() }
     } else if view.all_suppressed() {
         Value::Suppressed
     } else {

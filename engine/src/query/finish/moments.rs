@@ -69,7 +69,7 @@ pub(super) fn count_rows(view: &View<'_>) -> Result<Value> {
 pub(super) fn sum(view: &View<'_>, column: &Column) -> Result<Value> {
     let sum = slot(view.product(&[value(column)])?, 0)?;
     if count(slot(view.product(&[])?, 0)?)? == 0 {
-        return Ok(undefined("there are no values"));
+        return Ok(Value::Empty);
     }
     Ok(Value::Exact { value: sum.to_string(), digits: column.digits })
 }
@@ -77,7 +77,7 @@ pub(super) fn sum(view: &View<'_>, column: &Column) -> Result<Value> {
 pub(super) fn mean(view: &View<'_>, column: &Column) -> Result<Value> {
     let n = count(slot(view.product(&[])?, 0)?)?;
     let mean = Moments { n, sum: slot(view.product(&[value(column)])?, 0)?, squares: 0 }.mean(column.digits);
-    Ok(mean.map_or_else(|| undefined("there are no values"), |value| Value::Real { value }))
+    Ok(mean.map_or(Value::Empty, |value| Value::Real { value }))
 }
 
 pub(super) fn variance(view: &View<'_>, column: &Column) -> Result<Value> {
@@ -95,7 +95,7 @@ pub(super) fn deviation(view: &View<'_>, column: &Column) -> Result<Value> {
 pub(super) fn extremum(view: &View<'_>, column: &Column, max: bool) -> Result<Value> {
     let points = view.points()?;
     let found = if max { points.iter().rposition(|p| *p != 0) } else { points.iter().position(|p| *p != 0) };
-    let Some(index) = found else { return Ok(undefined("there are no values")) };
+    let Some(index) = found else { return Ok(Value::Empty) };
     let value = i128::from(column.min) + i128::try_from(index).unwrap_or(i128::MAX);
     Ok(Value::Exact { value: value.to_string(), digits: column.digits })
 }

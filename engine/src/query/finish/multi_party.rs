@@ -138,6 +138,7 @@ pub fn finish_shares(plan: &Plan, opened: &[u64], participants: &[String]) -> Re
         quality: Vec::new(),
         ungrouped: 0,
         pooled_floor: Some(plan.floor),
+        privacy: None,
     })
 }
 

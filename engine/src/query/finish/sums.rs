@@ -75,7 +75,7 @@ impl<'a> Sums<'a> {
     }
 
     /// The slots of a block that belong to a cell.
-    fn slots_of(&self, block: usize, cell: usize) -> Result<&'a [i128]> {
+    pub fn slots_of(&self, block: usize, cell: usize) -> Result<&'a [i128]> {
         let missing = || inconsistent("a block is missing");
         let start = *self.offsets.get(block).ok_or_else(missing)?;
         let length = self.plan.blocks.get(block).ok_or_else(missing)?.slots as usize;

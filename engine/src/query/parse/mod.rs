@@ -3,6 +3,7 @@
 
 mod condition;
 mod dialect;
+mod privacy;
 mod select;
 mod statistic;
 
@@ -11,7 +12,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Span, Token, Tokenizer};
 
 use self::dialect::WardDialect;
-use super::ast::Query;
+use super::ast::{PrivacyClause, Query};
 use super::error::{Place, QueryError};
 
 /// Longest query text, in bytes.
@@ -29,6 +30,8 @@ pub const LIST_MAX: usize = 1024;
 /// Nesting the SQL reader follows, redundant parentheses included.
 const READER_DEPTH_MAX: usize = 160;
 
+pub(crate) use self::privacy::scaled;
+
 type Result<T> = std::result::Result<T, QueryError>;
 
 /// Parses one query.
@@ -37,7 +40,8 @@ type Result<T> = std::result::Result<T, QueryError>;
 /// [`QueryError`] with the place in the text: for what is not SQL, for SQL that Ward does not have, for unknown
 /// statistics and wrong arguments, and for a text over [`TEXT_BYTES_MAX`], [`DEPTH_MAX`] or [`LIST_MAX`].
 pub fn parse(sql: &str) -> Result<Query> {
-    let mut statements = read(sql)?.into_iter();
+    let (statements, privacy) = read(sql)?;
+    let mut statements = statements.into_iter();
     let statement = match (statements.next(), statements.next()) {
         (Some(one), None) => one,
         (None, _) => return Err(QueryError::Syntax { message: "the query is empty".into(), place: None }),
@@ -46,7 +50,7 @@ pub fn parse(sql: &str) -> Result<Query> {
         }
     };
     match statement {
-        Statement::Query(query) => select::query(*query),
+        Statement::Query(query) => Ok(Query { privacy, ..select::query(*query)? }),
         other => Err(unsupported("this statement", "Ward answers SELECT queries only", other.span())),
     }
 }
@@ -66,19 +70,21 @@ pub fn locate(sql: &str, name: &str) -> Option<Place> {
     tokens.iter().find(|t| is_name(&t.token)).and_then(|t| place(t.span))
 }
 
-fn read(sql: &str) -> Result<Vec<Statement>> {
+fn read(sql: &str) -> Result<(Vec<Statement>, Option<PrivacyClause>)> {
     limit("the query text, in bytes", sql.len(), TEXT_BYTES_MAX, "shorten the query")?;
     let mut tokens = Tokenizer::new(&WardDialect, sql)
         .tokenize_with_location()
         .map_err(|e| QueryError::Syntax { message: sentence(&e.message), place: point(e.location) })?;
     tokens.retain(|t| !matches!(t.token, Token::Whitespace(_)));
     limit("the query text, in tokens", tokens.len(), TOKENS_MAX, "shorten the query")?;
+    let privacy = privacy::take(&mut tokens)?;
     let mut parser =
         Parser::new(&WardDialect).with_recursion_limit(READER_DEPTH_MAX).with_tokens_with_locations(tokens);
-    parser.parse_statements().map_err(|error| match error {
+    let statements = parser.parse_statements().map_err(|error| match error {
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => syntax(&message),
         ParserError::RecursionLimitExceeded => too_deep(READER_DEPTH_MAX + 1, READER_DEPTH_MAX),
-    })
+    })?;
+    Ok((statements, privacy))
 }
 
 /// A syntax error from the reader's message, which ends in its location.

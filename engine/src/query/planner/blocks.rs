@@ -3,8 +3,9 @@
 use super::super::catalogue::{Column, ColumnKind};
 use super::super::error::QueryError;
 use super::super::needs::Need;
-use super::super::plan::{Block, Content, Factor, GroupColumn, Measure, Split, Stratum};
+use super::super::plan::{Block, Content, Factor, GroupColumn, Measure, Noise, Split, Stratum};
 use super::Result;
+use super::privacy::{Guarantee, NOISY_SLOTS_MAX};
 use super::resolve::Resolved;
 
 /// Most slots of one plan.
@@ -39,9 +40,16 @@ impl<'a> Sizing<'a> {
         })
     }
 
-    /// A block of sums of values up to `value_max` in size.
-    fn sums(&self, content: Content, by: &[Split], value_max: u128, what: &str) -> Result<Block> {
-        let bits = self.rows_max.checked_mul(value_max).map_or(u32::MAX, signed_bits);
+    /// A block of sums of values up to `value_max` in size, with noise up to `noise_max`.
+    fn sums(
+        &self,
+        content: Content,
+        by: &[Split],
+        (value_max, noise_max): (u128, u128),
+        what: &str,
+    ) -> Result<Block> {
+        let size = self.rows_max.checked_mul(value_max).and_then(|size| size.checked_add(noise_max));
+        let bits = size.map_or(u32::MAX, signed_bits);
         let available = self.log2_t.saturating_sub(1).min(WIDTH_MAX);
         if bits > available {
             return Err(QueryError::Overflow { what: what.to_owned(), bits, available });
@@ -53,6 +61,12 @@ impl<'a> Sizing<'a> {
         let count = by.iter().try_fold(self.cells, |count, split| count.checked_mul(split.len() as u64));
         let slots = slots(what, count.unwrap_or(u64::MAX))?;
         Ok(Block { content, slots, width })
+    }
+
+    /// The largest size of a product.
+    fn product_max(&self, product: &[Factor]) -> u128 {
+        let mut factors = product.iter().map(|factor| self.factor_max(factor));
+        factors.try_fold(1u128, u128::checked_mul).unwrap_or(u128::MAX)
     }
 
     /// The largest size of a factor.
@@ -91,7 +105,8 @@ pub(super) fn blocks(
     needs: &[Need],
     sizing: &Sizing<'_>,
     (grouped, sums_only): (bool, bool),
-) -> Result<(Vec<Stratum>, Vec<Block>)> {
+    guarantee: Option<&Guarantee>,
+) -> Result<(Vec<Stratum>, Vec<Block>, Vec<Noise>)> {
     let mut strata: Vec<Stratum> = Vec::new();
     let mut blocks: Vec<Block> = Vec::new();
     for need in needs {
@@ -110,6 +125,10 @@ pub(super) fn blocks(
             }
         }
     }
+    if let Some(guarantee) = guarantee {
+        let (blocks, noise) = noisy(blocks, sizing, guarantee)?;
+        return Ok((strata, blocks, noise));
+    }
     let masks = strata.iter().enumerate().map(|(stratum, of)| {
         sizing.block(
             Content::Withheld { stratum },
@@ -125,7 +144,36 @@ pub(super) fn blocks(
     }
     let total = all.iter().map(|b| u64::from(b.slots)).sum();
     slots("the whole query", total)?;
-    Ok((strata, all))
+    Ok((strata, all, Vec::new()))
+}
+
+/// The blocks widened for noise, which is the only thing that hides a small cell of theirs: a mask, or a count of missing
+/// values, would show what it hides.
+fn noisy(blocks: Vec<Block>, sizing: &Sizing<'_>, guarantee: &Guarantee) -> Result<(Vec<Block>, Vec<Noise>)> {
+    let count = blocks.len();
+    let total: u64 = blocks.iter().map(|b| u64::from(b.slots)).sum();
+    if total > NOISY_SLOTS_MAX {
+        return Err(QueryError::Limit {
+            what: "slots with noise".into(),
+            count: total,
+            limit: NOISY_SLOTS_MAX,
+            hint: "group by fewer columns, or use wider bins".into(),
+        });
+    }
+    let mut widened = Vec::with_capacity(count);
+    let mut noise = Vec::with_capacity(count);
+    for block in blocks {
+        let Content::Measure(measure) = &block.content else {
+            return Err(QueryError::NotAPlan { message: "noise on what is no sum".into() });
+        };
+        let (value_max, what) = (sizing.product_max(&measure.product), "a sum with noise");
+        let drawn = guarantee.noise(value_max, count)?;
+        let far = u128::from(drawn.bound).saturating_mul(u128::from(sizing.hospitals));
+        let by = measure.by.clone();
+        widened.push(sizing.sums(block.content, &by, (value_max, far), what)?);
+        noise.push(drawn);
+    }
+    Ok((widened, noise))
 }
 
 fn intern(strata: &mut Vec<Stratum>, stratum: &Stratum) -> usize {
@@ -137,10 +185,7 @@ fn intern(strata: &mut Vec<Stratum>, stratum: &Stratum) -> usize {
 
 fn measure(need: &Need, product: &[Factor], stratum: usize, sizing: &Sizing<'_>) -> Result<Block> {
     let by = need.by();
-    let value_max = product
-        .iter()
-        .try_fold(1u128, |size, factor| size.checked_mul(sizing.factor_max(factor)))
-        .unwrap_or(u128::MAX);
+    let value_max = sizing.product_max(product);
     let names: Vec<&str> = product
         .iter()
         .map(|factor| match factor {
@@ -151,7 +196,7 @@ fn measure(need: &Need, product: &[Factor], stratum: usize, sizing: &Sizing<'_>)
         if names.is_empty() { "a count of rows".into() } else { format!("the sum of {}", names.join(" * ")) };
     let cases = need.stratum.cases.clone();
     let content = Content::Measure(Measure { cases, by: by.clone(), product: product.to_vec(), stratum });
-    sizing.sums(content, &by, value_max, &what)
+    sizing.sums(content, &by, (value_max, 0), &what)
 }
 
 fn extremum(name: &str, max: bool, stratum: usize, sizing: &Sizing<'_>) -> Result<Block> {
@@ -180,11 +225,11 @@ fn quality(strata: &[Stratum], sizing: &Sizing<'_>, grouped: bool) -> Result<Vec
     for column in sizing.columns.iter().filter(used) {
         let column = column.name.clone();
         let missing = Content::Missing { column: column.clone() };
-        blocks.push(sizing.sums(missing, &[], 1, "a count of rows")?);
-        blocks.push(sizing.sums(Content::OutOfBounds { column }, &[], 1, "a count of rows")?);
+        blocks.push(sizing.sums(missing, &[], (1, 0), "a count of rows")?);
+        blocks.push(sizing.sums(Content::OutOfBounds { column }, &[], (1, 0), "a count of rows")?);
     }
     if grouped {
-        let block = sizing.sums(Content::Ungrouped, &[], 1, "a count of rows")?;
+        let block = sizing.sums(Content::Ungrouped, &[], (1, 0), "a count of rows")?;
         blocks.push(Block { slots: 1, ..block });
     }
     Ok(blocks)

@@ -4,6 +4,7 @@
 mod blocks;
 mod filter;
 mod multi_party;
+mod privacy;
 mod resolve;
 
 use super::ast::{Item, Query, Statistic};
@@ -45,7 +46,8 @@ pub fn plan(
     let log2_t = if multi_party.is_some() { u64::BITS } else { protocol.log2_t };
     let sizing = blocks::Sizing::new(&resolved, &groups, log2_t)?;
     let kinds = (!query.group_by.is_empty(), multi_party.is_none());
-    let (strata, blocks) = blocks::blocks(&needs, &sizing, kinds)?;
+    let guarantee = privacy::Guarantee::of(query, participation, resolved.rows_per_patient)?;
+    let (strata, blocks, noise) = blocks::blocks(&needs, &sizing, kinds, guarantee.as_ref())?;
     let floor = multi_party::floor(catalogue, &resolved.hospitals, multi_party.is_some());
     let mut plan = Plan {
         canonical,
@@ -61,6 +63,7 @@ pub fn plan(
         floor,
         protocol: protocol.clone(),
         ciphertexts: 0,
+        privacy: guarantee.map(|guarantee| guarantee.with(noise)),
         multi_party,
     };
     if plan.multi_party.is_some() {

@@ -24,6 +24,8 @@ pub(super) struct Resolved {
     pub rows_max: u128,
     /// Bound on the rows of each hospital.
     pub rows: Vec<u64>,
+    /// Most rows of one patient, at any hospital.
+    pub rows_per_patient: u32,
 }
 
 pub(super) fn resolve(query: &Query, catalogue: &Catalogue) -> Result<Resolved> {
@@ -68,8 +70,9 @@ pub(super) fn resolve(query: &Query, catalogue: &Catalogue) -> Result<Resolved> 
     let columns = needed.iter().map(|name| agreed(name, &holders)).collect::<Result<_>>()?;
     let rows_max = holders.iter().map(|(_, t)| u128::from(t.rows_max)).sum::<u128>().max(1);
     let rows = holders.iter().map(|(_, t)| t.rows_max).collect();
+    let rows_per_patient = holders.iter().map(|(_, t)| t.rows_per_patient_max).max().unwrap_or(1);
     let hospitals = holders.into_iter().map(|(hospital, _)| hospital.clone()).collect();
-    Ok(Resolved { columns, hospitals, left_out, rows_max, rows })
+    Ok(Resolved { columns, hospitals, left_out, rows_max, rows, rows_per_patient })
 }
 
 impl Resolved {

@@ -74,7 +74,11 @@ fn too_little_data_is_undefined_not_zero() {
                CORR(x, t), OLS(x, t), OLS(x, g), KAPLAN_MEIER(t, e), LOG_RANK(t, e, g) FROM t";
     let undefined = |text: &str| -> Vec<bool> {
         let answer = world(text, &columns).ask(sql);
-        answer.rows[0].values.iter().map(|c| matches!(c.value, Value::Undefined { .. })).collect()
+        answer.rows[0]
+            .values
+            .iter()
+            .map(|c| matches!(c.value, Value::Undefined { .. } | Value::Empty))
+            .collect()
     };
     assert_eq!(undefined("x,t,e,g\n").iter().filter(|u| !**u).count(), 1, "only COUNT(*) is defined");
     let one = undefined("x,t,e,g\n1,2,1,u\n");

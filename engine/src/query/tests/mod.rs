@@ -5,5 +5,5 @@ mod oracle;
 mod parsing;
 mod planning;
 mod release;
-mod synth;
+pub(crate) mod synth;
 mod world;

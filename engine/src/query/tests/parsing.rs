@@ -189,6 +189,7 @@ fn every_keyword_can_be_a_column() {
                 Predicate::In { column: word.clone(), values: vec![Literal::Boolean(true)] },
             ])),
             group_by: vec![word.clone()],
+            privacy: None,
         };
         let mut written = written;
         if let Item::Aggregate { statistic, label } = &mut written.items[1] {
@@ -289,7 +290,7 @@ prop_compose! {
                 items.push(item);
             }
         }
-        Query { items, table, filter, group_by: group_by.into_iter().collect() }
+        Query { items, table, filter, group_by: group_by.into_iter().collect(), privacy: None }
     }
 }
 

@@ -20,7 +20,8 @@ fn small_cells_are_withheld_and_named() {
     let answer = world.ask("SELECT CROSSTAB(rx, outcome), CHI2(rx, outcome), COUNT(*) FROM rct");
     let [table, chi2, count] = &answer.rows[0].values[..] else { panic!("three values") };
     let Value::Crosstab(found) = &table.value else { panic!("{table:?}") };
-    assert_eq!(found.table, [[Some(254), Some(51)], [Some(266), Some(26)]]);
+    // The total is shown: UK withholds its smallest cell too, or its two single events would be the rest.
+    assert_eq!(found.table, [[Some(254), Some(51)], [Some(257), Some(26)]]);
     assert_eq!(table.withheld_by, ["Case", "UK"]);
     assert_eq!(chi2.withheld_by, ["Case", "UK"]);
     assert!(matches!(chi2.value, Value::Chi2(_)));
@@ -86,7 +87,7 @@ fn absent_hospitals_have_no_rows_and_no_row() {
     let plan = plan(&query, &world.catalogue, &protocol, Participation::AtLeast(3)).expect("a plan");
     let present = ["Case", "IU", "UM"].map(str::to_owned);
     let answer = finish(&plan, &world.sums(&plan, &present), &present).expect("an answer");
-    assert!(matches!(row(&answer, &["UK"])[0].value, Value::Undefined { .. }));
+    assert!(matches!(row(&answer, &["UK"])[0].value, Value::Failed { .. }));
     assert_eq!(row(&answer, &["UM"])[0].value, Value::Count { value: 164 });
     assert_eq!(answer.participants, present);
     let two = ["Case", "IU"].map(str::to_owned);

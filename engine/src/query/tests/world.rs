@@ -68,6 +68,7 @@ impl World {
             name: table.into(),
             description: String::new(),
             rows_max: rows.rows.len() as u64 + 7,
+            rows_per_patient_max: 1,
             data_use: vec![],
             dataset_version: String::new(),
             columns: columns.to_vec(),

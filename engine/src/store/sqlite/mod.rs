@@ -12,6 +12,7 @@ mod leases;
 mod log;
 mod members;
 mod party;
+mod release;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,7 +47,11 @@ const ENGINE: Schema = Schema {
 const PARTY: Schema = Schema {
     name: "a ward party",
     application_id: 0x5741_5250,
-    migrations: &[include_str!("../migrations/party/0001.sql"), include_str!("../migrations/party/0002.sql")],
+    migrations: &[
+        include_str!("../migrations/party/0001.sql"),
+        include_str!("../migrations/party/0002.sql"),
+        include_str!("../migrations/party/0003.sql"),
+    ],
 };
 
 struct Database {

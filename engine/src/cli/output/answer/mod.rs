@@ -7,7 +7,8 @@ mod survival;
 use super::table::{Align, Entry, Grid};
 use super::terminal::{Style, Tone};
 use super::text;
-use crate::query::answer::{Answer, Cell, Row, Value};
+use crate::query::answer::{Answer, Cell, Guarantee, Row, Value};
+use crate::query::plan::Mechanism;
 
 /// Footnotes, numbered in the order of their first use.
 #[derive(Debug, Default)]
@@ -42,6 +43,8 @@ impl Notes {
         };
         let reason = match &cell.value {
             Value::Undefined { reason } => Some(format!("undefined: {}", text::clean(reason))),
+            Value::Failed { reason } => Some(format!("failed: {}", text::clean(reason))),
+            Value::Empty => Some("empty: no rows, which the floor of 1 allows to be said".to_owned()),
             _ => None,
         };
         [reason, withheld].into_iter().flatten().map(|note| self.mark(note)).collect()
@@ -95,6 +98,12 @@ fn plain(value: &Value, style: &Style) -> Option<String> {
     match value {
         Value::Suppressed => Some("suppressed".to_owned()),
         Value::Undefined { .. } => Some("undefined".to_owned()),
+        Value::Empty => Some("empty".to_owned()),
+        Value::Failed { .. } => Some("failed".to_owned()),
+        Value::Noisy { value, sd, .. } => {
+            let sign = if style.unicode { "±" } else { "+/-" };
+            Some(format!("{} {sign} {}", style.numbers.real(*value), style.numbers.significant(*sd, 2)))
+        }
         Value::Count { value } => Some(style.numbers.count(*value)),
         Value::Exact { value, digits } => Some(style.numbers.exact(value, *digits)),
         Value::Real { value } => Some(style.numbers.real(*value)),
@@ -103,7 +112,9 @@ fn plain(value: &Value, style: &Style) -> Option<String> {
 }
 
 fn tone(value: &Value) -> Option<Tone> {
-    matches!(value, Value::Suppressed | Value::Undefined { .. }).then_some(Tone::Faint)
+    let is_word =
+        matches!(value, Value::Suppressed | Value::Undefined { .. } | Value::Empty | Value::Failed { .. });
+    is_word.then_some(Tone::Faint)
 }
 
 fn entry(text: String, tone: Option<Tone>) -> Entry {
@@ -214,9 +225,34 @@ fn closing(answer: &Answer, style: &Style) -> String {
              nobody saw its number"
         ));
     }
+    if let Some(privacy) = &answer.privacy {
+        lines.extend(self::privacy(privacy, style));
+    }
     if answer.ungrouped > 0 {
         let rows = text::plural(answer.ungrouped, "row", style.numbers);
         lines.push(format!("{rows} left out: a group column was missing"));
     }
     lines.iter().map(|l| text::wrap(l, style.width, "")).collect()
+}
+
+/// What the noise promises, and how much of it is in the numbers.
+fn privacy(privacy: &Guarantee, style: &Style) -> Vec<String> {
+    let (name, delta) = match privacy.mechanism {
+        Mechanism::Gaussian => ("Gaussian", format!(", delta {:e}", privacy.delta)),
+        Mechanism::Laplace => ("Laplace", String::new()),
+    };
+    let honest = match privacy.honest {
+        1 => "each hospital's own noise suffices for it".to_owned(),
+        more => format!("as long as {more} hospitals keep their noise to themselves"),
+    };
+    let mut lines = vec![format!(
+        "discrete {name} noise: epsilon {}{delta}, {honest}; it cost every hospital rho {}",
+        privacy.epsilon, privacy.rho
+    )];
+    for noise in &privacy.noise {
+        let sd = style.numbers.significant(noise.sd, 3);
+        let (heading, what) = (text::clean(&noise.heading), text::clean(&noise.what));
+        lines.push(format!("{heading}: deviation of the noise of the {what}: {sd}"));
+    }
+    lines
 }

@@ -3,6 +3,7 @@
 mod config;
 mod data;
 mod policy;
+mod release;
 mod step;
 mod sums;
 

@@ -16,6 +16,7 @@ fn policy() -> Policy {
         km_step_min: 30,
         hospitals_min: 3,
         compute_nodes: std::collections::BTreeSet::new(),
+        privacy: None,
         tables: [("breast".to_owned(), TablePolicy { allow: None, deny: ["pgr".to_owned()].into() })].into(),
         users: [("curie".to_owned(), UserPolicy { key: None })].into(),
     }

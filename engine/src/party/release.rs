@@ -1,0 +1,250 @@
+//! A hospital's release rules at work: noise that is drawn once and paid for once, cohorts that are not told apart, the
+//! floor that outlasts a restart.
+
+use super::aggregate::TakenIn;
+use super::ceremony::refuse;
+use super::local::cohort::{Partition, is_too_close};
+use super::local::noise;
+use super::local::privacy::PrivacyPolicy;
+use super::local::step::{self, Contribution, SlotValue};
+use super::node::Node;
+use crate::encoding::{Digest, canonical_json, separated};
+use crate::problem::{Problem, ProblemKind};
+use crate::query::plan::{Plan, Privacy};
+use crate::store::{Charge, CohortScope, StoreError};
+
+/// Most cohorts that are kept for one researcher and one version of a table.
+pub const COHORTS_MAX: u32 = 4096;
+
+/// What is left of a table's privacy budget at a hospital.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct BudgetLeft {
+    /// The table.
+    pub dataset: String,
+    /// Epsilon of the whole budget, at its delta.
+    pub epsilon: f64,
+    /// Delta of the whole budget.
+    pub delta: f64,
+    /// Rho of the whole budget.
+    pub rho: f64,
+    /// Rho spent in the period.
+    pub rho_spent: f64,
+    /// Epsilon that the answers so far make together, at the budget's delta.
+    pub epsilon_spent: f64,
+    /// Days until a charge counts no more; none for ever.
+    pub period_days: Option<u32>,
+}
+
+fn rho(nano: u64) -> f64 {
+    nano as f64 / 1e9
+}
+
+/// What an answer with noise is an answer to: the same again is not drawn again, and not paid for again.
+fn answer_of(plan: &Plan, privacy: &Privacy, version: &str) -> Digest {
+    let blocks: Vec<_> = plan.blocks.iter().map(|block| (&block.content, block.slots)).collect();
+    let rule = canonical_json(&(privacy, &plan.columns, &plan.hospitals, plan.participation, blocks));
+    separated("ward/v1/answer", &[plan.canonical.as_bytes(), version.as_bytes(), &rule])
+}
+
+impl Node {
+    /// What a job contributes: the sums of the local step under the rules of release. With noise they are paid for,
+    /// drawn once, stored, and replayed for the same question over the same data, whoever asks; without, their cohorts
+    /// are held against those answered before.
+    pub(super) fn released(&self, taken: &TakenIn, floor: u32) -> Result<Contribution, Problem> {
+        match &taken.plan.privacy {
+            Some(privacy) => self.with_noise(taken, privacy, floor),
+            None => {
+                let local =
+                    step::run(&taken.plan, &self.data(), self.name(), floor).map_err(Problem::from)?;
+                self.check_version(taken, &local.dataset_version)?;
+                self.admit(taken, &local, floor)?;
+                Ok(local)
+            }
+        }
+    }
+
+    fn with_noise(&self, taken: &TakenIn, privacy: &Privacy, floor: u32) -> Result<Contribution, Problem> {
+        let (plan, data) = (&taken.plan, self.data());
+        let dataset_version = data.dataset_version(&plan.query.table).map_err(Problem::from)?;
+        self.check_version(taken, &dataset_version)?;
+        let answer = answer_of(plan, privacy, &dataset_version);
+        let cell = answer.to_string();
+        if let Some(kept) = self.recall("noised", &cell)? {
+            return Ok(Contribution {
+                slots: read(&kept)?,
+                dataset_version,
+                rows_in_filter: 0,
+                cohorts: vec![],
+            });
+        }
+        // Paid before it is drawn: a crash in between costs budget, never privacy.
+        self.pay(taken, privacy, answer)?;
+        let mut local = step::run(plan, &data, self.name(), floor).map_err(Problem::from)?;
+        self.check_version(taken, &local.dataset_version)?;
+        noise::add(plan, &mut local.slots).map_err(|e| Problem::internal(&e))?;
+        self.once("noised", &cell, answer, &write(&local.slots)?)?;
+        // Of two draws at once the stored one counts.
+        let kept = self.recall("noised", &cell)?.unwrap_or_default();
+        Ok(Contribution { slots: read(&kept)?, ..local })
+    }
+
+    fn privacy_policy(&self) -> Result<&PrivacyPolicy, Problem> {
+        self.policy().privacy.as_ref().ok_or_else(|| {
+            refuse("policy.privacy", "this hospital answers no queries with noise")
+                .hint("ask without WITH PRIVACY, or ask the hospital for a budget")
+        })
+    }
+
+    fn pay(&self, taken: &TakenIn, privacy: &Privacy, answer: Digest) -> Result<(), Problem> {
+        let (policy, now) = (self.privacy_policy()?, self.now_ms());
+        let charge = Charge {
+            answer,
+            dataset: taken.plan.query.table.clone(),
+            study: String::new(),
+            job: taken.prepare.job.clone(),
+            rho_nano: privacy.rho_nano,
+            epsilon_nano: privacy.asked.epsilon_nano,
+            delta_atto: privacy.asked.delta_atto,
+            at_ms: now,
+        };
+        let detail =
+            format!("{}, rho {}, for {}", charge.dataset, rho(charge.rho_nano), taken.request.researcher);
+        let audit = self.audit_event("budget.spend", &charge.job, &detail);
+        let charged = self.store().charge(&charge, policy.budget_rho_nano(), policy.since_ms(now), &audit);
+        charged.map(drop).map_err(|error| self.unpaid(policy, error))
+    }
+
+    fn unpaid(&self, policy: &PrivacyPolicy, error: StoreError) -> Problem {
+        let StoreError::BudgetSpent { dataset, left_rho_nano, asked_rho_nano } = &error else {
+            return error.into();
+        };
+        let message = format!(
+            "the privacy budget of {dataset} has {} of rho left, the answer costs {} (together epsilon {:.3} at delta {:e})",
+            rho(*left_rho_nano),
+            rho(*asked_rho_nano),
+            policy.epsilon_of(policy.budget_rho_nano()),
+            policy.budget_delta_atto as f64 / 1e18,
+        );
+        let hint = match policy.period_days {
+            Some(days) => format!("ask with a smaller epsilon; what was spent counts for {days} days"),
+            None => "ask with a smaller epsilon; this hospital's budget is not refilled".to_owned(),
+        };
+        refuse("budget.spent", message).hint(hint)
+    }
+
+    /// Refuses a plan that the budget has no room for; says what it would cost.
+    pub(super) fn judge_budget(&self, plan: &Plan) -> Result<Option<String>, Problem> {
+        let Some(privacy) = &plan.privacy else { return Ok(None) };
+        if !plan.hospitals.iter().any(|name| name == self.name()) {
+            return Ok(None);
+        }
+        let (policy, now) = (self.privacy_policy()?, self.now_ms());
+        let table = &plan.query.table;
+        let version = self.data().dataset_version(table).map_err(Problem::from)?;
+        if self.store().is_charged(&answer_of(plan, privacy, &version))? {
+            return Ok(Some("answered before: costs nothing more".to_owned()));
+        }
+        let (limit, spent) = (policy.budget_rho_nano(), self.store().spent(table, policy.since_ms(now))?);
+        let left_rho_nano = limit.saturating_sub(spent);
+        if privacy.rho_nano > left_rho_nano {
+            let (dataset, asked_rho_nano) = (table.clone(), privacy.rho_nano);
+            return Err(
+                self.unpaid(policy, StoreError::BudgetSpent { dataset, left_rho_nano, asked_rho_nano })
+            );
+        }
+        Ok(Some(format!(
+            "costs rho {} of {} left; with it, all answers over {table} make epsilon {:.3} of {:.3}",
+            rho(privacy.rho_nano),
+            rho(left_rho_nano),
+            policy.epsilon_of(spent.saturating_add(privacy.rho_nano)),
+            policy.epsilon_of(limit),
+        )))
+    }
+
+    /// What is left of every table's budget; none where the hospital has no rules for noise.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn budgets(&self) -> Result<Vec<BudgetLeft>, Problem> {
+        let Some(policy) = &self.policy().privacy else { return Ok(Vec::new()) };
+        let limit = policy.budget_rho_nano();
+        let mut budgets = Vec::new();
+        for table in &self.config().tables {
+            let spent = self.store().spent(&table.name, policy.since_ms(self.now_ms()))?;
+            budgets.push(BudgetLeft {
+                dataset: table.name.clone(),
+                epsilon: policy.epsilon_of(limit),
+                delta: policy.budget_delta_atto as f64 / 1e18,
+                rho: rho(limit),
+                rho_spent: rho(spent),
+                epsilon_spent: policy.epsilon_of(spent),
+                period_days: policy.period_days,
+            });
+        }
+        Ok(budgets)
+    }
+
+    /// Holds what an answer shows against what was shown before to the same researcher, and keeps it.
+    pub(super) fn admit(&self, taken: &TakenIn, local: &Contribution, floor: u32) -> Result<(), Problem> {
+        let floor = u64::from(floor.max(taken.plan.floor));
+        if floor <= 1 || local.cohorts.is_empty() {
+            return Ok(());
+        }
+        let table = &taken.plan.query.table;
+        let patients = self.data().patients(table).map_err(Problem::from)?;
+        let judge = |kept: &[u8]| {
+            let corrupt = || StoreError::Corrupt { what: "cohort", reason: "it does not parse".to_owned() };
+            let kept = Partition::decode(kept).ok_or_else(corrupt)?;
+            let is_close = |new: &Partition| is_too_close(&kept, new, patients.as_deref(), floor);
+            if local.cohorts.iter().any(is_close) { Err(StoreError::CohortTooClose) } else { Ok(()) }
+        };
+        let new: Vec<Vec<u8>> = local.cohorts.iter().map(Partition::encode).collect();
+        let scope =
+            CohortScope { dataset: table, version: &local.dataset_version, who: &taken.request.researcher };
+        let audit = self.audit_event("cohort.show", &taken.prepare.job, &format!("{table} to {}", scope.who));
+        self.store().admit_cohorts(scope, &new, COHORTS_MAX, &judge, &audit).map_err(|error| {
+            let refusal = match &error {
+                StoreError::CohortTooClose => refuse(
+                    "release.differencing",
+                    "the patients of this query differ from those of an answered one by fewer than the floor",
+                )
+                .hint("ask for the answered query again, or for patients who differ by more; noise (--epsilon) is not compared"),
+                StoreError::CohortsFull { kept_max } => refuse(
+                    "release.cohorts",
+                    format!("this hospital has answered {kept_max} different cohorts of {table} to you"),
+                )
+                .hint("repeat answered queries, or ask with noise (--epsilon); a new version of the data begins anew"),
+                _ => return error.into(),
+            };
+            if let Err(error) = self.audit_refusal("cohort.show", &taken.prepare.job, &refusal.code) {
+                tracing::error!(%error, "a refusal could not be audited");
+            }
+            refusal
+        })
+    }
+
+    /// Keeps the consortium's floor, where it rose; true when it did.
+    pub(super) fn hear_floor(&self, floor: u32) -> Result<bool, Problem> {
+        let audit = self.audit_event("floor.raise", "consortium", &floor.to_string());
+        Ok(self.store().raise_floor(floor, &audit)?)
+    }
+}
+
+fn write(slots: &[SlotValue]) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::with_capacity(16 * slots.len());
+    for slot in slots {
+        let SlotValue::Int(value) = slot else {
+            return Err(Problem::new(ProblemKind::Compliance, "plan.inconsistent", "noise on a masked slot"));
+        };
+        bytes.extend_from_slice(&value.to_be_bytes());
+    }
+    Ok(bytes)
+}
+
+fn read(bytes: &[u8]) -> Result<Vec<SlotValue>, Problem> {
+    let (words, rest) = bytes.as_chunks::<16>();
+    if !rest.is_empty() {
+        return Err(Problem::internal(&"kept sums are damaged"));
+    }
+    Ok(words.iter().map(|word| SlotValue::Int(i128::from_be_bytes(*word))).collect())
+}

@@ -1,0 +1,107 @@
+//! What a hospital's node keeps so that answers given before bind those to come: the consortium's floor, the cohorts
+//! that were shown, and the privacy that was spent.
+
+use super::error::StoreError;
+use crate::audit::Event;
+use crate::identity::Digest;
+
+/// What an answer with noise costs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Charge {
+    /// What is answered: the query, its noise, and the version of the data. Charged once.
+    pub answer: Digest,
+    /// The table.
+    pub dataset: String,
+    /// The study; empty for none.
+    pub study: String,
+    /// The job that was the first to ask.
+    pub job: String,
+    /// Zero-concentrated differential privacy, in 10^-9 of rho.
+    pub rho_nano: u64,
+    /// Epsilon as asked, in 10^-9.
+    pub epsilon_nano: u64,
+    /// Delta as asked, in 10^-18.
+    pub delta_atto: u64,
+    /// When (unix milliseconds).
+    pub at_ms: u64,
+}
+
+/// What became of a charge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charged {
+    /// It is entered now.
+    New,
+    /// The same answer was charged before: it costs nothing again.
+    Before,
+}
+
+/// Whose cohorts are compared.
+#[derive(Clone, Copy, Debug)]
+pub struct CohortScope<'a> {
+    /// The table.
+    pub dataset: &'a str,
+    /// Version of its data.
+    pub version: &'a str,
+    /// The researcher or study.
+    pub who: &'a str,
+}
+
+/// Release rules that outlast a query.
+pub trait ReleaseStore {
+    /// The highest floor of the consortium that was heard of; 1 before any.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn consortium_floor(&self) -> Result<u32, StoreError>;
+
+    /// Keeps a floor where it is higher than the one known; true when it was.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn raise_floor(&self, floor: u32, audit: &Event) -> Result<bool, StoreError>;
+
+    /// Enters a charge, where all charges of the table since `since_ms` stay within `limit_rho_nano`. Entry and audit
+    /// event are one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::BudgetSpent`]; nothing is written then.
+    fn charge(
+        &self,
+        charge: &Charge,
+        limit_rho_nano: u64,
+        since_ms: u64,
+        audit: &Event,
+    ) -> Result<Charged, StoreError>;
+
+    /// What is spent of a table's budget since then, in 10^-9 of rho.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn spent(&self, dataset: &str, since_ms: u64) -> Result<u64, StoreError>;
+
+    /// True when this answer was charged before.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn is_charged(&self, answer: &Digest) -> Result<bool, StoreError>;
+
+    /// The newest charges of a table.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn charges(&self, dataset: &str, limit: u32) -> Result<Vec<Charge>, StoreError>;
+
+    /// Judges new cohorts against those kept, and keeps them where `judge` lets them pass: one transaction, so that two
+    /// queries at once cannot both pass. Cohorts kept before are not kept twice.
+    ///
+    /// # Errors
+    /// What `judge` says; [`StoreError::CohortsFull`] when more than `kept_max` would be kept.
+    fn admit_cohorts(
+        &self,
+        scope: CohortScope<'_>,
+        new: &[Vec<u8>],
+        kept_max: u32,
+        judge: &dyn Fn(&[u8]) -> Result<(), StoreError>,
+        audit: &Event,
+    ) -> Result<(), StoreError>;
+}

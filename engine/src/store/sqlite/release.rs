@@ -1,0 +1,182 @@
+//! The party's release rules in SQLite.
+
+use rusqlite::{OptionalExtension as _, Transaction, params};
+
+use super::columns::Uint;
+use super::{SqlitePartyStore, audit};
+use crate::audit::Event;
+use crate::encoding::separated;
+use crate::identity::{Digest, SealContext};
+use crate::store::error::StoreError;
+use crate::store::release::{Charge, Charged, CohortScope, ReleaseStore};
+
+fn spent(transaction: &Transaction<'_>, dataset: &str, since_ms: u64) -> Result<u64, StoreError> {
+    let total: i64 = transaction
+        .prepare_cached(
+            "SELECT coalesce(sum(rho_nano), 0) FROM privacy_charges WHERE dataset = ? AND at_ms >= ?",
+        )?
+        .query_row(params![dataset, Uint(since_ms)], |row| row.get(0))?;
+    Ok(u64::try_from(total).unwrap_or(u64::MAX))
+}
+
+fn is_charged(transaction: &Transaction<'_>, answer: &Digest) -> Result<bool, StoreError> {
+    let found: Option<i64> = transaction
+        .prepare_cached("SELECT seq FROM privacy_charges WHERE answer = ?")?
+        .query_row([answer], |row| row.get(0))
+        .optional()?;
+    Ok(found.is_some())
+}
+
+fn floor(transaction: &Transaction<'_>) -> Result<u32, StoreError> {
+    let found: Option<u32> = transaction
+        .query_row("SELECT floor FROM consortium_floor WHERE id = 1", [], |row| row.get(0))
+        .optional()?;
+    Ok(found.unwrap_or(1))
+}
+
+/// The row of a cohort, as it is bound into what is sealed there.
+fn cohort_row(scope: CohortScope<'_>, digest: &Digest) -> String {
+    format!("{}\n{}\n{}\n{digest}", scope.dataset, scope.version, scope.who)
+}
+
+impl ReleaseStore for SqlitePartyStore {
+    fn consortium_floor(&self) -> Result<u32, StoreError> {
+        self.database.read("consortium_floor", floor)
+    }
+
+    fn raise_floor(&self, new: u32, event: &Event) -> Result<bool, StoreError> {
+        self.database.write("raise_floor", |t| {
+            if new <= floor(t)? {
+                return Ok(false);
+            }
+            t.execute(
+                "INSERT INTO consortium_floor (id, floor) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET floor = ?1",
+                [new],
+            )?;
+            audit::append(t, event, &self.signer)?;
+            Ok(true)
+        })
+    }
+
+    fn charge(
+        &self,
+        charge: &Charge,
+        limit_rho_nano: u64,
+        since_ms: u64,
+        event: &Event,
+    ) -> Result<Charged, StoreError> {
+        self.database.write("charge", |t| {
+            if is_charged(t, &charge.answer)? {
+                return Ok(Charged::Before);
+            }
+            let spent_nano = spent(t, &charge.dataset, since_ms)?;
+            if spent_nano.saturating_add(charge.rho_nano) > limit_rho_nano {
+                return Err(StoreError::BudgetSpent {
+                    dataset: charge.dataset.clone(),
+                    left_rho_nano: limit_rho_nano.saturating_sub(spent_nano),
+                    asked_rho_nano: charge.rho_nano,
+                });
+            }
+            t.execute(
+                "INSERT INTO privacy_charges (answer, dataset, study, job, rho_nano, epsilon_nano, delta_atto, at_ms) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                params![
+                    charge.answer,
+                    charge.dataset,
+                    charge.study,
+                    charge.job,
+                    Uint(charge.rho_nano),
+                    Uint(charge.epsilon_nano),
+                    Uint(charge.delta_atto),
+                    Uint(charge.at_ms)
+                ],
+            )?;
+            audit::append(t, event, &self.signer)?;
+            Ok(Charged::New)
+        })
+    }
+
+    fn spent(&self, dataset: &str, since_ms: u64) -> Result<u64, StoreError> {
+        self.database.read("spent", |t| spent(t, dataset, since_ms))
+    }
+
+    fn is_charged(&self, answer: &Digest) -> Result<bool, StoreError> {
+        self.database.read("is_charged", |t| is_charged(t, answer))
+    }
+
+    fn charges(&self, dataset: &str, limit: u32) -> Result<Vec<Charge>, StoreError> {
+        self.database.read("charges", |t| {
+            let mut statement = t.prepare_cached(
+                "SELECT answer, dataset, study, job, rho_nano, epsilon_nano, delta_atto, at_ms FROM privacy_charges \
+                 WHERE dataset = ? ORDER BY seq DESC LIMIT ?",
+            )?;
+            let rows = statement.query_map(params![dataset, limit], |row| {
+                Ok(Charge {
+                    answer: row.get(0)?,
+                    dataset: row.get(1)?,
+                    study: row.get(2)?,
+                    job: row.get(3)?,
+                    rho_nano: row.get::<_, Uint>(4)?.0,
+                    epsilon_nano: row.get::<_, Uint>(5)?.0,
+                    delta_atto: row.get::<_, Uint>(6)?.0,
+                    at_ms: row.get::<_, Uint>(7)?.0,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    fn admit_cohorts(
+        &self,
+        scope: CohortScope<'_>,
+        new: &[Vec<u8>],
+        kept_max: u32,
+        judge: &dyn Fn(&[u8]) -> Result<(), StoreError>,
+        event: &Event,
+    ) -> Result<(), StoreError> {
+        let mut sealed = Vec::with_capacity(new.len());
+        for rows in new {
+            let digest = separated("cohort/1", &[rows]);
+            let row = cohort_row(scope, &digest);
+            let context = SealContext { table: "cohorts", row: &row, column: "rows" };
+            sealed.push((digest, self.seal.seal(context, rows)?));
+        }
+        self.database.write("admit_cohorts", |t| {
+            let mut kept = 0u32;
+            let mut known = Vec::new();
+            let mut statement = t.prepare_cached(
+                "SELECT digest, rows FROM cohorts WHERE dataset = ? AND version = ? AND who = ? ORDER BY seq",
+            )?;
+            let mut rows = statement.query(params![scope.dataset, scope.version, scope.who])?;
+            while let Some(found) = rows.next()? {
+                let (digest, cohort): (Digest, Vec<u8>) = (found.get(0)?, found.get(1)?);
+                let row = cohort_row(scope, &digest);
+                let context = SealContext { table: "cohorts", row: &row, column: "rows" };
+                judge(&self.seal.open(context, &cohort)?)?;
+                known.push(digest);
+                kept = kept.saturating_add(1);
+            }
+            let fresh: Vec<_> = sealed.iter().filter(|(digest, _)| !known.contains(digest)).collect();
+            if fresh.is_empty() {
+                return Ok(());
+            }
+            if fresh.len() as u64 + u64::from(kept) > u64::from(kept_max) {
+                return Err(StoreError::CohortsFull { kept_max });
+            }
+            for (digest, cohort) in fresh {
+                t.prepare_cached(
+                    "INSERT INTO cohorts (dataset, version, who, digest, rows) VALUES (?, ?, ?, ?, ?)",
+                )?
+                .execute(params![
+                    scope.dataset,
+                    scope.version,
+                    scope.who,
+                    digest,
+                    cohort
+                ])?;
+            }
+            audit::append(t, event, &self.signer)?;
+            Ok(())
+        })
+    }
+}
