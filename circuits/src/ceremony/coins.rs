@@ -35,6 +35,15 @@ impl Coins {
     }
 }
 
+impl Coins {
+    /// One coefficient as a field element.
+    pub(crate) fn scalar(&self, purpose: &str) -> Fr {
+        let mut bytes = [0u8; COIN_BITS / 8];
+        self.stream(purpose, u64::MAX).fill_bytes(&mut bytes);
+        Fr::from(u128::from_le_bytes(bytes))
+    }
+}
+
 /// The coefficients as field elements.
 pub(crate) fn as_scalars(coefficients: &[u8]) -> Vec<Fr> {
     coefficients

@@ -5,7 +5,7 @@ use ark_ff::{BigInteger, One, PrimeField};
 use ark_poly::{EvaluationDomain, Radix2EvaluationDomain};
 use rayon::prelude::*;
 
-use super::curve::{Curve, scalar_bytes};
+use super::curve::Curve;
 use super::points::CHUNK;
 use super::progress::Progress;
 
@@ -125,8 +125,7 @@ impl<C> Terms<C> {
     }
 }
 
-/// Coefficients of the polynomial with these values on the domain, as bytes for a multi-scalar multiplication.
-pub(crate) fn interpolate(values: &[Fr]) -> Vec<u8> {
-    let coefficients = domain(values.len()).ifft(values);
-    coefficients.iter().flat_map(|coefficient| *scalar_bytes(coefficient)).collect()
+/// Coefficients of the polynomial with these values on the domain.
+pub(crate) fn interpolate(values: &[Fr]) -> Vec<Fr> {
+    domain(values.len()).ifft(values)
 }

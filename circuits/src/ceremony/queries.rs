@@ -6,13 +6,15 @@
 //! Source: Bowe, Gabizon, Miers (eprint 2017/1050), section 6: Groth16 with gamma = 1 from linear combinations of
 //! the powers; the polynomials are those of arkworks' (libsnark's) reduction of constraints. The verifier does
 //! not repeat the transforms: with random weights `r` it checks `sum_i r_i [A_i(tau)] = [p(tau)]`, where `p`
-//! interpolates `A r` on the domain, and so on: an identity of polynomials that are evaluated by one multi-scalar
-//! multiplication over the powers. A wrong query passes with `2^-128`.
+//! interpolates `A r` on the domain, and so on. The three identities in G1 are one, by random ratios between them, and
+//! take one multi-scalar multiplication over the powers; the query in G2 is held against the one in G1 by a pairing. A
+//! wrong query passes with `2^-126`.
 
+use ark_bls12_381::Fr;
 use rayon::prelude::*;
 
 use super::coins::{COIN_BITS, Coins};
-use super::curve::{Curve, G1, G2};
+use super::curve::{Curve, G1, G2, pairings_agree, scalar_bytes};
 use super::error::{Error, Result};
 use super::lagrange::{SCALAR_BITS, combine, interpolate, lagrange};
 use super::phase1::Powers;
@@ -67,12 +69,7 @@ impl Queries {
         drop((basis, beta, alpha));
         let basis_g2 = lagrange(&powers.tau_g2[..n], progress);
         let b_g2 = combine(&[(&columns[1], &basis_g2)], progress);
-        let sums: Vec<_> = (0..n - 1)
-            .into_par_iter()
-            .with_min_len(CHUNK)
-            .map(|i| G1::subtract(&powers.tau_g1[n + i].to_sum(), &powers.tau_g1[i].to_sum()))
-            .collect();
-        Self { a, b_g1, b_g2, public, private, quotient: G1::normalise(&sums) }
+        Self { a, b_g1, b_g2, public, private, quotient: quotient(powers, n) }
     }
 
     /// Checks that the queries, whose points are in their subgroups, are those of `relation` at the powers.
@@ -86,30 +83,85 @@ impl Queries {
         if counts != [variables; 4] || self.public.len() != instance || self.quotient.len() != n - 1 {
             return Err(Error::Relation("number of points in a query"));
         }
-        let weights = coins.coefficients("queries", variables);
-        let [a, b, c] = relation.products(&weights).map(|product| interpolate(&product));
-        let at = |points: &[G1], p: &[u8]| G1::msm_vartime(&points[..n], p, SCALAR_BITS).to_sum();
-        let weighed = |points: &[G1], weights: &[u8]| G1::msm_vartime(points, weights, COIN_BITS);
-        let equal = |name, left: G1, right: &_| match left == G1::normalise(&[*right])[0] {
-            true => Ok(()),
-            false => Err(Error::Query(name)),
-        };
-        equal(A, weighed(&self.a, &weights), &at(&powers.tau_g1, &a))?;
-        equal(B_G1, weighed(&self.b_g1, &weights), &at(&powers.tau_g1, &b))?;
-        let b_g2 = G2::msm_vartime(&powers.tau_g2[..n], &b, SCALAR_BITS);
-        if G2::msm_vartime(&self.b_g2, &weights, COIN_BITS) != b_g2 {
-            return Err(Error::Query(B_G2));
+        if self.quotient != quotient(powers, n) {
+            return Err(Error::Query(QUOTIENT));
         }
-        let expected =
-            G1::add(&G1::add(&at(&powers.beta_g1, &a), &at(&powers.alpha_g1, &b)), &at(&powers.tau_g1, &c));
-        let (of_public, of_private) = weights.split_at(instance * COIN_BITS / 8);
-        let public = weighed(&self.public, of_public).to_sum();
-        let found = G1::add(&public, &weighed(&self.private, of_private).to_sum());
-        equal(COMBINED, G1::normalise(&[found])[0], &expected)?;
+        let weights = coins.coefficients("queries", variables);
+        let weighed = Weighed::of(self, &weights, instance);
+        let [a, b, c] = relation.products(&weights).map(|product| interpolate(&product));
+        let (ratio_b, ratio_k) = (coins.scalar("query B"), coins.scalar("query K"));
+        if !weighed.hold_together(powers, [&a, &b, &c], (ratio_b, ratio_k)) {
+            return Err(Error::Query(weighed.first_wrong(powers, &a, &b)));
+        }
+        if pairings_agree((&weighed.b, &G2::generator()), (&G1::generator(), &weighed.b_g2)) {
+            return Ok(());
+        }
+        Err(Error::Query(B_G2))
+    }
+}
 
-        let weights = coins.coefficients(QUOTIENT, n - 1);
-        let high = weighed(&powers.tau_g1[n..2 * n - 1], &weights).to_sum();
-        let low = weighed(&powers.tau_g1[..n - 1], &weights).to_sum();
-        equal(QUOTIENT, weighed(&self.quotient, &weights), &G1::subtract(&high, &low))
+/// `[tau^i (tau^n - 1)]_1` for `i < n - 1`: exact, so a verifier compares instead of combining.
+fn quotient(powers: &Powers, n: usize) -> Vec<G1> {
+    let sums: Vec<_> = (0..n - 1)
+        .into_par_iter()
+        .with_min_len(CHUNK)
+        .map(|i| G1::subtract(&powers.tau_g1[n + i].to_sum(), &powers.tau_g1[i].to_sum()))
+        .collect();
+    let chunks: Vec<Vec<G1>> = sums.par_chunks(CHUNK).map(G1::normalise).collect();
+    chunks.concat()
+}
+
+/// The queries, each summed with the verifier's weights.
+struct Weighed {
+    a: G1,
+    b: G1,
+    b_g2: G2,
+    /// Of the public inputs and the witness.
+    k: G1,
+}
+
+impl Weighed {
+    fn of(queries: &Queries, weights: &[u8], instance: usize) -> Self {
+        let sum = |points: &[G1], weights: &[u8]| G1::msm_vartime(points, weights, COIN_BITS);
+        let (of_public, of_private) = weights.split_at(instance * COIN_BITS / 8);
+        let public = sum(&queries.public, of_public).to_sum();
+        let k = G1::add(&public, &sum(&queries.private, of_private).to_sum());
+        Self {
+            a: sum(&queries.a, weights),
+            b: sum(&queries.b_g1, weights),
+            b_g2: G2::msm_vartime(&queries.b_g2, weights, COIN_BITS),
+            k: G1::normalise(&[k])[0],
+        }
+    }
+
+    /// Whether `a + ratio_b b + ratio_k k` is what the polynomials say: one sum over the powers for all three. Each of
+    /// them holds then, but for `2^-127`.
+    fn hold_together(&self, powers: &Powers, [a, b, c]: [&[Fr]; 3], (ratio_b, ratio_k): (Fr, Fr)) -> bool {
+        let n = a.len();
+        let points = [&powers.tau_g1[..n], &powers.beta_g1[..n], &powers.alpha_g1[..n]].concat();
+        let of_tau = (0..n).map(|i| a[i] + ratio_b * b[i] + ratio_k * c[i]);
+        let scalars: Vec<u8> = of_tau
+            .chain(a.iter().map(|a| ratio_k * a))
+            .chain(b.iter().map(|b| ratio_k * b))
+            .flat_map(|scalar| *scalar_bytes(&scalar))
+            .collect();
+        let expected = G1::msm_vartime(&points, &scalars, SCALAR_BITS);
+        let found = G1::add(&self.a.to_sum(), &self.b.mult(&ratio_b));
+        G1::normalise(&[G1::add(&found, &self.k.mult(&ratio_k))])[0] == expected
+    }
+
+    /// Which of the three does not hold, when they do not hold together.
+    fn first_wrong(&self, powers: &Powers, a: &[Fr], b: &[Fr]) -> &'static str {
+        let at = |points: &[G1], p: &[Fr]| {
+            let scalars: Vec<u8> = p.iter().flat_map(|scalar| *scalar_bytes(scalar)).collect();
+            G1::msm_vartime(&points[..p.len()], &scalars, SCALAR_BITS)
+        };
+        if self.a != at(&powers.tau_g1, a) {
+            return A;
+        }
+        if self.b != at(&powers.tau_g1, b) {
+            return B_G1;
+        }
+        COMBINED
     }
 }
