@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, watch};
 
 use crate::clock::now_ms;
+use crate::config::EngineConfig;
 use crate::grpc::hub::Hub;
 use crate::grpc::server;
 use crate::identity::{CertificateAuthority, Identity, Role, Token};
@@ -186,6 +187,7 @@ pub fn choose_compute(folder: &Path, nodes: &[String]) -> Result<(), Problem> {
 /// When another engine runs on the folder, or serving fails.
 pub async fn run(folder: &Path, listener: TcpListener, stop: watch::Receiver<bool>) -> Result<(), Problem> {
     let opened = EngineFolder::open(folder)?;
+    let config = EngineConfig::load(folder)?;
     let _lock = lock(folder)?;
     // Whoever held jobs here is gone: they go on at once, not when leases run out.
     opened.store.end_leases()?;
@@ -202,6 +204,7 @@ pub async fn run(folder: &Path, listener: TcpListener, stop: watch::Receiver<boo
         ),
         store: opened.store,
         blobs: Arc::new(Blobs::open(&folder.join("blobs"))?),
+        attestations: config.attestations,
         nodes: hub.clone(),
         identity: opened.identity,
         certificate,
@@ -213,7 +216,16 @@ pub async fn run(folder: &Path, listener: TcpListener, stop: watch::Receiver<boo
     let workers: Vec<_> = (0..WORKERS)
         .map(|n| tokio::spawn(scheduler::worker(engine.clone(), format!("worker-{n}"), stop.clone())))
         .collect();
+    #[cfg(feature = "evm")]
+    let anchoring = match config.ledger.evm {
+        Some(evm) => Some(crate::anchoring::start(evm, folder, &engine, stop.clone())?),
+        None => None,
+    };
     let served = server::serve(engine, hub, listener, stop).await;
+    #[cfg(feature = "evm")]
+    if let Some(anchoring) = anchoring {
+        anchoring.abort();
+    }
     for worker in workers {
         worker.abort();
     }

@@ -4,10 +4,13 @@
 //!   it runs. - [`grpc`]: services, hub, client. - [`store`], [`ledger`], [`audit`], [`identity`]: state and proof of
 //!   it. - [`attestation`]: credentials, and what is proved of them. - [`cli`]: the command line.
 
+#[cfg(feature = "evm")]
+pub mod anchoring;
 pub mod attestation;
 pub mod audit;
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod encoding;
 pub mod grpc;
 pub mod host;

@@ -213,6 +213,12 @@ pub enum AttestationError {
     /// The patient is counted in the study already.
     #[error("this patient is counted in the study already")]
     DoubleCount,
+    /// Something that must not leave its hospital.
+    #[error("this is no attestation: it has {what}, which must not leave the hospital")]
+    Witness {
+        /// What of a witness it has.
+        what: String,
+    },
     /// The transparency log does not have it.
     #[error("the log's proof does not hold: {0}")]
     Log(LedgerError),
@@ -262,6 +268,7 @@ impl AttestationError {
             Self::RevocationsStale { .. } => "attest.revocations_stale",
             Self::Replay => "attest.replay",
             Self::DoubleCount => "attest.double_count",
+            Self::Witness { .. } => "attest.witness",
             Self::Log(_) => "attest.log",
         }
     }
@@ -302,6 +309,7 @@ impl AttestationError {
             }
             Self::RevocationsStale { .. } => "fetch the issuers' latest revocations",
             Self::Replay => "it has been counted; nothing more is to be done",
+            Self::Witness { .. } => "nothing of it was kept; prove where the record is (`ward prove`), and send the proof",
             Self::DoubleCount => "a patient counts once in a study, whoever issued the credential",
             _ => return None,
         };

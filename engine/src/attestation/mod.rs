@@ -6,6 +6,7 @@
 //!   ([`key_binding`], [`presentation`]).
 //! - [`request`]: a sponsor asks; [`prove`]: the holder answers with an attestation `file`, a proof and what it is about;
 //!   [`verify`]: the sponsor, or anybody, checks it offline; [`nullifiers`]: and counts a patient once.
+//! - [`door`]: what an engine takes in.
 //! - [`keys`]: the circuit's keys as files; [`qr`]: an attestation as a code to scan.
 //!
 //! # Security
@@ -14,6 +15,7 @@
 
 pub mod credential;
 pub mod documents;
+pub mod door;
 mod error;
 pub mod file;
 pub mod issuer;

@@ -18,6 +18,7 @@ impl From<AttestationError> for Problem {
             | E::Stale { .. }
             | E::RevokedSince { .. }
             | E::RevocationsStale { .. }
+            | E::Witness { .. }
             | E::UnknownIssuer => ProblemKind::Compliance,
             E::Did(crate::identity::DidError::Unavailable { .. }) => ProblemKind::Unavailable,
             E::Did(crate::identity::DidError::Key { .. }) => ProblemKind::Compliance,

@@ -39,6 +39,22 @@ pub enum Expected {
         /// The chain, 0 for none.
         chain_id: u64,
     },
+    /// An answer to one of these requests, or, when there is none, to any request in one of these names.
+    OneOf {
+        /// The requests.
+        requests: Vec<Request>,
+        /// The names.
+        audiences: Vec<Audience>,
+    },
+}
+
+/// A name that proofs are made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audience {
+    /// The name.
+    pub name: String,
+    /// The chain, 0 for none.
+    pub chain_id: u64,
 }
 
 /// How old things may be.
@@ -202,6 +218,7 @@ impl Verifier {
         let (audience, chain_id) = match &self.rules.expected {
             Expected::Request(request) => (&request.audience, request.chain_id),
             Expected::Audience { audience, chain_id } => (audience, *chain_id),
+            Expected::OneOf { requests, audiences } => return check_one_of(found, requests, audiences),
         };
         if found.audience != *audience {
             let (expected, found) = (clip(audience), clip(&found.audience));
@@ -263,6 +280,25 @@ impl Verifier {
         }
         Ok(())
     }
+}
+
+/// One of the names, and one of the requests if there are any.
+fn check_one_of(found: &Request, requests: &[Request], audiences: &[Audience]) -> Result<(), AttestationError> {
+    let named: Vec<&Audience> = audiences.iter().filter(|audience| audience.name == found.audience).collect();
+    let Some(first) = named.first() else {
+        let names: Vec<&str> = audiences.iter().map(|audience| audience.name.as_str()).collect();
+        return Err(AttestationError::Audience {
+            expected: clip(&names.join(" or ")),
+            found: clip(&found.audience),
+        });
+    };
+    if named.iter().all(|audience| audience.chain_id != found.chain_id) {
+        return Err(AttestationError::Chain { expected: first.chain_id, found: found.chain_id });
+    }
+    if !requests.is_empty() && !requests.contains(found) {
+        return Err(AttestationError::Request);
+    }
+    Ok(())
 }
 
 fn refused(error: VerifyError) -> AttestationError {

@@ -72,14 +72,8 @@ pub enum Command {
     },
     /// Fetch, decrypt, verify and print the answer of a finished job.
     Result(ResultArgs),
-    /// Check a receipt offline.
-    Verify {
-        /// Receipt file; `-` for stdin.
-        receipt: PathBuf,
-        /// Certificate of the consortium's authority [default: the one you enrolled under].
-        #[arg(long, value_name = "FILE")]
-        authority: Option<PathBuf>,
-    },
+    /// Check a receipt offline, of a query or of attestations.
+    Verify(super::commands::verify::Args),
     /// List jobs, or show one.
     Jobs {
         /// Job id.
@@ -193,6 +187,19 @@ pub enum Engine {
         data: PathBuf,
         /// The member.
         name: String,
+    },
+    /// Make the key that pays for anchors on a chain, or show its address.
+    #[cfg(feature = "evm")]
+    ChainKey {
+        /// The engine's folder.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+    },
+    /// How the engine stands: log, registrations, anchors.
+    Status {
+        /// The engine's folder.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
     },
     /// Check the engine's audit chain and log.
     Audit {

@@ -104,7 +104,8 @@ async fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Problem> {
         Command::Wallet(command) => commands::wallet::run(command, terminal).await,
         Command::Criteria(command) => commands::criteria::run(command, terminal),
         Command::Prove(prove) => commands::prove::run(prove, terminal).await,
-        Command::Attest(command) => commands::attest::run(command, terminal),
+        Command::Verify(args) => commands::verify::run(args, global, terminal).await,
+        Command::Attest(command) => commands::attest::run(command, global, terminal).await,
         Command::Audit(command) => commands::audit::run(command, terminal),
         Command::Completion { shell } => {
             let mut script = Vec::new();

@@ -39,6 +39,7 @@ pub fn kind(kind: JobKind) -> v1::JobKind {
         JobKind::Aggregate => v1::JobKind::Aggregate,
         JobKind::MultiParty => v1::JobKind::MultiParty,
         JobKind::KeyCeremony => v1::JobKind::Ceremony,
+        JobKind::Attestation => v1::JobKind::Attestation,
     }
 }
 

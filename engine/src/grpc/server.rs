@@ -10,10 +10,12 @@ use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 
 use super::hub::Hub;
+use super::services::attestations::AttestationsService;
 use super::services::catalogue::CatalogueService;
 use super::services::jobs::JobsService;
 use super::services::parties::PartiesService;
 use super::services::receipts::ReceiptsService;
+use super::v1::attestations_server::AttestationsServer;
 use super::v1::catalogue_server::CatalogueServer;
 use super::v1::jobs_server::JobsServer;
 use super::v1::parties_server::PartiesServer;
@@ -81,6 +83,7 @@ pub async fn serve(
         .add_service(reflection)
         .add_service(limited!(JobsServer::new(JobsService(engine.clone()))))
         .add_service(limited!(CatalogueServer::new(CatalogueService(engine.clone()))))
+        .add_service(limited!(AttestationsServer::new(AttestationsService::new(engine.clone()))))
         .add_service(limited!(ReceiptsServer::new(ReceiptsService(engine.clone()))))
         .add_service(limited!(PartiesServer::new(PartiesService { engine, hub })))
         .serve_with_incoming_shutdown(incoming, async move {

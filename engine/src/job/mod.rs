@@ -2,6 +2,7 @@
 //! key, no key share and no row.
 
 pub mod aggregate;
+pub mod attestation;
 pub mod ceremony;
 pub mod commit;
 pub mod multiparty;
@@ -18,6 +19,7 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::audit::Event;
 use crate::clock::now_ms;
+use crate::config::AttestationsConfig;
 use crate::encoding::canonical_json;
 use crate::identity::{CertificateAuthority, Identity, PublicKey};
 use crate::ledger::EmbeddedLedger;
@@ -42,6 +44,8 @@ pub struct Engine {
     pub store: Arc<dyn Store>,
     /// Ciphertexts and other large values.
     pub blobs: Arc<Blobs>,
+    /// Attestations that it registers.
+    pub attestations: Option<AttestationsConfig>,
     /// The hospitals' nodes.
     pub nodes: Arc<dyn Nodes>,
     /// The engine's key: it signs the log and the audit chain.

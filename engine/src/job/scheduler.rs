@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::work::Work;
-use super::{Engine, aggregate, ceremony, commit, multiparty};
+use super::{Engine, aggregate, attestation, ceremony, commit, multiparty};
 use crate::clock::now_ms;
 use crate::encoding::canonical_json;
 use crate::party::task::{CeremonySpec, Epoch};
@@ -71,10 +71,12 @@ async fn step(work: &Work) -> Result<(), Problem> {
     match work.job().summary.kind {
         JobKind::Aggregate | JobKind::MultiParty => run_query(work).await,
         JobKind::KeyCeremony => run_ceremony(work).await,
+        JobKind::Attestation => attestation::run(work).await,
     }
 }
 
-async fn begin(work: &Work) -> Result<JobState, Problem> {
+/// Takes a job that nobody has begun out of the queue; returns where it is.
+pub(super) async fn begin(work: &Work) -> Result<JobState, Problem> {
     let state = work.state().await?;
     if state == JobState::Queued {
         work.advance(state, JobState::Waiting).await?;
@@ -164,5 +166,7 @@ async fn end_badly(work: &Work, problem: &Problem) {
                 ceremony::abandon(work, &spec, to.as_str()).await;
             }
         }
+        // Nobody else takes part.
+        JobKind::Attestation => {}
     }
 }

@@ -24,7 +24,7 @@ use crate::query::plan::{Asked, Plan};
 use crate::store::{Job, JobId, JobKind, JobState, NewJob, Submitted, blocking};
 
 /// Longest time a job may take.
-const TIME_LIMIT_MS_MAX: u64 = 7 * 24 * 3_600_000;
+pub(super) const TIME_LIMIT_MS_MAX: u64 = 7 * 24 * 3_600_000;
 /// Limit of one hospital's verdict.
 const VERDICT: Duration = Duration::from_secs(5);
 
@@ -161,7 +161,8 @@ impl Engine {
         Ok(parsed)
     }
 
-    async fn queue(&self, job: NewJob) -> Result<Job, Problem> {
+    /// Queues a job; the same request again is the job that it made.
+    pub(super) async fn queue(&self, job: NewJob) -> Result<Job, Problem> {
         let id = job.id.clone();
         let mut audit = audit_event(&job.owner, "member", "job.submit", &format!("job:{id}"));
         audit.detail = job.kind.as_str().to_owned();

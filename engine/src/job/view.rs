@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use super::Engine;
 use super::aggregate::Aggregate;
-use super::audit_event;
+use super::{attestation, audit_event};
 use super::work::{job_event, message_of};
+use crate::encoding::Digest;
 use crate::identity::{Principal, RoleName};
+use crate::ledger::{Ledger as _, ReceiptAnchor, ReceiptAnchorKind};
 use crate::party::task::{CeremonySpec, ContributionHeader, Evidence};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::{
-    Job, JobEventRow, JobFilter, JobId, JobKind, JobState, JobSummary, PAGE_ROWS_MAX, Part, blocking,
+    AnchorKind, Job, JobEventRow, JobFilter, JobId, JobKind, JobState, JobSummary, PAGE_ROWS_MAX, Part, blocking,
 };
 
 /// A result as it is handed to the researcher.
@@ -98,6 +100,12 @@ impl Engine {
             JobKind::Aggregate | JobKind::MultiParty => serde_json::from_str::<Aggregate>(&job.plan)
                 .map(|a| (a.plan.canonical, a.plan.hospitals))
                 .unwrap_or_default(),
+            JobKind::Attestation => serde_json::from_str::<attestation::Spec>(&job.plan)
+                .map(|spec| match spec.items.len() {
+                    1 => ("an attestation".to_owned(), Vec::new()),
+                    items => (format!("{items} attestations"), Vec::new()),
+                })
+                .unwrap_or_default(),
             JobKind::KeyCeremony => serde_json::from_str::<CeremonySpec>(&job.plan)
                 .map(|s| {
                     let text = format!("key ceremony, {}, {} of {}", s.profile, s.threshold, s.holders.len());
@@ -134,11 +142,55 @@ impl Engine {
     /// # Errors
     /// `job.not_done`, or storage.
     pub async fn receipt(&self, summary: &JobSummary) -> Result<Vec<u8>, Problem> {
+        if summary.kind == JobKind::Attestation {
+            return self.registration_receipt(summary).await;
+        }
         let receipt = self.parts(&summary.id).await?.into_iter().find(|part| part.step == "receipt");
         match receipt {
-            Some(part) if summary.state == JobState::Done => Ok(part.header),
+            Some(part) if summary.state == JobState::Done => self.with_anchors(part.header, summary).await,
             _ => Err(not_done(summary)),
         }
+    }
+
+    /// A receipt, with what chains have of it by now.
+    async fn with_anchors(&self, json: Vec<u8>, summary: &JobSummary) -> Result<Vec<u8>, Problem> {
+        let mut receipt = crate::ledger::Receipt::from_json(&json).map_err(|e| Problem::internal(&e))?;
+        receipt.anchors = self.anchors(receipt.commitment.digest(), summary).await?;
+        if receipt.anchors.is_empty() {
+            return Ok(json);
+        }
+        Ok(receipt.to_json().map_err(|e| Problem::internal(&e))?.into_bytes())
+    }
+
+    /// What chains have of a job's commitment: itself, or a checkpoint that covers it.
+    pub(super) async fn anchors(
+        &self,
+        digest: Digest,
+        summary: &JobSummary,
+    ) -> Result<Vec<ReceiptAnchor>, Problem> {
+        let Some(index) = summary.leaf_index else { return Ok(Vec::new()) };
+        let found = blocking(&self.store, move |s| s.anchors_of(&digest, index)).await?;
+        let mut anchors = Vec::with_capacity(found.len());
+        for anchor in found {
+            let (kind, inclusion_proof) = match anchor.kind {
+                AnchorKind::Commitment => (ReceiptAnchorKind::Commitment, Vec::new()),
+                AnchorKind::Checkpoint => {
+                    let proof = tokio::task::block_in_place(|| self.ledger.inclusion(index, anchor.size))?;
+                    (ReceiptAnchorKind::Checkpoint, proof)
+                }
+                AnchorKind::Attestation => continue,
+            };
+            anchors.push(ReceiptAnchor {
+                chain_id: anchor.chain_id,
+                contract: anchor.contract,
+                kind,
+                size: anchor.size,
+                block: anchor.block,
+                transaction: anchor.transaction,
+                inclusion_proof,
+            });
+        }
+        Ok(anchors)
     }
 
     /// The sealed result of a job that is done. Every fetch is audited.
@@ -255,7 +307,7 @@ fn between_nodes(evidence: &Evidence) -> u64 {
     if evidence.outputs.is_empty() { 0 } else { sent + inputs }
 }
 
-fn not_done(summary: &JobSummary) -> Problem {
+pub(super) fn not_done(summary: &JobSummary) -> Problem {
     let message = format!("job {} is {}", summary.id, summary.state);
     let kind = if summary.state.is_terminal() { ProblemKind::NotFound } else { ProblemKind::Unavailable };
     Problem::new(kind, "job.not_done", message).hint("`ward watch JOB` follows it")

@@ -14,8 +14,20 @@ use crate::encoding::Digest;
 use crate::party::task::Task;
 use crate::problem::Problem;
 use crate::store::{
-    Conclusion, Job, JobEvent, JobId, JobState, Lease, Message, PAGE_ROWS_MAX, Part, Transition, blocking,
+    Conclusion, Job, JobEvent, JobId, JobState, Lease, Message, NewRegistration, PAGE_ROWS_MAX, Part, StoreError,
+    Transition, blocking,
 };
+
+/// How a job ends.
+#[derive(Clone, Debug, Default)]
+pub struct End {
+    /// For people and the record.
+    pub conclusion: Conclusion,
+    /// Digest of the commitment, which becomes a leaf of the log.
+    pub commitment: Option<Digest>,
+    /// Attestations that are registered with it.
+    pub registrations: Vec<NewRegistration>,
+}
 
 /// A number of seconds.
 #[must_use]
@@ -141,7 +153,7 @@ impl Work {
     /// # Errors
     /// A lost lease, or storage.
     pub async fn advance(&self, from: JobState, to: JobState) -> Result<(), Problem> {
-        self.transition(from, to, None, None).await
+        Ok(self.transition(from, to, None).await?)
     }
 
     /// Ends the job.
@@ -155,17 +167,24 @@ impl Work {
         conclusion: Conclusion,
         commitment: Option<Digest>,
     ) -> Result<(), Problem> {
-        self.transition(from, to, Some(conclusion), commitment).await
+        Ok(self.end(from, to, End { conclusion, commitment, ..End::default() }).await?)
+    }
+
+    /// Ends the job, with attestations that are registered, all or none.
+    ///
+    /// # Errors
+    /// As [`crate::store::Jobs::transition`].
+    pub async fn end(&self, from: JobState, to: JobState, end: End) -> Result<(), StoreError> {
+        self.transition(from, to, Some(end)).await
     }
 
     async fn transition(
         &self,
         from: JobState,
         to: JobState,
-        conclusion: Option<Conclusion>,
-        commitment: Option<Digest>,
-    ) -> Result<(), Problem> {
-        let code = conclusion.as_ref().map_or(String::new(), |c| c.code.clone());
+        end: Option<End>,
+    ) -> Result<(), StoreError> {
+        let code = end.as_ref().map_or(String::new(), |end| end.conclusion.code.clone());
         let event = job_event(None, to.as_str(), &code);
         let audit = Event {
             actor: "scheduler".to_owned(),
@@ -191,8 +210,9 @@ impl Work {
                 event: &event,
                 audit: &audit,
                 message: &message,
-                conclusion: conclusion.as_ref(),
-                commitment: commitment.as_ref(),
+                conclusion: end.as_ref().map(|end| &end.conclusion),
+                commitment: end.as_ref().and_then(|end| end.commitment.as_ref()),
+                registrations: end.as_ref().map_or(&[], |end| &end.registrations),
             })
         })
         .await?;

@@ -17,7 +17,8 @@ pub mod evm;
 pub mod merkle;
 mod note;
 mod proof_text;
-mod receipt;
+pub(crate) mod receipt;
+mod registration;
 mod tile;
 
 #[cfg(test)]
@@ -29,7 +30,10 @@ pub use embedded::EmbeddedLedger;
 pub use merkle::TreeHead;
 pub use note::{Checkpoint, NOTE_BYTES_MAX, Note, NoteSignature};
 pub use proof_text::TlogProof;
-pub use receipt::{Quorum, RECEIPT_BYTES_MAX, Receipt, ReceiptError, TrustAnchors, VerifiedReceipt};
+pub use receipt::{
+    Quorum, RECEIPT_BYTES_MAX, Receipt, ReceiptAnchor, ReceiptAnchorKind, ReceiptError, TrustAnchors, VerifiedReceipt,
+};
+pub use registration::{RecordItem, RegistrationReceipt, RegistrationRecord, VerifiedRegistration};
 pub use tile::{TILE_WIDTH, Tile, TileKind};
 
 use crate::identity::Digest;

@@ -41,6 +41,42 @@ pub struct Receipt {
     /// The authority's certificate (DER in base64). It is for people to inspect: it is trusted only when it is
     /// one of the trust anchors.
     pub authority: String,
+    /// Where it is anchored besides, as the engine says; not part of what is verified offline.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub anchors: Vec<ReceiptAnchor>,
+}
+
+/// What a chain has, for those who verify to look there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReceiptAnchorKind {
+    /// The commitment by itself.
+    Commitment,
+    /// A checkpoint that covers it.
+    Checkpoint,
+}
+
+/// Where the engine says that the commitment is anchored. Nothing vouches for it: a node of one's own does
+/// (`ward verify --evm-rpc`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReceiptAnchor {
+    /// The chain's id.
+    pub chain_id: u64,
+    /// The anchor log's address.
+    pub contract: String,
+    /// What it is.
+    pub kind: ReceiptAnchorKind,
+    /// Leaves of the checkpoint's tree; 0 for a commitment.
+    pub size: u64,
+    /// The block.
+    pub block: u64,
+    /// The transaction, when the engine sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<Digest>,
+    /// Inclusion proof of the leaf in the checkpoint's tree; empty for a commitment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inclusion_proof: Vec<Digest>,
 }
 
 /// Whom the verifier trusts.
@@ -184,6 +220,7 @@ impl Receipt {
             checkpoint: proof.checkpoint.to_string(),
             certificates: certificates.iter().map(|der| STANDARD.encode(der)).collect(),
             authority: STANDARD.encode(authority),
+            anchors: Vec::new(),
         }
     }
 
@@ -203,6 +240,7 @@ impl Receipt {
         if receipt.certificates.len() > CERTIFICATES_MAX || receipt.inclusion_proof.len() > PROOF_HASHES_MAX {
             return Err(malformed("too many certificates or hashes".to_owned()));
         }
+        check_anchors(&receipt.anchors)?;
         Ok(receipt)
     }
 
@@ -296,6 +334,17 @@ impl Receipt {
         let engine = engine.ok_or_else(|| ReceiptError::Untrusted { signer: "engine".to_owned() })?;
         Ok(Keys { engine, hospitals })
     }
+}
+
+/// Most anchors of a receipt.
+const ANCHORS_MAX: usize = 64;
+
+/// Checks the sizes of what a receipt says of anchors.
+pub(super) fn check_anchors(anchors: &[ReceiptAnchor]) -> Result<(), ReceiptError> {
+    if anchors.len() > ANCHORS_MAX || anchors.iter().any(|a| a.inclusion_proof.len() > PROOF_HASHES_MAX) {
+        return Err(ReceiptError::Malformed { reason: "too many anchors or hashes".to_owned() });
+    }
+    Ok(())
 }
 
 fn decode(base64: &str) -> Result<Vec<u8>, ReceiptError> {

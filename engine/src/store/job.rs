@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::blobs::BlobId;
 use super::error::StoreError;
+use super::registration::NewRegistration;
 use crate::audit::Event;
 use crate::identity::Digest;
 
@@ -117,6 +118,8 @@ text_enum! {
         MultiParty = "multi_party",
         /// The making of a collective key.
         KeyCeremony = "key_ceremony",
+        /// Attestations to verify and register.
+        Attestation = "attestation",
     }
 }
 
@@ -320,6 +323,8 @@ pub struct Transition<'a> {
     pub conclusion: Option<&'a Conclusion>,
     /// Digest of the commitment, which becomes a leaf of the log: only when `to` is done.
     pub commitment: Option<&'a Digest>,
+    /// Attestations that are registered with it, all or none: only when `to` is done.
+    pub registrations: &'a [NewRegistration],
 }
 
 /// A move that happened.

@@ -15,6 +15,7 @@ mod job;
 mod party;
 mod records;
 mod release;
+mod registration;
 mod sqlite;
 
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use party::{
 };
 pub use records::{Epoch, EpochState, MemberRecord, OutboxRow, PublicationRecord, TokenRecord};
 pub use release::{Charge, Charged, CohortScope, ReleaseStore};
+pub use registration::{Anchor, AnchorKind, NewRegistration, Registration};
 pub use sqlite::{SqlitePartyStore, SqliteStore};
 
 use crate::audit::{AuditError, Event, Filter, Sealed};
@@ -185,7 +187,8 @@ pub trait Jobs {
     ///
     /// # Errors
     /// [`StoreError::StaleFence`] for a lost lease, [`StoreError::IllegalMove`] for a move the states do not
-    /// allow or a job that is elsewhere, [`StoreError::Invalid`] for a conclusion or commitment out of place.
+    /// allow or a job that is elsewhere, [`StoreError::Invalid`] for a conclusion, commitment or registration out of
+    /// place, [`StoreError::Conflict`] when a patient was counted meanwhile.
     fn transition(&self, transition: &Transition<'_>) -> Result<Moved, StoreError>;
 
     /// Cancels a job that is not finished, whoever holds it.
@@ -284,6 +287,12 @@ pub trait Outbox {
     /// [`StoreError`].
     fn outbox_pending(&self, limit: u32) -> Result<Vec<OutboxRow>, StoreError>;
 
+    /// The oldest messages of a topic that are not delivered yet.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn outbox_pending_of(&self, topic: &str, limit: u32) -> Result<Vec<OutboxRow>, StoreError>;
+
     /// Marks a message delivered.
     ///
     /// # Errors
@@ -334,10 +343,58 @@ pub trait Meta {
     fn set_meta(&self, key: &str, value: &[u8]) -> Result<(), StoreError>;
 }
 
-/// The engine's store.
-pub trait Store: Members + Epochs + Jobs + Log + Outbox + AuditLog + Meta + Send + Sync {}
+/// Attestations that were registered: a patient counts once in a study. They are added by [`Jobs::transition`].
+pub trait Registrations {
+    /// Who was counted under a nullifier of a study.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn registration(&self, study: &str, nullifier: &Digest) -> Result<Option<Registration>, StoreError>;
 
-impl<T: Members + Epochs + Jobs + Log + Outbox + AuditLog + Meta + Send + Sync> Store for T {}
+    /// The registration of an attestation, by its digest.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn registered(&self, attestation: &Digest) -> Result<Option<Registration>, StoreError>;
+
+    /// How many there are.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn registrations(&self) -> Result<u64, StoreError>;
+}
+
+/// What chains have of the log.
+pub trait Anchors {
+    /// Keeps an anchor; the same content on the same contract again replaces block and transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn put_anchor(&self, anchor: &Anchor) -> Result<(), StoreError>;
+
+    /// The anchors of these digests themselves, and of each contract the smallest checkpoint that covers the leaf.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn anchors_of(&self, digest: &Digest, leaf_index: u64) -> Result<Vec<Anchor>, StoreError>;
+
+    /// The newest anchors, at most so many.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn latest_anchors(&self, limit: u32) -> Result<Vec<Anchor>, StoreError>;
+}
+
+/// The engine's store.
+pub trait Store:
+    Members + Epochs + Jobs + Log + Outbox + Registrations + Anchors + AuditLog + Meta + Send + Sync
+{
+}
+
+impl<T> Store for T where
+    T: Members + Epochs + Jobs + Log + Outbox + Registrations + Anchors + AuditLog + Meta + Send + Sync
+{
+}
 
 /// Runs a store operation off the reactor.
 ///

@@ -124,5 +124,6 @@ pub(super) fn go(
         message: &message("job"),
         conclusion: to.is_terminal().then_some(&conclusion),
         commitment: (to == JobState::Done).then_some(&commitment),
+        registrations: &[],
     })
 }

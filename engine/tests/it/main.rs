@@ -2,6 +2,7 @@
 
 use ward_engine::query;
 
+mod attestations;
 mod cli;
 mod crash;
 mod crash_shares;

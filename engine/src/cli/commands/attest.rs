@@ -1,4 +1,4 @@
-//! `ward attest ...`: ask, verify, count. Everything offline.
+//! `ward attest ...`: ask, verify, count. Everything offline, but `submit` and `result` (`registration.rs`).
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,7 @@ use crate::attestation::verify::{
     EVALUATED_DAYS, Expected, REVOCATIONS_DAYS, Rules, VerifiedAttestation, Verifier, count_all,
 };
 use crate::attestation::{AttestationError, qr, read_file, system_rng, write_public};
+use crate::cli::args::Global;
 use crate::cli::exit::Exit;
 use crate::cli::output::report::{CheckLine, CheckStatus};
 use crate::cli::output::steps::Steps;
@@ -80,6 +81,10 @@ pub enum Args {
     },
     /// Verify a presentation: attributes that a holder shows to you (`ward wallet present`).
     Presentation(super::presentation::Args),
+    /// Have the engine verify attestations, count each patient of a study once, and log them.
+    Submit(super::registration::Submit),
+    /// Bring what became of a submission, and put the log's proofs into the files.
+    Result(super::registration::ResultOf),
     /// Take over the key that a ceremony made (`ward setup`), by its id.
     Key {
         /// The verifying key's file.
@@ -145,7 +150,7 @@ pub struct VerifierArgs {
 ///
 /// # Errors
 /// As the command says.
-pub fn run(command: &Args, terminal: &Terminal) -> Result<Exit, Problem> {
+pub async fn run(command: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, Problem> {
     match command {
         Args::Request { criteria, study, audience, days, chain_id, out } => {
             let criteria = super::criteria::parse(&super::criteria::criteria_text(criteria)?, terminal)?;
@@ -161,6 +166,8 @@ pub fn run(command: &Args, terminal: &Terminal) -> Result<Exit, Problem> {
             Ok(Exit::Ok)
         }
         Args::Registry { documents, out } => registry(documents, out, terminal),
+        Args::Submit(args) => super::registration::submit(args, global, terminal).await,
+        Args::Result(args) => super::registration::result(args, global, terminal).await,
         Args::Verify { attestation, by } => verify(attestation, by, terminal),
         Args::Batch { attestations, by } => batch(attestations, by, terminal),
         Args::Presentation(args) => super::presentation::run(args, terminal),
@@ -385,7 +392,10 @@ fn batch(paths: &[PathBuf], by: &VerifierArgs, terminal: &Terminal) -> Result<Ex
 }
 
 /// The files that are named, and those of the folders that are.
-fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Problem> {
+///
+/// # Errors
+/// When a folder cannot be read, or there are too many.
+pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Problem> {
     let mut files = Vec::new();
     for path in paths {
         if !path.is_dir() {

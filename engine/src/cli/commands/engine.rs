@@ -59,6 +59,18 @@ pub async fn run(command: &args::Engine, terminal: &Terminal) -> Result<Exit, Pr
             );
             Ok(Exit::Ok)
         }
+        #[cfg(feature = "evm")]
+        args::Engine::ChainKey { data } => {
+            let folder = EngineFolder::open(data)?;
+            let address = crate::anchoring::chain_key(data)?;
+            if terminal.is_json() {
+                return written(terminal.json(&serde_json::json!({ "address": address })));
+            }
+            terminal.say(&format!("the engine of {} anchors as", folder.consortium()));
+            terminal.hint("deploy the anchor log for this address, and give it money for gas: docs/operating/evm.md");
+            written(terminal.data(&address))
+        }
+        args::Engine::Status { data } => super::status::run(data, terminal),
         args::Engine::Audit { data } => {
             let folder = EngineFolder::open(data)?;
             let verified = verify_chain(audit_chain(&**folder.store()), &folder.identity().public());

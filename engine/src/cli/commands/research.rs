@@ -4,20 +4,18 @@ use std::path::Path;
 
 use tokio_stream::StreamExt;
 
-use super::engine::{failed, passed, report};
 use crate::cli::args::{Command, Explain, Global, Keygen, OutputArgs, Submit};
 use crate::cli::exit::Exit;
 use crate::cli::output::progress::{Progress, ProgressEvent};
 use crate::cli::output::report::{JobDetail, JobLine, ReceiptLine};
 use crate::cli::output::terminal::Terminal;
 use crate::cli::output::{csv, number};
-use crate::cli::session::{Opened, Session, home, not_verified, person_seal};
+use crate::cli::session::{Opened, Session, home, person_seal};
 use crate::cli::{UserError, plot, written};
 use crate::clock::utc;
 use crate::grpc::status::problem_of;
 use crate::grpc::v1::{self, JobState};
-use crate::identity::{CaCertificate, Role};
-use crate::ledger::{Quorum, Receipt, TrustAnchors, VerifiedReceipt};
+use crate::identity::Role;
 use crate::member::{Membership, token_text};
 use crate::party::aggregate::participation;
 use crate::party::connect::Proxy;
@@ -29,7 +27,11 @@ fn invalid(code: &str, message: impl Into<String>) -> Problem {
     Problem::new(ProblemKind::Validation, code, message)
 }
 
-fn proxy(global: &Global) -> Result<Option<Proxy>, Problem> {
+/// The proxy of the command line.
+///
+/// # Errors
+/// When it is none.
+pub fn proxy(global: &Global) -> Result<Option<Proxy>, Problem> {
     let parse = |text: &String| Proxy::parse(text).map_err(|e| invalid("proxy", e.to_string()));
     global.proxy.as_ref().map(parse).transpose()
 }
@@ -40,19 +42,13 @@ fn proxy(global: &Global) -> Result<Option<Proxy>, Problem> {
 /// As the command says.
 pub async fn run(command: &Command, global: &Global, terminal: &Terminal) -> Result<Exit, Problem> {
     let home = home(global.home.as_deref())?;
-    match command {
-        Command::Enrol(enrol) => {
-            let keys = (person_seal(&home)?, proxy(global)?);
-            let roles = [Role::Researcher, Role::Operator];
-            let member = Membership::enrol(&token_text(&enrol.token)?, &roles, &home, keys).await?;
-            terminal.say(&format!("{} is enrolled in {}", member.member.name, member.consortium));
-            terminal.say(&format!("fingerprint of the key: {}", member.member.fingerprint()));
-            return Ok(Exit::Ok);
-        }
-        Command::Verify { receipt, authority } => {
-            return verify(receipt, authority.as_deref(), &home, terminal);
-        }
-        _ => {}
+    if let Command::Enrol(enrol) = command {
+        let keys = (person_seal(&home)?, proxy(global)?);
+        let roles = [Role::Researcher, Role::Operator];
+        let member = Membership::enrol(&token_text(&enrol.token)?, &roles, &home, keys).await?;
+        terminal.say(&format!("{} is enrolled in {}", member.member.name, member.consortium));
+        terminal.say(&format!("fingerprint of the key: {}", member.member.fingerprint()));
+        return Ok(Exit::Ok);
     }
     let session = Session::open(&home, proxy(global)?).await?;
     match command {
@@ -228,7 +224,8 @@ async fn follow(
     Ok(())
 }
 
-fn problem_from(problem: v1::Problem) -> Problem {
+/// A problem as the engine tells it.
+pub fn problem_from(problem: v1::Problem) -> Problem {
     let mut made = Problem::new(ProblemKind::from_name(&problem.kind), &problem.code, problem.message);
     made.hint = problem.hint;
     made.hospital = Some(problem.hospital).filter(|name| !name.is_empty());
@@ -236,7 +233,10 @@ fn problem_from(problem: v1::Problem) -> Problem {
 }
 
 /// How a job ended, as an exit code.
-fn ended(job: &v1::Job) -> Result<Exit, Problem> {
+///
+/// # Errors
+/// Why it has no result.
+pub fn ended(job: &v1::Job) -> Result<Exit, Problem> {
     match job.state() {
         JobState::Done => Ok(Exit::Ok),
         JobState::Cancelled => {
@@ -324,46 +324,4 @@ fn line_of(job: v1::Job) -> JobLine {
         query: job.summary,
         id: job.id,
     }
-}
-
-fn verify(path: &Path, authority: Option<&Path>, home: &Path, terminal: &Terminal) -> Result<Exit, Problem> {
-    let bad =
-        |path: &Path, e: &dyn std::fmt::Display| invalid("receipt.file", format!("{}: {e}", path.display()));
-    let mut json = Vec::new();
-    if path == Path::new("-") {
-        std::io::Read::read_to_end(&mut std::io::stdin(), &mut json).map_err(|e| bad(path, &e))?;
-    } else {
-        json = std::fs::read(path).map_err(|e| bad(path, &e))?;
-    }
-    let authority = match authority {
-        Some(file) => {
-            let pem = std::fs::read_to_string(file).map_err(|e| bad(file, &e))?;
-            CaCertificate::from_pem(&pem).map_err(|e| bad(file, &e))?
-        }
-        None => Membership::load(home, person_seal(home)?)?.authority,
-    };
-    let subject = format!("receipt {}", path.display());
-    let checked = Receipt::from_json(&json)
-        .and_then(|receipt| receipt.verify(&TrustAnchors::Authority(authority), Quorum::Participants));
-    match checked {
-        Ok(verified) => report(terminal, &subject, lines_of(&verified)),
-        Err(error) => {
-            let line = failed("receipt", not_verified(error).message);
-            report(terminal, &subject, vec![line])
-        }
-    }
-}
-
-fn lines_of(verified: &VerifiedReceipt) -> Vec<crate::cli::output::report::CheckLine> {
-    let commitment = verified.commitment();
-    let (index, size) = verified.position();
-    let cosigners: Vec<_> = verified.cosignatures().iter().map(|c| c.name.as_str()).collect();
-    vec![
-        passed("query", commitment.query.clone()),
-        passed("participants", commitment.participants.join(", ")),
-        passed("finished", utc(commitment.finished_at_ms)),
-        passed("result", format!("sealed result {}", commitment.result_digest)),
-        passed("log", format!("leaf {index} of a tree of {size}, signed by the engine")),
-        passed("cosigned", cosigners.join(", ")),
-    ]
 }

@@ -1,5 +1,6 @@
 //! The researcher's session: an enrolled member, a channel to the engine, and the key that results are switched to.
 
+mod attestations;
 mod recombine;
 mod reconstruct;
 
@@ -11,6 +12,7 @@ use ward_math::Secret;
 use ward_protocols::he::{self, Parameters, ReceiverSecret};
 use zeroize::Zeroizing;
 
+pub use self::attestations::Verdicts;
 use self::recombine::Recombination;
 use self::reconstruct::Reconstruction;
 use crate::clock::now_ms;

@@ -37,17 +37,19 @@ fn job_id(text: &str) -> Result<JobId, Status> {
     JobId::parse(text).map_err(|e| status_of(Problem::from(e).hint("`ward jobs` lists your jobs")))
 }
 
-impl JobsService {
-    async fn view(&self, job: &Job) -> Result<v1::Job, Status> {
-        let (summary, participants) = Engine::summary_of(job);
-        let problem = self.0.problem_of(&job.summary).await.map_err(status_of)?;
-        let mut row = row(&job.summary, summary, participants, problem);
-        if job.summary.state.is_terminal() {
-            let events = self.0.events(&job.summary.id, 0).await.map_err(status_of)?;
-            row.ended_unix_ms = events.last().map_or(0, |last| last.event.at_ms);
-        }
-        Ok(row)
+/// A job as its owner sees it.
+///
+/// # Errors
+/// A status, when the store fails.
+pub(super) async fn view(engine: &Engine, job: &Job) -> Result<v1::Job, Status> {
+    let (summary, participants) = Engine::summary_of(job);
+    let problem = engine.problem_of(&job.summary).await.map_err(status_of)?;
+    let mut row = row(&job.summary, summary, participants, problem);
+    if job.summary.state.is_terminal() {
+        let events = engine.events(&job.summary.id, 0).await.map_err(status_of)?;
+        row.ended_unix_ms = events.last().map_or(0, |last| last.event.at_ms);
     }
+    Ok(row)
 }
 
 fn row(s: &JobSummary, summary: String, participants: Vec<String>, problem: Option<Problem>) -> v1::Job {
@@ -115,7 +117,7 @@ impl jobs_server::Jobs for JobsService {
             }
             None => return Err(invalid("a submission without a job")),
         };
-        let job = self.view(&job.map_err(status_of)?).await?;
+        let job = view(&self.0, &job.map_err(status_of)?).await?;
         Ok(Response::new(v1::SubmitResponse { job: Some(job) }))
     }
 
@@ -136,7 +138,7 @@ impl jobs_server::Jobs for JobsService {
         let caller = peer::principal(&self.0, &request).await?;
         let id = job_id(&request.into_inner().id)?;
         let job = self.0.job_for(&caller, &id).await.map_err(status_of)?;
-        Ok(Response::new(self.view(&job).await?))
+        Ok(Response::new(view(&self.0, &job).await?))
     }
 
     async fn list(
@@ -150,7 +152,7 @@ impl jobs_server::Jobs for JobsService {
         let mut jobs = Vec::new();
         for summary in self.0.jobs_for(&caller, limit, before).await.map_err(status_of)? {
             let job = self.0.job_for(&caller, &summary.id).await.map_err(status_of)?;
-            jobs.push(self.view(&job).await?);
+            jobs.push(view(&self.0, &job).await?);
         }
         Ok(Response::new(v1::ListJobsResponse { jobs }))
     }
@@ -182,7 +184,7 @@ impl jobs_server::Jobs for JobsService {
         let caller = peer::principal(&self.0, &request).await?;
         let id = job_id(&request.into_inner().id)?;
         let job = self.0.cancel(&caller, &id).await.map_err(status_of)?;
-        Ok(Response::new(self.view(&job).await?))
+        Ok(Response::new(view(&self.0, &job).await?))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The services of `proto/ward/v1`: they check who calls, translate, and leave the work to [`crate::job`].
 
+pub mod attestations;
 pub mod catalogue;
 pub mod jobs;
 pub mod parties;

@@ -15,6 +15,7 @@
 
 mod abi;
 mod chain;
+mod check;
 mod config;
 mod drive;
 mod error;
@@ -36,6 +37,7 @@ use std::time::Duration;
 
 use alloy_primitives::Address;
 
+pub use check::{AnchoredLeaf, Found, find_anchor};
 pub use config::EvmConfig;
 pub use drive::Step;
 pub use error::EvmError;

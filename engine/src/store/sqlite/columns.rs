@@ -6,6 +6,7 @@ use crate::identity::{Digest, PublicKey, Role};
 use crate::store::job::{JobId, JobKind, JobState};
 use crate::store::party::{Approval, CeremonyState, TaskState};
 use crate::store::records::EpochState;
+use crate::store::registration::AnchorKind;
 
 /// An unsigned number; the database's integers are signed, so one of 2^63 or more is refused.
 pub(super) struct Uint(pub u64);
@@ -90,4 +91,4 @@ macro_rules! text_columns {
     )+};
 }
 
-text_columns!(JobKind, JobState, EpochState, CeremonyState, TaskState, Approval);
+text_columns!(JobKind, JobState, EpochState, CeremonyState, TaskState, Approval, AnchorKind);

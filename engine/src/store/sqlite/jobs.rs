@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 use super::columns::Uint;
-use super::{SqliteStore, audit, leases, log};
+use super::{SqliteStore, audit, leases, log, registrations};
 use crate::audit::Event;
 use crate::identity::Digest;
 use crate::store::error::StoreError;
@@ -83,6 +83,9 @@ fn check(transition: &Transition<'_>) -> Result<(), StoreError> {
     if transition.commitment.is_some() && transition.to != JobState::Done {
         return invalid("a commitment belongs to a job that is done");
     }
+    if !transition.registrations.is_empty() && transition.to != JobState::Done {
+        return invalid("registrations belong to a job that is done");
+    }
     Ok(())
 }
 
@@ -102,6 +105,9 @@ fn move_job(
         return Err(StoreError::IllegalMove { job: lease.job.clone(), from, to, actual });
     }
     let leaf = transition.commitment.map(|entry| log::append(transaction, entry)).transpose()?;
+    for registration in transition.registrations {
+        registrations::register(transaction, &lease.job, registration, signer)?;
+    }
     let begins = u32::from(to == JobState::Waiting);
     let attempt = transaction
         .prepare_cached(

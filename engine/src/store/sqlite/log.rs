@@ -127,6 +127,19 @@ impl Outbox for SqliteStore {
         })
     }
 
+    fn outbox_pending_of(&self, topic: &str, limit: u32) -> Result<Vec<OutboxRow>, StoreError> {
+        self.database.read("outbox_pending_of", |t| {
+            let mut statement = t.prepare_cached(
+                "SELECT seq, topic, payload FROM outbox WHERE delivered_ms IS NULL AND topic = ?
+                 ORDER BY seq LIMIT ?",
+            )?;
+            let rows = statement.query_map(params![topic, limit.min(PAGE_ROWS_MAX)], |row| {
+                Ok(OutboxRow { seq: row.get::<_, Uint>(0)?.0, topic: row.get(1)?, payload: row.get(2)? })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
     fn outbox_delivered(&self, seq: u64, at_ms: u64) -> Result<(), StoreError> {
         self.database.write("outbox_delivered", |t| {
             t.execute(

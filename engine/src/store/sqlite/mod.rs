@@ -13,6 +13,7 @@ mod log;
 mod members;
 mod party;
 mod release;
+mod registrations;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,6 +42,7 @@ const ENGINE: Schema = Schema {
     migrations: &[
         include_str!("../migrations/engine/0001.sql"),
         include_str!("../migrations/engine/0002.sql"),
+        include_str!("../migrations/engine/0003.sql"),
     ],
 };
 

@@ -226,6 +226,7 @@ fn arguments_that_do_not_fit_are_refused(world: &dyn World) {
         message: &message_,
         conclusion: Some(&conclusion),
         commitment: Some(&leaf),
+        registrations: &[],
     };
     let bad = [
         Transition { conclusion: None, ..base.clone() },

@@ -1,0 +1,202 @@
+//! `ward verify`: a receipt, offline; and its anchor, when a node of a chain is named.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args as ClapArgs;
+
+use super::engine::{failed, passed, report};
+use crate::cli::args::Global;
+use crate::cli::exit::Exit;
+use crate::cli::output::report::CheckLine;
+use crate::cli::output::terminal::Terminal;
+use crate::cli::session::{home, not_verified, person_seal};
+use crate::clock::utc;
+use crate::identity::{CaCertificate, Digest};
+use crate::ledger::{
+    Quorum, RECEIPT_BYTES_MAX, Receipt, ReceiptAnchor, ReceiptError, RegistrationReceipt, TrustAnchors,
+    VerifiedReceipt, VerifiedRegistration,
+};
+use crate::member::Membership;
+use crate::problem::{Problem, ProblemKind};
+
+/// `ward verify`.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// Receipt file; `-` for stdin.
+    pub receipt: PathBuf,
+    /// Certificate of the consortium's authority [default: the one you enrolled under].
+    #[arg(long, value_name = "FILE")]
+    pub authority: Option<PathBuf>,
+    /// Also ask this node of a chain whether the commitment is anchored there.
+    #[cfg(feature = "evm")]
+    #[arg(long, value_name = "URL", requires = "anchor_log")]
+    pub evm_rpc: Option<String>,
+    /// The anchor log on that chain, from somewhere else than the receipt.
+    #[cfg(feature = "evm")]
+    #[arg(long, value_name = "ADDRESS", requires = "evm_rpc")]
+    pub anchor_log: Option<String>,
+}
+
+/// What a receipt shows, of either kind.
+struct Shown {
+    lines: Vec<CheckLine>,
+    consortium: String,
+    digest: Digest,
+    index: u64,
+    anchors: Vec<ReceiptAnchor>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When a file cannot be read, or the chain's node does not answer.
+pub async fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, Problem> {
+    let json = read(&args.receipt)?;
+    let authority = authority(args.authority.as_deref(), global)?;
+    let subject = format!("receipt {}", args.receipt.display());
+    let shown = if RegistrationReceipt::is_one(&json) {
+        registration(&json, &authority)
+    } else {
+        query(&json, authority)
+    };
+    match shown {
+        Ok(mut shown) => {
+            let anchored = anchored(args, &shown).await?;
+            shown.lines.extend(anchored);
+            report(terminal, &subject, shown.lines)
+        }
+        Err(error) => {
+            let line = failed("receipt", not_verified(error).message);
+            report(terminal, &subject, vec![line])
+        }
+    }
+}
+
+fn bad(path: &Path, error: &dyn std::fmt::Display) -> Problem {
+    Problem::new(ProblemKind::Validation, "receipt.file", format!("{}: {error}", path.display()))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Problem> {
+    use std::io::Read as _;
+    let mut json = Vec::new();
+    let limit = RECEIPT_BYTES_MAX as u64 + 1;
+    if path == Path::new("-") {
+        std::io::stdin().take(limit).read_to_end(&mut json).map_err(|e| bad(path, &e))?;
+    } else {
+        let file = std::fs::File::open(path).map_err(|e| bad(path, &e))?;
+        file.take(limit).read_to_end(&mut json).map_err(|e| bad(path, &e))?;
+    }
+    Ok(json)
+}
+
+fn authority(file: Option<&Path>, global: &Global) -> Result<CaCertificate, Problem> {
+    match file {
+        Some(file) => {
+            let pem = std::fs::read_to_string(file).map_err(|e| bad(file, &e))?;
+            CaCertificate::from_pem(&pem).map_err(|e| bad(file, &e))
+        }
+        None => {
+            let home = home(global.home.as_deref())?;
+            Ok(Membership::load(&home, person_seal(&home)?)?.authority)
+        }
+    }
+}
+
+fn query(json: &[u8], authority: CaCertificate) -> Result<Shown, ReceiptError> {
+    let receipt = Receipt::from_json(json)?;
+    let verified = receipt.verify(&TrustAnchors::Authority(authority), Quorum::Participants)?;
+    Ok(Shown {
+        lines: lines_of(&verified),
+        consortium: verified.commitment().consortium.clone(),
+        digest: verified.commitment().digest(),
+        index: verified.position().0,
+        anchors: receipt.anchors,
+    })
+}
+
+fn registration(json: &[u8], authority: &CaCertificate) -> Result<Shown, ReceiptError> {
+    let receipt = RegistrationReceipt::from_json(json)?;
+    let verified = receipt.verify(authority)?;
+    Ok(Shown {
+        lines: lines_of_registration(&verified),
+        consortium: verified.record().consortium.clone(),
+        digest: verified.record().digest(),
+        index: verified.position().0,
+        anchors: receipt.anchors,
+    })
+}
+
+fn lines_of(verified: &VerifiedReceipt) -> Vec<CheckLine> {
+    let commitment = verified.commitment();
+    let (index, size) = verified.position();
+    let cosigners: Vec<_> = verified.cosignatures().iter().map(|c| c.name.as_str()).collect();
+    vec![
+        passed("query", commitment.query.clone()),
+        passed("participants", commitment.participants.join(", ")),
+        passed("finished", utc(commitment.finished_at_ms)),
+        passed("result", format!("sealed result {}", commitment.result_digest)),
+        passed("log", format!("leaf {index} of a tree of {size}, signed by the engine")),
+        passed("cosigned", cosigners.join(", ")),
+    ]
+}
+
+fn lines_of_registration(verified: &VerifiedRegistration) -> Vec<CheckLine> {
+    let record = verified.record();
+    let (index, size) = verified.position();
+    let mut lines = vec![
+        passed("registered", format!("{} of {} attestations", record.registered(), record.items.len())),
+        passed("submitter", record.submitter.clone()),
+        passed("finished", utc(record.finished_at_ms)),
+        passed("key", record.key.to_string()),
+        passed("issuers", record.issuers.to_string()),
+        passed("log", format!("leaf {index} of a tree of {size}, signed by the engine")),
+    ];
+    for item in &record.items {
+        let code = item.problem.as_ref().map_or("registered", |problem| &problem.code);
+        let digest = item.attestation.map_or_else(|| "no attestation".to_owned(), |digest| digest.to_string());
+        lines.push(passed("attestation", format!("{digest}: {code}")));
+    }
+    lines
+}
+
+#[cfg(feature = "evm")]
+async fn anchored(args: &Args, shown: &Shown) -> Result<Vec<CheckLine>, Problem> {
+    use crate::ledger::evm::{AnchoredLeaf, Found, find_anchor};
+    use crate::ledger::log_origin;
+
+    let (Some(url), Some(contract)) = (&args.evm_rpc, &args.anchor_log) else {
+        return Ok(said(&shown.anchors));
+    };
+    let origin = log_origin(&shown.consortium);
+    let leaf = AnchoredLeaf { origin: &origin, digest: shown.digest, index: shown.index };
+    let found = find_anchor(url, contract, leaf, &shown.anchors).await?;
+    Ok(vec![match found {
+        Some(Found::Commitment { block }) => passed("anchored", format!("by itself, in block {block}")),
+        Some(Found::Checkpoint { size }) => passed("anchored", format!("under a checkpoint of {size} leaves")),
+        None => CheckLine {
+            hint: Some("fetch the receipt again later: a checkpoint is anchored at intervals".to_owned()),
+            ..failed("anchored", "the anchor log has neither it nor a checkpoint that the receipt names".to_owned())
+        },
+    }])
+}
+
+#[cfg(not(feature = "evm"))]
+#[expect(clippy::unused_async, reason = "the same call with a chain asks its node")]
+async fn anchored(_: &Args, shown: &Shown) -> Result<Vec<CheckLine>, Problem> {
+    Ok(said(&shown.anchors))
+}
+
+/// What the receipt says of anchors, which nobody has checked.
+fn said(anchors: &[ReceiptAnchor]) -> Vec<CheckLine> {
+    use crate::cli::output::report::CheckStatus;
+    let line = |anchor: &ReceiptAnchor| CheckLine {
+        name: "anchored".to_owned(),
+        status: CheckStatus::Warning,
+        detail: format!(
+            "not checked: chain {}, contract {}, block {}",
+            anchor.chain_id, anchor.contract, anchor.block
+        ),
+        hint: Some("ask a node of your own: --evm-rpc URL --anchor-log ADDRESS".to_owned()),
+    };
+    anchors.iter().map(line).collect()
+}
