@@ -24,7 +24,7 @@ use crate::identity::{Identity, PublicKey, SealContext, SealKey, check_name, cli
 /// Most credentials of a wallet.
 pub const CREDENTIALS_MAX: usize = 256;
 /// Largest wallet read, in bytes.
-const WALLET_BYTES_MAX: u64 = 64 << 20;
+pub const WALLET_BYTES_MAX: u64 = 64 << 20;
 /// Shortest passphrase, in bytes.
 pub const PASSPHRASE_BYTES_MIN: usize = 8;
 /// Memory of the key derivation, in KiB: RFC 9106, section 4, second recommendation.
@@ -136,9 +136,17 @@ impl Wallet {
     /// # Errors
     /// [`AttestationError::Passphrase`], or what makes the file no wallet.
     pub fn open(path: &Path, passphrase: &str) -> Result<Self, AttestationError> {
+        Self::unseal(&read_file(path, WALLET_BYTES_MAX)?, passphrase)
+    }
+
+    /// Opens a wallet that was read.
+    ///
+    /// # Errors
+    /// As [`Wallet::open`].
+    pub fn unseal(file: &[u8], passphrase: &str) -> Result<Self, AttestationError> {
         let what = "a wallet";
-        let saved: Saved = serde_json::from_slice(&read_file(path, WALLET_BYTES_MAX)?)
-            .map_err(|e| AttestationError::malformed(what, e))?;
+        let saved: Saved =
+            serde_json::from_slice(file).map_err(|e| AttestationError::malformed(what, e))?;
         if saved.ward_wallet != 1 {
             return Err(AttestationError::Version { what, found: saved.ward_wallet, known: 1 });
         }

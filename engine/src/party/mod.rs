@@ -11,6 +11,7 @@ pub mod multiparty;
 pub mod node;
 pub mod probe;
 pub mod release;
+pub mod proving;
 pub mod task;
 pub mod transport;
 mod witness;

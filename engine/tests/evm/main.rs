@@ -6,9 +6,13 @@ mod abi;
 mod adapter;
 mod contracts;
 mod eligibility;
+mod engine;
 mod node;
 mod proofs;
 mod restored;
+#[expect(dead_code, reason = "shared with the tests of the whole system, which use the rest")]
+#[path = "../it/world.rs"]
+mod world;
 
 use std::process::Command;
 

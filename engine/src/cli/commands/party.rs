@@ -19,6 +19,7 @@ use crate::party::local::config::PartyConfig;
 use crate::party::mesh::{Endpoint, MeshIdentity};
 use crate::party::node::{Node, seal_key};
 use crate::party::probe::GrpcProbe;
+use crate::party::proving;
 use crate::party::transport;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::{Approval, audit_chain};
@@ -60,7 +61,16 @@ pub async fn run(command: &args::Party, global: &args::Global, terminal: &Termin
             let node = Arc::new(Node::open(config)?);
             let target = node.membership().target(proxy)?;
             terminal.say(&format!("ward party {} connecting to {}", node.name(), target.url));
-            transport::run(node, target, until_stopped()).await?;
+            let stop = until_stopped();
+            let proving = proving::start(&node, stop.clone()).await?;
+            if let Some(settings) = &node.config().proving {
+                terminal.say(&format!("proving for clinicians at {}", settings.socket.display()));
+            }
+            let ran = transport::run(node, target, stop).await;
+            if let Some(proving) = proving {
+                proving.abort();
+            }
+            ran?;
             Ok(Exit::Ok)
         }
         args::Party::Doctor { config } => doctor(config, global, terminal).await,

@@ -121,7 +121,11 @@ impl WalletArgs {
         Ok(Wallet::open(&self.wallet, &self.passphrase()?)?)
     }
 
-    fn passphrase(&self) -> Result<Zeroizing<String>, Problem> {
+    /// The passphrase.
+    ///
+    /// # Errors
+    /// Without one.
+    pub fn passphrase(&self) -> Result<Zeroizing<String>, Problem> {
         let from_file = |path: &Path| {
             let bytes =
                 if path == Path::new("-") { super::attest::stdin(4096)? } else { read_file(path, 4096)? };

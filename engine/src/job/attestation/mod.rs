@@ -229,6 +229,7 @@ async fn decide(
             let subject = format!("attestation:{}", count.attestation);
             let mut audit = audit_event(&spec.submitter, "member", "attestation.register", &subject);
             audit.detail = format!("job {}", work.id());
+            audit.context.study.clone_from(&count.study);
             registrations.push(NewRegistration {
                 study: count.study.clone(),
                 nullifier: count.nullifier,

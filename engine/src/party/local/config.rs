@@ -12,8 +12,10 @@ use serde::Serialize;
 use super::decimal::Decimal;
 use super::policy::Policy;
 use super::{raw, tables};
+use crate::attestation::prove;
 use crate::party::connect::Proxy;
 use crate::party::mesh::MeshSettings;
+use crate::party::proving::ProvingSettings;
 use crate::query::catalogue::Column;
 
 /// Largest configuration file that is read, in bytes.
@@ -32,6 +34,8 @@ pub struct PartyConfig {
     pub mesh: MeshSettings,
     /// Where the key that seals the keys at rest comes from.
     pub seal_key: SealKey,
+    /// Proving for the house's own clinicians; none without the section.
+    pub proving: Option<ProvingSettings>,
     /// The published tables.
     pub tables: Vec<TableConfig>,
     /// What may be asked.
@@ -289,9 +293,17 @@ impl Checker<'_> {
             }
             Some(raw::SealKey::Env(name)) => SealKey::Env(name.into_inner()),
         };
+        let proving = file.proving.map(|raw| ProvingSettings {
+            socket: raw.socket.map_or_else(|| data_dir.join("prove.sock"), |path| self.resolve(&path)),
+            is_for_group: raw.group,
+            key: self.resolve(&raw.key),
+            registry: self.resolve(&raw.registry),
+            allows_development_key: raw.development_key,
+            policy: prove::Policy { studies: raw.studies, audiences: raw.audiences },
+        });
         let tables = tables::check(self, file.table)?;
         let policy = tables::check_policy(&self.within("policy".into()), file.policy, &tables)?;
-        Ok(PartyConfig { name, data_dir, proxy, mesh, seal_key, tables, policy })
+        Ok(PartyConfig { name, data_dir, proxy, mesh, seal_key, proving, tables, policy })
     }
 
     fn mesh(&self, raw: raw::Mesh) -> Result<MeshSettings, ConfigError> {

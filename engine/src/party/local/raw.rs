@@ -18,6 +18,7 @@ pub(super) struct File {
     pub mesh: Mesh,
     #[serde(default)]
     pub keys: Keys,
+    pub proving: Option<Proving>,
     #[serde(default)]
     pub table: Vec<Table>,
     #[serde(default)]
@@ -43,6 +44,22 @@ pub(super) struct Mesh {
     pub listen: Option<Spanned<String>>,
     pub address: Option<Spanned<String>>,
     pub direct: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Proving {
+    pub socket: Option<PathBuf>,
+    #[serde(default)]
+    pub group: bool,
+    pub key: PathBuf,
+    pub registry: PathBuf,
+    #[serde(default)]
+    pub development_key: bool,
+    #[serde(default)]
+    pub studies: Vec<String>,
+    #[serde(default)]
+    pub audiences: Vec<String>,
 }
 
 #[derive(Default, Deserialize)]
