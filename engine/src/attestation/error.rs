@@ -309,7 +309,9 @@ impl AttestationError {
             }
             Self::RevocationsStale { .. } => "fetch the issuers' latest revocations",
             Self::Replay => "it has been counted; nothing more is to be done",
-            Self::Witness { .. } => "nothing of it was kept; prove where the record is (`ward prove`), and send the proof",
+            Self::Witness { .. } => {
+                "nothing of it was kept; prove where the record is (`ward prove`), and send the proof"
+            }
             Self::DoubleCount => "a patient counts once in a study, whoever issued the credential",
             _ => return None,
         };

@@ -283,7 +283,11 @@ impl Verifier {
 }
 
 /// One of the names, and one of the requests if there are any.
-fn check_one_of(found: &Request, requests: &[Request], audiences: &[Audience]) -> Result<(), AttestationError> {
+fn check_one_of(
+    found: &Request,
+    requests: &[Request],
+    audiences: &[Audience],
+) -> Result<(), AttestationError> {
     let named: Vec<&Audience> = audiences.iter().filter(|audience| audience.name == found.audience).collect();
     let Some(first) = named.first() else {
         let names: Vec<&str> = audiences.iter().map(|audience| audience.name.as_str()).collect();

@@ -145,8 +145,7 @@ impl Wallet {
     /// As [`Wallet::open`].
     pub fn unseal(file: &[u8], passphrase: &str) -> Result<Self, AttestationError> {
         let what = "a wallet";
-        let saved: Saved =
-            serde_json::from_slice(file).map_err(|e| AttestationError::malformed(what, e))?;
+        let saved: Saved = serde_json::from_slice(file).map_err(|e| AttestationError::malformed(what, e))?;
         if saved.ward_wallet != 1 {
             return Err(AttestationError::Version { what, found: saved.ward_wallet, known: 1 });
         }

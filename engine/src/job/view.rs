@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use super::Engine;
 use super::aggregate::Aggregate;
-use super::{attestation, audit_event};
 use super::work::{job_event, message_of};
+use super::{attestation, audit_event};
 use crate::encoding::Digest;
 use crate::identity::{Principal, RoleName};
 use crate::ledger::{Ledger as _, ReceiptAnchor, ReceiptAnchorKind};
 use crate::party::task::{CeremonySpec, ContributionHeader, Evidence};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::{
-    AnchorKind, Job, JobEventRow, JobFilter, JobId, JobKind, JobState, JobSummary, PAGE_ROWS_MAX, Part, blocking,
+    AnchorKind, Job, JobEventRow, JobFilter, JobId, JobKind, JobState, JobSummary, PAGE_ROWS_MAX, Part,
+    blocking,
 };
 
 /// A result as it is handed to the researcher.

@@ -14,8 +14,8 @@ use crate::encoding::Digest;
 use crate::party::task::Task;
 use crate::problem::Problem;
 use crate::store::{
-    Conclusion, Job, JobEvent, JobId, JobState, Lease, Message, NewRegistration, PAGE_ROWS_MAX, Part, StoreError,
-    Transition, blocking,
+    Conclusion, Job, JobEvent, JobId, JobState, Lease, Message, NewRegistration, PAGE_ROWS_MAX, Part,
+    StoreError, Transition, blocking,
 };
 
 /// How a job ends.
@@ -178,12 +178,7 @@ impl Work {
         self.transition(from, to, Some(end)).await
     }
 
-    async fn transition(
-        &self,
-        from: JobState,
-        to: JobState,
-        end: Option<End>,
-    ) -> Result<(), StoreError> {
+    async fn transition(&self, from: JobState, to: JobState, end: Option<End>) -> Result<(), StoreError> {
         let code = end.as_ref().map_or(String::new(), |end| end.conclusion.code.clone());
         let event = job_event(None, to.as_str(), &code);
         let audit = Event {

@@ -31,7 +31,8 @@ pub use merkle::TreeHead;
 pub use note::{Checkpoint, NOTE_BYTES_MAX, Note, NoteSignature};
 pub use proof_text::TlogProof;
 pub use receipt::{
-    Quorum, RECEIPT_BYTES_MAX, Receipt, ReceiptAnchor, ReceiptAnchorKind, ReceiptError, TrustAnchors, VerifiedReceipt,
+    Quorum, RECEIPT_BYTES_MAX, Receipt, ReceiptAnchor, ReceiptAnchorKind, ReceiptError, TrustAnchors,
+    VerifiedReceipt,
 };
 pub use registration::{RecordItem, RegistrationReceipt, RegistrationRecord, VerifiedRegistration};
 pub use tile::{TILE_WIDTH, Tile, TileKind};

@@ -113,7 +113,12 @@ pub async fn start(node: &Arc<Node>, stop: watch::Receiver<bool>) -> Result<Opti
     let key = tokio::task::spawn_blocking(move || ProverKey::load(&folder, allowed)).await;
     let key = Arc::new(key.map_err(|e| Problem::internal(&e))??);
     let listener = listen(&settings).await?;
-    let service = Service { node: node.clone(), settings: Arc::new(settings), key, proofs: Arc::new(Semaphore::new(PROOFS_MAX)) };
+    let service = Service {
+        node: node.clone(),
+        settings: Arc::new(settings),
+        key,
+        proofs: Arc::new(Semaphore::new(PROOFS_MAX)),
+    };
     Ok(Some(tokio::spawn(service.run(listener, stop))))
 }
 
@@ -164,11 +169,14 @@ impl Service {
     }
 
     async fn serve(self, mut stream: UnixStream) {
-        let asker = stream.peer_cred().map_or_else(|_| "unknown".to_owned(), |peer| format!("uid:{}", peer.uid()));
+        let asker =
+            stream.peer_cred().map_or_else(|_| "unknown".to_owned(), |peer| format!("uid:{}", peer.uid()));
         let answer = match tokio::time::timeout(ORDER_LIMIT, read::<Order>(&mut stream)).await {
             Ok(Ok(order)) => self.answer(order, &asker, &mut stream).await,
             Ok(Err(problem)) => Err(problem),
-            Err(_) => Err(Problem::new(ProblemKind::Validation, "prove.order", "the order did not arrive in time")),
+            Err(_) => {
+                Err(Problem::new(ProblemKind::Validation, "prove.order", "the order did not arrive in time"))
+            }
         };
         let frame = match answer {
             Ok(attestation) => Frame::Attestation(Box::new(attestation)),
@@ -179,7 +187,12 @@ impl Service {
         }
     }
 
-    async fn answer(&self, order: Order, asker: &str, stream: &mut UnixStream) -> Result<Attestation, Problem> {
+    async fn answer(
+        &self,
+        order: Order,
+        asker: &str,
+        stream: &mut UnixStream,
+    ) -> Result<Attestation, Problem> {
         let (study, audience) = (order.request.study.clone(), order.request.audience.clone());
         let place = self.proofs.clone().try_acquire_owned().map_err(|_| {
             Problem::new(ProblemKind::Unavailable, "prove.busy", "the node is proving for others")
@@ -209,7 +222,8 @@ impl Service {
             return Err(AttestationError::Version { what: "an order", found: order.version, known: 1 });
         }
         self.settings.policy.check(&order.request)?;
-        let registry = RegistryFile::from_json(&read_file(&self.settings.registry, DOCUMENT_BYTES_MAX as u64)?)?;
+        let registry =
+            RegistryFile::from_json(&read_file(&self.settings.registry, DOCUMENT_BYTES_MAX as u64)?)?;
         let wallet = Wallet::unseal(&order.wallet.0, &order.passphrase)?;
         let opened = wallet.credential(order.credential.as_deref())?;
         prove::claim(&wallet, opened, &order.request, &registry, now_ms())
@@ -230,7 +244,8 @@ impl Service {
         event.context.study = study.to_owned();
         event.context.recipient = audience.to_owned();
         if let Err(problem) = proved {
-            event.outcome = if problem.kind == ProblemKind::Compliance { Outcome::Refused } else { Outcome::Failure };
+            event.outcome =
+                if problem.kind == ProblemKind::Compliance { Outcome::Refused } else { Outcome::Failure };
             event.detail.clone_from(&problem.code);
         }
         tokio::task::block_in_place(|| self.node.store().audit(&event))?;
@@ -277,9 +292,8 @@ async fn read<T: serde::de::DeserializeOwned>(stream: &mut UnixStream) -> Result
 async fn write<T: Serialize>(stream: &mut UnixStream, frame: &T) -> Result<(), Problem> {
     let body = Zeroizing::new(canonical_json(frame));
     let bytes = u32::try_from(body.len()).ok().filter(|bytes| *bytes <= FRAME_BYTES_MAX);
-    let bytes = bytes.ok_or_else(|| {
-        Problem::new(ProblemKind::Validation, "prove.order", "larger than a frame may be")
-    })?;
+    let bytes = bytes
+        .ok_or_else(|| Problem::new(ProblemKind::Validation, "prove.order", "larger than a frame may be"))?;
     let failed = |e: std::io::Error| broken("the socket", &e);
     stream.write_u32(bytes).await.map_err(failed)?;
     stream.write_all(&body).await.map_err(failed)?;

@@ -83,11 +83,15 @@ async fn an_engine_anchors_each_result_once_whoever_is_killed_and_receipts_say_w
     let job = job["commitment"]["job_id"].as_str().unwrap().to_owned();
     world.ward("ada", &["result", &job, "--receipt", &receipt]).ok();
     let fetched: Value = serde_json::from_slice(&std::fs::read(&receipt).unwrap()).unwrap();
-    let kinds: Vec<&str> = fetched["anchors"].as_array().unwrap().iter().map(|a| a["kind"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> =
+        fetched["anchors"].as_array().unwrap().iter().map(|a| a["kind"].as_str().unwrap()).collect();
     assert!(kinds.contains(&"commitment") && kinds.contains(&"checkpoint"), "{fetched}");
     let ca = format!("{data}/ca/ca.pem");
     let verify = |contract: &str, url: &str| {
-        world.ward("nobody", &["verify", &receipt, "--authority", &ca, "--evm-rpc", url, "--anchor-log", contract])
+        world.ward(
+            "nobody",
+            &["verify", &receipt, "--authority", &ca, "--evm-rpc", url, "--anchor-log", contract],
+        )
     };
     let said = verify(&contract.to_string(), &anvil.url()).ok().stdout;
     assert!(said.contains("by itself, in block"), "{said}");
@@ -98,7 +102,9 @@ async fn an_engine_anchors_each_result_once_whoever_is_killed_and_receipts_say_w
     let port = anvil.port;
     anvil.stop();
     ask(&world, "SELECT COUNT(*) FROM t WHERE age < 50", "second.json");
-    let waits = until(&world, None, "the failure is shown", |status| status["anchoring"]["failure"][0] == "evm.away").await;
+    let waits =
+        until(&world, None, "the failure is shown", |status| status["anchoring"]["failure"][0] == "evm.away")
+            .await;
     assert_eq!(waits["log_leaves"], 3);
     let anvil = Anvil::start_at(port, &arguments);
     // And the engine is killed as it sends.

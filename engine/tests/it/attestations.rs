@@ -1,4 +1,5 @@
 //! Attestations at the engine: registered once, logged, refused by name; a witness is not taken in.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -29,9 +30,20 @@ impl Clinic {
     fn prove(&self, patient: &str, request: &str, out: &str) -> String {
         let (wallet, out) = (self.path(&format!("{patient}.wallet")), self.path(out));
         self.run(&[
-            "prove", "--wallet", &wallet, "--passphrase-file", &self.path("passphrase"), "--request",
-            &self.path(request), "--registry", &self.path("registry.json"), "--key", &self.path("key"), "--dev-key",
-            "--out", &out,
+            "prove",
+            "--wallet",
+            &wallet,
+            "--passphrase-file",
+            &self.path("passphrase"),
+            "--request",
+            &self.path(request),
+            "--registry",
+            &self.path("registry.json"),
+            "--key",
+            &self.path("key"),
+            "--dev-key",
+            "--out",
+            &out,
         ])
         .ok();
         out
@@ -41,7 +53,8 @@ impl Clinic {
         let out = self.path(name);
         let criteria = "age between 18 and 75 and hba1c >= 6.5 [%] and dx in (E11.*)";
         let audience = "https://sponsor.example";
-        self.run(&["attest", "request", criteria, "--study", study, "--audience", audience, "--out", &out]).ok();
+        self.run(&["attest", "request", criteria, "--study", study, "--audience", audience, "--out", &out])
+            .ok();
         out
     }
 
@@ -87,24 +100,47 @@ fn issue(clinic: &Clinic) {
     clinic.run(&["issuer", "publish", "--dir", &north, "--out", &clinic.path("published")]).ok();
     for patient in PATIENTS {
         let wallet = clinic.path(&format!("{patient}.wallet"));
-        let (holder, credential) = (clinic.path("holder.json"), clinic.path(&format!("{patient}.credential")));
+        let (holder, credential) =
+            (clinic.path("holder.json"), clinic.path(&format!("{patient}.credential")));
         clinic.run(&["wallet", "init", "--wallet", &wallet, "--passphrase-file", &passphrase]).ok();
-        let request = ["wallet", "request", "--wallet", &wallet, "--passphrase-file", &passphrase, "--out", &holder];
+        let request =
+            ["wallet", "request", "--wallet", &wallet, "--passphrase-file", &passphrase, "--out", &holder];
         clinic.run(&request).ok();
         clinic
             .run(&[
-                "issuer", "issue", "--dir", &north, "--mapping", &clinic.path("mapping.toml"), "--records",
-                &clinic.path("patients.csv"), "--patient", patient, "--holder", &holder, "--out", &credential,
+                "issuer",
+                "issue",
+                "--dir",
+                &north,
+                "--mapping",
+                &clinic.path("mapping.toml"),
+                "--records",
+                &clinic.path("patients.csv"),
+                "--patient",
+                patient,
+                "--holder",
+                &holder,
+                "--out",
+                &credential,
             ])
             .ok();
         let issuer = clinic.path("published/north.issuer.json");
         clinic
             .run(&[
-                "wallet", "add", "--wallet", &wallet, "--passphrase-file", &passphrase, &credential, "--issuer", &issuer,
+                "wallet",
+                "add",
+                "--wallet",
+                &wallet,
+                "--passphrase-file",
+                &passphrase,
+                &credential,
+                "--issuer",
+                &issuer,
             ])
             .ok();
     }
-    let documents = [clinic.path("published/north.issuer.json"), clinic.path("published/north.revocations.json")];
+    let documents =
+        [clinic.path("published/north.issuer.json"), clinic.path("published/north.revocations.json")];
     let registry = clinic.path("registry.json");
     clinic.run(&["attest", "registry", &documents[0], &documents[1], "--out", &registry]).ok();
 }
@@ -129,8 +165,20 @@ fn an_attestation_is_registered_once_and_verifies_offline_with_the_logs_proof() 
     let (consortium, key) = (outcome["consortium"].as_str().unwrap(), outcome["log_key"].as_str().unwrap());
     let verify = |file: &str, key: &str| {
         clinic.run(&[
-            "attest", "verify", file, "--request", &request, "--registry", &clinic.path("registry.json"), "--key",
-            &clinic.path("key"), "--dev-key", "--log", consortium, "--log-key", key,
+            "attest",
+            "verify",
+            file,
+            "--request",
+            &request,
+            "--registry",
+            &clinic.path("registry.json"),
+            "--key",
+            &clinic.path("key"),
+            "--dev-key",
+            "--log",
+            consortium,
+            "--log-key",
+            key,
         ])
     };
     let said = verify(&file, key).ok().stdout;
@@ -226,6 +274,96 @@ fn an_engine_killed_while_it_registers_counts_everybody_once() {
     let folder = EngineFolder::open(Path::new(&clinic.world.path("engine"))).expect("the engine's folder");
     let digest = brought["attestations"][0]["digest"].as_str().unwrap();
     let subject = format!("attestation:{digest}");
-    let events = audit_chain(&**folder.store()).map(|sealed| sealed.unwrap().event);
-    assert_eq!(events.filter(|event| event.subject == subject).count(), 1);
+    let registered = audit_chain(&**folder.store()).filter(|sealed| {
+        let sealed = sealed.as_ref().unwrap();
+        sealed.event().is_some_and(|event| event.subject == subject)
+    });
+    assert_eq!(registered.count(), 1);
+}
+
+/// The names in the definitions of the engine's services, comments aside.
+fn names_of_the_api() -> Vec<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../proto/ward/v1");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        for line in text.lines() {
+            let code = line.split("//").next().unwrap_or_default();
+            names.extend(code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').map(str::to_lowercase));
+        }
+    }
+    names
+}
+
+#[test]
+fn the_engines_api_has_no_field_for_a_witness() {
+    let names = names_of_the_api();
+    assert!(names.iter().any(|name| name == "attestationsheader"));
+    for witness in
+        ["witness", "wallet", "credential", "passphrase", "holder", "slots", "attributes", "record"]
+    {
+        assert!(!names.iter().any(|name| name == witness), "{witness}");
+    }
+}
+
+#[test]
+fn a_node_proves_for_its_own_clinicians_under_its_policy_and_keeps_an_audit_event() {
+    let clinic = clinic();
+    let toml = format!(
+        "[party]\ndata_dir = \"state\"\n[proving]\nkey = {:?}\nregistry = {:?}\ndevelopment_key = true\n\
+         studies = [\"trial-node\"]\n",
+        clinic.path("key"),
+        clinic.path("registry.json")
+    );
+    let folder = clinic.world.path("south");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(clinic.world.toml("south"), toml).unwrap();
+    let token = clinic.world.token("hospital", "south");
+    clinic.world.party("south", &["enrol", "--token", &token]).ok();
+    clinic.world.start_party("south");
+    let socket = format!("{folder}/state/prove.sock");
+    clinic.world.until("the node proves", || Path::new(&socket).exists().then_some(()));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&socket).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+
+    let ask = |patient: &str, request: &str, out: &str, passphrase: &str| {
+        let wallet = clinic.path(&format!("{patient}.wallet"));
+        clinic.run(&[
+            "prove",
+            "--node",
+            &socket,
+            "--wallet",
+            &wallet,
+            "--passphrase-file",
+            passphrase,
+            "--request",
+            request,
+            "--out",
+            out,
+        ])
+    };
+    let (passphrase, out) = (clinic.path("passphrase"), clinic.path("node.json"));
+    let request = clinic.request("trial-node", "node.request.json");
+    ask("P-004", &request, &out, &passphrase).ok();
+    let outcome = clinic.submit("ada", &[&out, "--request", &request]).ok().json();
+    assert_eq!(codes(&outcome), ["ok"]);
+    // Another study, and a wallet that does not open: refused by name.
+    ask("P-004", &clinic.path("request.json"), &out, &passphrase).error(8, "prove.policy");
+    let wrong = clinic.path("wrong");
+    std::fs::write(&wrong, "another passphrase").unwrap();
+    ask("P-004", &request, &out, &wrong).error(4, "wallet.passphrase");
+    clinic.world.kill("south");
+    let events = clinic.world.party("south", &["audit", "--events"]).ok().stdout;
+    let made: Vec<&str> = events.lines().filter(|line| line.contains("proof.make")).collect();
+    assert_eq!(made.len(), 3, "{events}");
+    assert!(made[0].contains("trial-node") && made[0].contains("uid:") && made[1].contains("prove.policy"));
+    for secret in ["600630-0221", "P-004", "E11", "passphrase of tests"] {
+        assert!(!events.contains(secret), "{secret}");
+    }
+    // A socket that was left behind is taken over.
+    clinic.world.start_party("south");
+    clinic.world.until("the node proves again", || {
+        let again = ask("P-004", &request, &clinic.path("node2.json"), &passphrase);
+        (again.code == 0).then_some(())
+    });
 }

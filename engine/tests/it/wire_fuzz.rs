@@ -2,14 +2,16 @@
 
 use proptest::prelude::*;
 use prost::Message as _;
+use ward_engine::attestation::door;
 use ward_engine::encoding::{Digest, canonical_json};
 use ward_engine::grpc::frames::Assembly;
 use ward_engine::grpc::hub::Hub;
 use ward_engine::grpc::relay::frame_of;
+use ward_engine::grpc::services::attestations::Receiving;
 use ward_engine::grpc::v1::{self, node_frame};
 use ward_engine::identity::{CaCertificate, Member, Token};
 use ward_engine::job::submit::plan;
-use ward_engine::ledger::{Checkpoint, Note, NoteSignature, Receipt};
+use ward_engine::ledger::{Checkpoint, Note, NoteSignature, Receipt, RegistrationReceipt};
 use ward_engine::party::aggregate::participation;
 use ward_engine::party::task::{Epoch, Outcome, Request, Task};
 use ward_engine::query::catalogue::{Catalogue, Column, ColumnKind, OutOfBounds, Publication, Table};
@@ -145,6 +147,11 @@ proptest! {
         let _ = v1::SubmitRequest::decode(bytes.as_slice());
         let _ = v1::EnrolRequest::decode(bytes.as_slice());
         let _ = v1::ResultFrame::decode(bytes.as_slice());
+        if let Ok(frame) = v1::SubmitAttestationsRequest::decode(bytes.as_slice()) {
+            let _ = Receiving::default().take(frame);
+        }
+        let _ = door::attestation(&bytes);
+        let _ = RegistrationReceipt::from_json(&bytes);
     }
 
     #[test]
@@ -162,6 +169,40 @@ proptest! {
             };
             v1::NodeFrame { frame: Some(frame) }
         }));
+    }
+
+    #[test]
+    fn attestations_in_any_frames_are_received_whole_or_refused(
+        announced in prop_oneof![0..4_u32, Just(u32::MAX), Just(1024)],
+        chunks in proptest::collection::vec((proptest::collection::vec(any::<u8>(), 0..24), any::<bool>()), 0..8),
+        late in any::<bool>(),
+    ) {
+        use v1::submit_attestations_request::Part;
+        let header = Part::Header(v1::AttestationsHeader { items: announced, requests: Vec::new(), time_limit_ms: 1 });
+        let mut parts = vec![header.clone()];
+        let mut sent = vec![Vec::new()];
+        for (data, last) in chunks {
+            sent.last_mut().unwrap().extend_from_slice(&data);
+            if last {
+                sent.push(Vec::new());
+            }
+            parts.push(Part::Chunk(v1::Chunk { data, last }));
+        }
+        if late {
+            parts.push(header);
+        }
+        let mut receiving = Receiving::default();
+        for part in parts {
+            match receiving.take(v1::SubmitAttestationsRequest { part: Some(part) }) {
+                Ok(None) => {}
+                Ok(Some(submission)) => {
+                    prop_assert_eq!(submission.items.len(), announced as usize);
+                    prop_assert_eq!(&submission.items[..], &sent[..announced as usize]);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
     }
 
     #[test]

@@ -67,7 +67,9 @@ pub async fn run(command: &args::Engine, terminal: &Terminal) -> Result<Exit, Pr
                 return written(terminal.json(&serde_json::json!({ "address": address })));
             }
             terminal.say(&format!("the engine of {} anchors as", folder.consortium()));
-            terminal.hint("deploy the anchor log for this address, and give it money for gas: docs/operating/evm.md");
+            terminal.hint(
+                "deploy the anchor log for this address, and give it money for gas: docs/operating/evm.md",
+            );
             written(terminal.data(&address))
         }
         args::Engine::Status { data } => super::status::run(data, terminal),

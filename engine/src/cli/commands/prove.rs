@@ -116,7 +116,12 @@ async fn here(
 }
 
 /// Has the hospital's node prove, on this machine.
-async fn at_node(socket: &Path, args: &Args, request: Request, steps: &Steps) -> Result<Attestation, Problem> {
+async fn at_node(
+    socket: &Path,
+    args: &Args,
+    request: Request,
+    steps: &Steps,
+) -> Result<Attestation, Problem> {
     let order = Order {
         version: 1,
         request,

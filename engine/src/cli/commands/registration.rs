@@ -119,7 +119,9 @@ pub async fn submit(args: &Submit, global: &Global, terminal: &Terminal) -> Resu
         .collect::<Result<Vec<_>, Problem>>()?;
     let session = Session::open(&home(global.home.as_deref())?, proxy(global)?).await?;
     if args.requests.is_empty() {
-        terminal.warn("not compared with a request: the criteria are those that the attestations name (--request)");
+        terminal.warn(
+            "not compared with a request: the criteria are those that the attestations name (--request)",
+        );
     }
     let limit_ms = args.time_limit.saturating_mul(1000);
     let job = session.submit_attestations(items, requests, limit_ms).await?;
@@ -138,7 +140,8 @@ pub async fn submit(args: &Submit, global: &Global, terminal: &Terminal) -> Resu
 /// `job.not_done`; the engine's.
 pub async fn result(args: &ResultOf, global: &Global, terminal: &Terminal) -> Result<Exit, Problem> {
     let read = |path: PathBuf| Ok((path.clone(), checked(&path)?));
-    let attestations = files(&args.attestations)?.into_iter().map(read).collect::<Result<Vec<_>, Problem>>()?;
+    let attestations =
+        files(&args.attestations)?.into_iter().map(read).collect::<Result<Vec<_>, Problem>>()?;
     let session = Session::open(&home(global.home.as_deref())?, proxy(global)?).await?;
     finish(&session, &args.job, (attestations, &args.output), terminal).await
 }
@@ -176,7 +179,9 @@ async fn finish(
         let digest = Digest::from_slice(&verdict.digest);
         let same = |entry: &&(PathBuf, Attestation)| Some(entry.1.digest()) == digest;
         let in_place = attestations.get(at).filter(|_| attestations.len() == found.verdicts.len());
-        let file = in_place.filter(|entry| digest.is_none() || same(entry)).or_else(|| attestations.iter().find(same));
+        let file = in_place
+            .filter(|entry| digest.is_none() || same(entry))
+            .or_else(|| attestations.iter().find(same));
         if let Some((path, attestation)) = file
             && !verdict.tlog_proof.is_empty()
         {
@@ -188,7 +193,12 @@ async fn finish(
 }
 
 /// Writes the attestation with the log's proof in it.
-fn keep(path: &Path, attestation: &Attestation, verdict: &v1::Verdict, output: &Output) -> Result<(), Problem> {
+fn keep(
+    path: &Path,
+    attestation: &Attestation,
+    verdict: &v1::Verdict,
+    output: &Output,
+) -> Result<(), Problem> {
     let logged = Attestation { tlog_proof: Some(verdict.tlog_proof.clone()), ..attestation.clone() };
     let to = match (&output.out, path.file_name()) {
         (Some(folder), Some(name)) => folder.join(name),

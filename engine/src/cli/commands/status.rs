@@ -83,7 +83,10 @@ fn text(status: &Status, style: &Style) -> String {
             let word = |name: &str| state[name].as_str().unwrap_or("not reached yet").to_owned();
             pairs.push(("chain", format!("{} at {}", state["chain_id"], word("anchor_log"))));
             pairs.push(("mode", word("mode")));
-            pairs.push(("waiting", format!("{} posts, {} confirmations", state["waiting"], state["confirmations"])));
+            pairs.push((
+                "waiting",
+                format!("{} posts, {} confirmations", state["waiting"], state["confirmations"]),
+            ));
             if let Some(message) = state["failure"][1].as_str() {
                 let code = state["failure"][0].as_str().unwrap_or_default();
                 pairs.push(("waits for", format!("{message} [{code}]")));

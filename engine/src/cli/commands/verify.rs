@@ -153,7 +153,8 @@ fn lines_of_registration(verified: &VerifiedRegistration) -> Vec<CheckLine> {
     ];
     for item in &record.items {
         let code = item.problem.as_ref().map_or("registered", |problem| &problem.code);
-        let digest = item.attestation.map_or_else(|| "no attestation".to_owned(), |digest| digest.to_string());
+        let digest =
+            item.attestation.map_or_else(|| "no attestation".to_owned(), |digest| digest.to_string());
         lines.push(passed("attestation", format!("{digest}: {code}")));
     }
     lines
@@ -172,10 +173,15 @@ async fn anchored(args: &Args, shown: &Shown) -> Result<Vec<CheckLine>, Problem>
     let found = find_anchor(url, contract, leaf, &shown.anchors).await?;
     Ok(vec![match found {
         Some(Found::Commitment { block }) => passed("anchored", format!("by itself, in block {block}")),
-        Some(Found::Checkpoint { size }) => passed("anchored", format!("under a checkpoint of {size} leaves")),
+        Some(Found::Checkpoint { size }) => {
+            passed("anchored", format!("under a checkpoint of {size} leaves"))
+        }
         None => CheckLine {
             hint: Some("fetch the receipt again later: a checkpoint is anchored at intervals".to_owned()),
-            ..failed("anchored", "the anchor log has neither it nor a checkpoint that the receipt names".to_owned())
+            ..failed(
+                "anchored",
+                "the anchor log has neither it nor a checkpoint that the receipt names".to_owned(),
+            )
         },
     }])
 }

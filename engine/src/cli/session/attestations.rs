@@ -60,7 +60,10 @@ impl Session {
                 let count = item.len().div_ceil(PIECE_BYTES).max(1);
                 (0..count).map(move |at| {
                     let end = item.len().min((at + 1) * PIECE_BYTES);
-                    Part::Chunk(v1::Chunk { data: item[at * PIECE_BYTES..end].to_vec(), last: at + 1 == count })
+                    Part::Chunk(v1::Chunk {
+                        data: item[at * PIECE_BYTES..end].to_vec(),
+                        last: at + 1 == count,
+                    })
                 })
             });
             for part in std::iter::once(header).chain(chunks) {
@@ -91,7 +94,8 @@ impl Session {
             return Err(unreadable("verdicts", &"they do not begin with their header"));
         };
         let now_s = (now_ms() / 1000) as i64;
-        let engine = self.member.authority.verify(&header.engine_certificate, now_s).map_err(super::not_verified)?;
+        let engine =
+            self.member.authority.verify(&header.engine_certificate, now_s).map_err(super::not_verified)?;
         if engine.role != Role::Engine || header.consortium != self.member.consortium {
             return Err(super::not_verified("the log is signed by somebody else than the engine"));
         }

@@ -88,7 +88,7 @@ impl attestations_server::Attestations for AttestationsService {
         &self,
         request: Request<v1::AttestationTermsRequest>,
     ) -> Result<Response<v1::AttestationTermsResponse>, Status> {
-        let member = peer::member(&self.engine, &request).await?;
+        let member = peer::principal(&self.engine, &request).await?;
         let terms = self.engine.attestation_terms(&member).await.map_err(status_of)?;
         Ok(Response::new(v1::AttestationTermsResponse {
             key: terms.key.0.to_vec(),
@@ -102,10 +102,12 @@ impl attestations_server::Attestations for AttestationsService {
         &self,
         request: Request<Incoming<v1::SubmitAttestationsRequest>>,
     ) -> Result<Response<v1::SubmitResponse>, Status> {
-        let member = peer::member(&self.engine, &request).await?;
+        let member = peer::principal(&self.engine, &request).await?;
         let _place = self.receiving.try_acquire().map_err(|_| {
             let message = "too many submissions arrive at once";
-            status_of(Problem::new(ProblemKind::Unavailable, "attest.busy", message).hint("try again in a moment"))
+            status_of(
+                Problem::new(ProblemKind::Unavailable, "attest.busy", message).hint("try again in a moment"),
+            )
         })?;
         let mut frames = request.into_inner();
         let mut receiving = Receiving::default();
@@ -123,7 +125,7 @@ impl attestations_server::Attestations for AttestationsService {
         &self,
         request: Request<v1::VerdictsRequest>,
     ) -> Result<Response<Self::VerdictsStream>, Status> {
-        let member = peer::member(&self.engine, &request).await?;
+        let member = peer::principal(&self.engine, &request).await?;
         let id = JobId::parse(&request.into_inner().job).map_err(|e| status_of(e.into()))?;
         let job = self.engine.job_for(&member, &id).await.map_err(status_of)?;
         if job.summary.kind != JobKind::Attestation {
@@ -139,7 +141,10 @@ impl attestations_server::Attestations for AttestationsService {
         let (sender, frames) = mpsc::channel(16);
         tokio::spawn(async move {
             let first = verdicts_frame::Part::Header(header);
-            let rest = verdicts.into_iter().zip(0..).map(|(view, item)| verdicts_frame::Part::Verdict(verdict(view, item)));
+            let rest = verdicts
+                .into_iter()
+                .zip(0..)
+                .map(|(view, item)| verdicts_frame::Part::Verdict(verdict(view, item)));
             for part in std::iter::once(first).chain(rest) {
                 // The caller is gone.
                 if sender.send(Ok(v1::VerdictsFrame { part: Some(part) })).await.is_err() {

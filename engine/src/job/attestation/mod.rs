@@ -115,8 +115,12 @@ impl Engine {
         loaded.map_err(|e| Problem::internal(&e))?.map_err(|error| {
             // A file that is missing or damaged is the operator's affair.
             tracing::error!(%error, "attestations cannot be verified");
-            Problem::new(ProblemKind::Unavailable, "attest.not_ready", "the engine's key or registry does not load")
-                .hint("its operator finds the cause in the engine's log")
+            Problem::new(
+                ProblemKind::Unavailable,
+                "attest.not_ready",
+                "the engine's key or registry does not load",
+            )
+            .hint("its operator finds the cause in the engine's log")
         })
     }
 }
@@ -164,7 +168,9 @@ async fn verify(work: &Work, spec: &Spec, verifier: Verifier) -> Result<Vec<Answ
     for items in spec.items.chunks(CHUNK) {
         let mut read = Vec::with_capacity(items.len());
         for item in items {
-            let (file, tail) = usize::try_from(item.bytes).ok().and_then(|bytes| rest.split_at_checked(bytes))
+            let (file, tail) = usize::try_from(item.bytes)
+                .ok()
+                .and_then(|bytes| rest.split_at_checked(bytes))
                 .ok_or_else(|| Problem::internal(&"a kept submission is too short"))?;
             rest = tail;
             read.push(match &item.problem {

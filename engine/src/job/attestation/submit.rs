@@ -8,7 +8,7 @@ use crate::attestation::verify::{Audience, Expected};
 use crate::attestation::{AttestationError, door};
 use crate::clock::now_ms;
 use crate::encoding::{Digest, canonical_json};
-use crate::identity::{Member, clip, random};
+use crate::identity::{Principal, clip, random};
 use crate::job::Engine;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::{Job, JobId, JobKind, JobState, NewJob};
@@ -51,7 +51,7 @@ impl Engine {
     ///
     /// # Errors
     /// `attest.not_offered`, `attest.not_ready`.
-    pub async fn attestation_terms(&self, member: &Member) -> Result<Terms, Problem> {
+    pub async fn attestation_terms(&self, member: &Principal) -> Result<Terms, Problem> {
         let allowed = audiences(self.registrar()?, &member.name);
         let names = allowed.iter().map(|audience| audience.name.clone()).collect();
         let bench = self.bench(Expected::OneOf { requests: Vec::new(), audiences: allowed }).await?;
@@ -68,7 +68,11 @@ impl Engine {
     /// # Errors
     /// `attest.not_offered`; `attest.audience` for a member whom the operator named for no audience; `attest.witness`
     /// when a credential, a wallet or a record is among them: nothing of the submission is kept then.
-    pub async fn submit_attestations(&self, member: &Member, submission: Submission) -> Result<Job, Problem> {
+    pub async fn submit_attestations(
+        &self,
+        member: &Principal,
+        submission: Submission,
+    ) -> Result<Job, Problem> {
         let allowed = audiences(self.registrar()?, &member.name);
         let requests = requests(&submission.requests, &allowed)?;
         let (items, body) = open(&submission.items)?;
@@ -88,7 +92,8 @@ impl Engine {
         let limit_ms = submission.time_limit_ms.clamp(1_000, TIME_LIMIT_MS_MAX);
         loop {
             let job = self.queue_attestations(&spec, limit_ms).await?;
-            let over = matches!(job.summary.state, JobState::Failed | JobState::Refused | JobState::Cancelled);
+            let over =
+                matches!(job.summary.state, JobState::Failed | JobState::Refused | JobState::Cancelled);
             if !over || spec.attempt >= ATTEMPTS_MAX {
                 return Ok(job);
             }

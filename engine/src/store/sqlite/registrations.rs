@@ -10,8 +10,7 @@ use crate::store::job::JobId;
 use crate::store::registration::{Anchor, NewRegistration, Registration};
 use crate::store::{Anchors, PAGE_ROWS_MAX, Registrations};
 
-const REGISTRATION: &str =
-    "SELECT study, nullifier, attestation, job, leaf_index, at_ms FROM registrations";
+const REGISTRATION: &str = "SELECT study, nullifier, attestation, job, leaf_index, at_ms FROM registrations";
 const ANCHOR: &str = "SELECT chain_id, contract, kind, digest, size, block, tx, at_ms FROM anchors";
 
 fn registration(row: &Row<'_>) -> rusqlite::Result<Registration> {
@@ -130,7 +129,8 @@ impl Anchors for SqliteStore {
 
     fn latest_anchors(&self, limit: u32) -> Result<Vec<Anchor>, StoreError> {
         self.database.read("latest_anchors", |t| {
-            let mut statement = t.prepare_cached(&format!("{ANCHOR} ORDER BY at_ms DESC, rowid DESC LIMIT ?"))?;
+            let mut statement =
+                t.prepare_cached(&format!("{ANCHOR} ORDER BY at_ms DESC, rowid DESC LIMIT ?"))?;
             let rows = statement.query_map([limit.min(PAGE_ROWS_MAX)], anchor)?;
             Ok(rows.collect::<Result<_, _>>()?)
         })

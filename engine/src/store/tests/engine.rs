@@ -20,6 +20,8 @@ macro_rules! engine_suite {
                 illegal_moves_change_nothing
                 arguments_that_do_not_fit_are_refused
                 cancelled_job_refuses_its_worker
+                registrations_come_with_the_jobs_end_or_not_at_all
+                anchors_are_found_by_digest_and_by_the_smallest_checkpoint_that_covers
                 finished_job_is_not_cancelled
                 parts_are_kept_once
                 jobs_are_listed_newest_first_by_page_and_owner
@@ -210,6 +212,90 @@ fn illegal_moves_change_nothing(world: &dyn World) {
     assert_eq!(store.outbox_pending(100).unwrap().len() as u64, moves);
     assert_eq!(audited(&*store), moves);
     assert_eq!(store.log_size().unwrap(), 0);
+}
+
+fn registration_of(number: u64, study: &str, patient: u64) -> NewRegistration {
+    NewRegistration {
+        study: study.to_owned(),
+        nullifier: digest(5_000_000 + patient),
+        attestation: digest(6_000_000 + number),
+        audit: event("attestation.register"),
+        message: Some(message("evm")),
+    }
+}
+
+fn registrations_come_with_the_jobs_end_or_not_at_all(world: &dyn World) {
+    let store = world.engine();
+    let end = |number, from, to, registrations: &[NewRegistration]| {
+        let lease = at(&*store, number, from);
+        let (conclusion, leaf) = (done(), digest(3_000_000 + number));
+        store.transition(&Transition {
+            lease: &lease,
+            from,
+            to,
+            event: &step("end"),
+            audit: &event("job.done"),
+            message: &message("job"),
+            conclusion: to.is_terminal().then_some(&conclusion),
+            commitment: (to == Done).then_some(&leaf),
+            registrations,
+        })
+    };
+    let first = [registration_of(1, "a", 1), registration_of(2, "a", 2)];
+    let moved = end(1, Committing, Done, &first).unwrap();
+    // The record's leaf, then those of the attestations.
+    assert_eq!(moved.leaf_index, Some(0));
+    let found = store.registration("a", &first[1].nullifier).unwrap().unwrap();
+    assert_eq!((found.leaf_index, found.attestation), (2, first[1].attestation));
+    assert_eq!(store.registered(&first[1].attestation).unwrap(), Some(found));
+    let (leaves, audited_before) = (store.log_size().unwrap(), audited(&*store));
+    // A patient counted meanwhile: nothing of it happens, the other patient and the leaves included.
+    let clash = [registration_of(3, "a", 3), registration_of(4, "a", 2)];
+    assert!(matches!(
+        end(2, Committing, Done, &clash),
+        Err(StoreError::Conflict { what: "registration", .. })
+    ));
+    assert_eq!(store.log_size().unwrap(), leaves);
+    assert_eq!((store.registrations().unwrap(), store.registered(&clash[0].attestation).unwrap()), (2, None));
+    assert!(audited(&*store) > audited_before, "the second job's own moves");
+    // In another study the patient counts anew.
+    end(3, Committing, Done, &[registration_of(5, "b", 2)]).unwrap();
+    assert_eq!((store.registrations().unwrap(), store.outbox_pending_of("evm", 9).unwrap().len()), (3, 3));
+    let early = end(4, Running, Committing, &[registration_of(6, "b", 9)]);
+    assert!(matches!(early, Err(StoreError::Invalid { .. })));
+    drop(store);
+    assert_eq!(world.engine().registrations().unwrap(), 3);
+}
+
+fn anchors_are_found_by_digest_and_by_the_smallest_checkpoint_that_covers(world: &dyn World) {
+    let store = world.engine();
+    let anchor = |kind, number, size, block| Anchor {
+        chain_id: 1,
+        contract: "0x11".into(),
+        kind,
+        digest: digest(number),
+        size,
+        block,
+        transaction: None,
+        at_ms: block,
+    };
+    let commitment = anchor(AnchorKind::Commitment, 7, 0, 10);
+    let checkpoints = [3, 9, 20].map(|size| anchor(AnchorKind::Checkpoint, 100 + size, size, 20 + size));
+    for anchor in checkpoints.iter().chain([&commitment, &commitment]) {
+        store.put_anchor(anchor).unwrap();
+    }
+    let other = Anchor { chain_id: 2, size: 50, ..checkpoints[2].clone() };
+    store.put_anchor(&other).unwrap();
+    let found = store.anchors_of(&digest(7), 5).unwrap();
+    assert_eq!(found, [checkpoints[1].clone(), commitment.clone(), other.clone()]);
+    assert_eq!(store.anchors_of(&digest(8), 30).unwrap(), [other.clone()]);
+    assert_eq!(store.latest_anchors(1).unwrap(), [other]);
+    // Found deeper, or sent after all: the newer facts.
+    let sent = Anchor { block: 11, transaction: Some(digest(1)), ..commitment.clone() };
+    store.put_anchor(&sent).unwrap();
+    store.put_anchor(&Anchor { block: 12, ..commitment }).unwrap();
+    let kept = store.anchors_of(&digest(7), 99).unwrap();
+    assert_eq!((kept[0].block, kept[0].transaction), (12, Some(digest(1))));
 }
 
 fn arguments_that_do_not_fit_are_refused(world: &dyn World) {
