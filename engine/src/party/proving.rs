@@ -133,9 +133,15 @@ async fn listen(settings: &ProvingSettings) -> Result<UnixListener, Problem> {
         }
         std::fs::remove_file(path).map_err(bad)?;
     }
-    let listener = UnixListener::bind(path).map_err(bad)?;
+    // Nobody finds it before its rights are set.
+    let unseen = path.with_extension("new");
+    if unseen.exists() {
+        std::fs::remove_file(&unseen).map_err(bad)?;
+    }
+    let listener = UnixListener::bind(&unseen).map_err(bad)?;
     let mode = if settings.is_for_group { 0o660 } else { 0o600 };
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(bad)?;
+    std::fs::set_permissions(&unseen, std::fs::Permissions::from_mode(mode)).map_err(bad)?;
+    std::fs::rename(&unseen, path).map_err(bad)?;
     Ok(listener)
 }
 

@@ -10,7 +10,7 @@ use crate::world::{Spec, World, small};
 
 const COMMITMENT: &str = "CommitmentAnchored(bytes32)";
 
-async fn status(world: &World) -> Value {
+fn status(world: &World) -> Value {
     world.ward("nobody", &["engine", "status", "--data", &world.path("engine")]).ok().json()
 }
 
@@ -20,13 +20,13 @@ async fn until(world: &World, anvil: Option<&Anvil>, what: &str, look: impl Fn(&
         if let Some(anvil) = anvil {
             anvil.mine(1).await;
         }
-        let status = status(world).await;
+        let status = status(world);
         if look(&status) {
             return status;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("in vain waited until {what}: {}\n{}", status(world).await, world.logs());
+    panic!("in vain waited until {what}: {}\n{}", status(world), world.logs());
 }
 
 fn is_settled(status: &Value, leaves: u64) -> bool {

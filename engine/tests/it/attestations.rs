@@ -40,7 +40,7 @@ impl Clinic {
             "--registry",
             &self.path("registry.json"),
             "--key",
-            &self.path("key"),
+            &key(),
             "--dev-key",
             "--out",
             &out,
@@ -65,33 +65,45 @@ impl Clinic {
 
 fn clinic() -> &'static Clinic {
     static CLINIC: OnceLock<Clinic> = OnceLock::new();
-    CLINIC.get_or_init(|| {
-        let spec = Spec { floor: 5, profile: "default-8192", threshold: None, hospitals: Vec::new() };
-        let clinic = Clinic { world: World::enrolled(&spec) };
-        std::fs::create_dir_all(clinic.path("")).expect("a folder");
-        for (name, text) in [
-            ("passphrase", "a passphrase of tests".to_owned()),
-            ("mapping.toml", example("eligibility/mapping.toml")),
-            ("patients.csv", example("eligibility/patients.csv")),
-        ] {
-            std::fs::write(clinic.path(name), text).expect("a file");
-        }
-        let token = clinic.world.token("researcher", "bob");
-        clinic.world.ward("bob", &["enrol", "--token", &token]).ok();
-        clinic.run(&["attest", "dev-key", "--out", &clinic.path("key")]).ok();
-        issue(&clinic);
-        let config = format!(
-            "[attestations]\nkey = {:?}\nregistry = {:?}\ndevelopment_key = true\n\
+    CLINIC.get_or_init(open)
+}
+
+/// The development key of all clinics: making one takes seconds.
+fn key() -> String {
+    static KEY: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let folder = KEY.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        ward_engine::attestation::keys::create_development(folder.path()).unwrap();
+        folder
+    });
+    folder.path().display().to_string()
+}
+
+fn open() -> Clinic {
+    let spec = Spec { floor: 5, profile: "default-8192", threshold: None, hospitals: Vec::new() };
+    let clinic = Clinic { world: World::enrolled(&spec) };
+    std::fs::create_dir_all(clinic.path("")).expect("a folder");
+    for (name, text) in [
+        ("passphrase", "a passphrase of tests".to_owned()),
+        ("mapping.toml", example("eligibility/mapping.toml")),
+        ("patients.csv", example("eligibility/patients.csv")),
+    ] {
+        std::fs::write(clinic.path(name), text).expect("a file");
+    }
+    let token = clinic.world.token("researcher", "bob");
+    clinic.world.ward("bob", &["enrol", "--token", &token]).ok();
+    issue(&clinic);
+    let config = format!(
+        "[attestations]\nkey = {:?}\nregistry = {:?}\ndevelopment_key = true\n\
              [[attestations.audience]]\nname = \"https://sponsor.example\"\nmembers = [\"ada\"]\n",
-            clinic.path("key"),
-            clinic.path("registry.json")
-        );
-        std::fs::write(Path::new(&clinic.world.path("engine")).join("engine.toml"), config).expect("a file");
-        clinic.world.kill("engine");
-        clinic.world.start_engine();
-        clinic.request("trial-7", "request.json");
-        clinic
-    })
+        key(),
+        clinic.path("registry.json")
+    );
+    std::fs::write(Path::new(&clinic.world.path("engine")).join("engine.toml"), config).expect("a file");
+    clinic.world.kill("engine");
+    clinic.world.start_engine();
+    clinic.request("trial-7", "request.json");
+    clinic
 }
 
 fn issue(clinic: &Clinic) {
@@ -173,7 +185,7 @@ fn an_attestation_is_registered_once_and_verifies_offline_with_the_logs_proof() 
             "--registry",
             &clinic.path("registry.json"),
             "--key",
-            &clinic.path("key"),
+            &key(),
             "--dev-key",
             "--log",
             consortium,
@@ -261,7 +273,8 @@ fn a_witness_is_refused_before_it_leaves_the_machine() {
 
 #[test]
 fn an_engine_killed_while_it_registers_counts_everybody_once() {
-    let clinic = clinic();
+    // A consortium of its own: the other tests need their engine.
+    let clinic = open();
     let request = clinic.request("trial-kill", "kill.request.json");
     let file = clinic.prove("P-001", "kill.request.json", "kill.json");
     let submitted = clinic.submit("ada", &[&file, "--request", &request, "--no-wait"]).ok().json();
@@ -312,7 +325,7 @@ fn a_node_proves_for_its_own_clinicians_under_its_policy_and_keeps_an_audit_even
     let toml = format!(
         "[party]\ndata_dir = \"state\"\n[proving]\nkey = {:?}\nregistry = {:?}\ndevelopment_key = true\n\
          studies = [\"trial-node\"]\n",
-        clinic.path("key"),
+        key(),
         clinic.path("registry.json")
     );
     let folder = clinic.world.path("south");
