@@ -19,7 +19,7 @@ use super::presentation;
 use super::prove::{self, Policy};
 use super::records;
 use super::request::Request;
-use super::verify::{Expected, Rules, Verifier, count_all};
+use super::verify::{Audience, Expected, Rules, Verifier, count_all};
 use super::wallet::{Hardness, Wallet};
 use super::{AttestationError, qr, status_list, system_rng};
 use crate::encoding::Digest;
@@ -649,4 +649,23 @@ fn malformed_files_are_refused_by_their_kind() {
     assert_eq!(refusal(request.check()).0, "attest.schema");
     request.ward_request = 2;
     assert_eq!(refusal(request.check()).0, "attest.version");
+}
+
+#[test]
+fn a_registrar_takes_answers_in_its_names_and_to_its_requests_alone() {
+    let Shared { request, registry, attestation, .. } = shared();
+    let audience = |name: &str, chain_id| Audience { name: name.to_owned(), chain_id };
+    let under = |requests: &[Request], audiences: Vec<Audience>| {
+        let mut verifier = verifier(request, registry);
+        verifier.rules.expected = Expected::OneOf { requests: requests.to_vec(), audiences };
+        verifier.verify(attestation, NOW_MS).map_err(|error| error.code())
+    };
+    let ours = || vec![audience("https://other.example", 0), audience(AUDIENCE, 0)];
+    under(&[], ours()).unwrap();
+    under(std::slice::from_ref(request), ours()).unwrap();
+    let another = Request::new(CRITERIA, ("trial-7", AUDIENCE), 0, NOW_MS + 9).unwrap();
+    assert_eq!(under(&[another], ours()).unwrap_err(), "attest.request");
+    assert_eq!(under(&[], vec![audience("https://other.example", 0)]).unwrap_err(), "attest.audience");
+    assert_eq!(under(&[], Vec::new()).unwrap_err(), "attest.audience");
+    assert_eq!(under(&[], vec![audience(AUDIENCE, 5)]).unwrap_err(), "attest.chain");
 }
