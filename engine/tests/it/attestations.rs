@@ -40,7 +40,7 @@ impl Clinic {
             "--registry",
             &self.path("registry.json"),
             "--key",
-            &key(),
+            &dev_key(),
             "--dev-key",
             "--out",
             &out,
@@ -69,7 +69,7 @@ fn clinic() -> &'static Clinic {
 }
 
 /// The development key of all clinics: making one takes seconds.
-fn key() -> String {
+fn dev_key() -> String {
     static KEY: OnceLock<tempfile::TempDir> = OnceLock::new();
     let folder = KEY.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
@@ -96,7 +96,7 @@ fn open() -> Clinic {
     let config = format!(
         "[attestations]\nkey = {:?}\nregistry = {:?}\ndevelopment_key = true\n\
              [[attestations.audience]]\nname = \"https://sponsor.example\"\nmembers = [\"ada\"]\n",
-        key(),
+        dev_key(),
         clinic.path("registry.json")
     );
     std::fs::write(Path::new(&clinic.world.path("engine")).join("engine.toml"), config).expect("a file");
@@ -185,7 +185,7 @@ fn an_attestation_is_registered_once_and_verifies_offline_with_the_logs_proof() 
             "--registry",
             &clinic.path("registry.json"),
             "--key",
-            &key(),
+            &dev_key(),
             "--dev-key",
             "--log",
             consortium,
@@ -325,7 +325,7 @@ fn a_node_proves_for_its_own_clinicians_under_its_policy_and_keeps_an_audit_even
     let toml = format!(
         "[party]\ndata_dir = \"state\"\n[proving]\nkey = {:?}\nregistry = {:?}\ndevelopment_key = true\n\
          studies = [\"trial-node\"]\n",
-        key(),
+        dev_key(),
         clinic.path("registry.json")
     );
     let folder = clinic.world.path("south");
