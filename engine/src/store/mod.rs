@@ -14,8 +14,8 @@ mod error;
 mod job;
 mod party;
 mod records;
-mod release;
 mod registration;
+mod release;
 mod sqlite;
 
 #[cfg(test)]
@@ -33,8 +33,8 @@ pub use party::{
     Accepted, Approval, Ceremony, CeremonyState, NewTask, Once, OnceKey, PartyStore, Pinned, Task, TaskState,
 };
 pub use records::{Epoch, EpochState, MemberRecord, OutboxRow, PublicationRecord, TokenRecord};
-pub use release::{Charge, Charged, CohortScope, ReleaseStore};
 pub use registration::{Anchor, AnchorKind, NewRegistration, Registration};
+pub use release::{Charge, Charged, CohortScope, ReleaseStore};
 pub use sqlite::{SqlitePartyStore, SqliteStore};
 
 use crate::audit::{AuditError, Event, Filter, Sealed};

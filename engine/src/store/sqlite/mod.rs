@@ -12,8 +12,8 @@ mod leases;
 mod log;
 mod members;
 mod party;
-mod release;
 mod registrations;
+mod release;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
