@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::attestation::verify::{EVALUATED_DAYS, REVOCATIONS_DAYS};
+use crate::identity::bearer::config::IdentityConfig;
 use crate::problem::{Problem, ProblemKind};
 
 /// Largest file that is read, in bytes.
@@ -22,6 +23,9 @@ pub struct EngineConfig {
     /// Where its log is anchored.
     #[serde(default)]
     pub ledger: LedgerConfig,
+    /// How people and services authenticate.
+    #[serde(default)]
+    pub identity: IdentityConfig,
 }
 
 /// Attestations of eligibility: by what they are verified, and for whom they are registered.
@@ -96,6 +100,11 @@ impl EngineConfig {
         }
         let text = std::fs::read_to_string(&path).map_err(|e| bad(&e))?;
         let mut config: Self = toml::from_str(&text).map_err(|e| bad(&e.to_string().trim_end()))?;
+        if let Some(oidc) = &mut config.identity.oidc
+            && let Some(file) = &mut oidc.ca_file
+        {
+            *file = folder.join(&*file);
+        }
         if let Some(attestations) = &mut config.attestations {
             attestations.key = folder.join(&attestations.key);
             attestations.registry = folder.join(&attestations.registry);

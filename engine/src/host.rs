@@ -15,10 +15,13 @@ use crate::clock::now_ms;
 use crate::config::EngineConfig;
 use crate::grpc::hub::Hub;
 use crate::grpc::server;
-use crate::identity::{CertificateAuthority, Identity, Role, Token};
+use crate::identity::authenticate::Authenticator;
+use crate::identity::bearer::oidc::Oidc;
+use crate::identity::local::{Accounts, Cost, TokenKey};
+use crate::identity::{CertificateAuthority, Identity, Member, Role, SealKey, Token};
 use crate::job::{Engine, audit_event, scheduler};
 use crate::ledger::EmbeddedLedger;
-use crate::member::write_private;
+use crate::member::{is_renewal_due, write_private};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::{Blobs, SqliteStore, Store, TokenRecord};
 
@@ -87,6 +90,7 @@ pub struct EngineFolder {
     identity: Arc<Identity>,
     authority: CertificateAuthority,
     store: Arc<dyn Store>,
+    folder: std::path::PathBuf,
 }
 
 impl EngineFolder {
@@ -107,13 +111,24 @@ impl EngineFolder {
         let authority =
             CertificateAuthority::load(&folder.join("ca")).map_err(|e| bad(&folder.join("ca"), &e))?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder, identity.clone())?);
-        Ok(Self { settings, identity, authority, store })
+        Ok(Self { settings, identity, authority, store, folder: folder.to_owned() })
     }
 
     /// The store.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// The accounts kept here. Their secrets are sealed with `seal.key`; `token.key` signs their tokens.
+    ///
+    /// # Errors
+    /// When a key cannot be read or made.
+    pub fn accounts(&self) -> Result<Accounts, Problem> {
+        let seal =
+            SealKey::load_or_create(&self.folder.join("seal.key")).map_err(|e| bad(&self.folder, &e))?;
+        let key = TokenKey::load_or_create(&self.folder, &self.settings.consortium)?;
+        Ok(Accounts::new(self.store.clone(), seal, key, Cost::default()))
     }
 
     /// The engine's key.
@@ -186,12 +201,21 @@ pub fn choose_compute(folder: &Path, nodes: &[String]) -> Result<(), Problem> {
 /// # Errors
 /// When another engine runs on the folder, or serving fails.
 pub async fn run(folder: &Path, listener: TcpListener, stop: watch::Receiver<bool>) -> Result<(), Problem> {
-    let opened = EngineFolder::open(folder)?;
-    let config = EngineConfig::load(folder)?;
+    let mut opened = EngineFolder::open(folder)?;
     let _lock = lock(folder)?;
+    renew_own(&mut opened, folder)?;
     // Whoever held jobs here is gone: they go on at once, not when leases run out.
     opened.store.end_leases()?;
     let certificate = hex::decode(&opened.settings.certificate).map_err(|e| bad(folder, &e))?;
+    let config = EngineConfig::load(folder)?;
+    let oidc = config.identity.oidc.map(Oidc::new).transpose().map_err(|e| {
+        Problem::new(ProblemKind::Validation, e.code(), e.to_string()).hint(format!(
+            "correct {} in {}",
+            "engine.toml",
+            folder.display()
+        ))
+    })?;
+    let authenticator = Authenticator::new(opened.accounts()?, oidc);
     let hub = Arc::new(Hub::default());
     let engine = Arc::new(Engine {
         consortium: opened.settings.consortium.clone(),
@@ -209,6 +233,7 @@ pub async fn run(folder: &Path, listener: TcpListener, stop: watch::Receiver<boo
         identity: opened.identity,
         certificate,
         authority: Arc::new(opened.authority),
+        authenticator,
         wake: Notify::new(),
         progress: Notify::new(),
         commit_turn: Mutex::new(()),
@@ -221,7 +246,9 @@ pub async fn run(folder: &Path, listener: TcpListener, stop: watch::Receiver<boo
         Some(evm) => Some(crate::anchoring::start(evm, folder, &engine, stop.clone())?),
         None => None,
     };
+    let watching = tokio::spawn(crate::grpc::revoke::watch(engine.clone(), hub.clone()));
     let served = server::serve(engine, hub, listener, stop).await;
+    watching.abort();
     #[cfg(feature = "evm")]
     if let Some(anchoring) = anchoring {
         anchoring.abort();
@@ -230,6 +257,29 @@ pub async fn run(folder: &Path, listener: TcpListener, stop: watch::Receiver<boo
         worker.abort();
     }
     served
+}
+
+/// Renews the engine's own certificate when two thirds of its life are over: same key, same hosts.
+fn renew_own(opened: &mut EngineFolder, folder: &Path) -> Result<(), Problem> {
+    let path = folder.join("engine.json");
+    let der = hex::decode(&opened.settings.certificate).map_err(|e| bad(&path, &e))?;
+    let held = Member::from_certificate(&der).map_err(|e| bad(&path, &e))?;
+    let now_s = now_ms() / 1000;
+    if !is_renewal_due(&held, now_s as i64) {
+        return Ok(());
+    }
+    let hosts = opened.settings.hosts.clone();
+    let renewed = opened
+        .authority
+        .server_certificate(&opened.identity.public(), "engine", &hosts, now_s, VALIDITY_DAYS)
+        .map_err(|e| bad(&path, &e))?;
+    opened.settings.certificate = hex::encode(&renewed.der);
+    let text = serde_json::to_vec_pretty(&opened.settings).map_err(|e| Problem::internal(&e))?;
+    write_private(&path, &text)?;
+    Ok(opened
+        .store
+        .audit(&audit_event("engine", "engine", "certificate.renew", "member:engine"))
+        .map(|_| ())?)
 }
 
 /// Holds the folder for this process; the lock goes with the process, however it ends.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use tonic::transport::Channel;
 use zeroize::Zeroizing;
 
 use crate::clock::now_ms;
@@ -163,6 +164,67 @@ impl Membership {
         write_private(&self.folder.join(FILE), text.as_bytes())
     }
 
+    /// A key that was registered by token, saved with its certificate in place of an older one.
+    ///
+    /// # Errors
+    /// `login.certificate` when the engine certified something else than was asked for.
+    pub fn registered(
+        registered: Registered,
+        identity: Identity,
+        folder: &Path,
+        seal: SealKey,
+    ) -> Result<Self, Problem> {
+        let Registered { engine_url, authority, name, certificate } = registered;
+        let refuse = |message: String| Problem::new(ProblemKind::Authorization, "login.certificate", message);
+        let member =
+            authority.verify(&certificate, (now_ms() / 1000) as i64).map_err(|e| refuse(e.to_string()))?;
+        if member.key != identity.public() || member.name != name {
+            return Err(refuse("the engine certified something else than was asked for".to_owned()));
+        }
+        let consortium = authority.name().to_owned();
+        let membership = Self {
+            engine_url,
+            consortium,
+            member,
+            certificate,
+            authority,
+            identity,
+            seal,
+            folder: folder.to_owned(),
+        };
+        membership.save()?;
+        Ok(membership)
+    }
+
+    /// Takes a newer certificate of the same key, name and role, and saves it.
+    ///
+    /// # Errors
+    /// `member.certificate` for one of anything else, or one that ends no later.
+    pub fn renewed(self, certificate: Vec<u8>) -> Result<Self, Problem> {
+        let member = newer(&self.authority, &self.member, &certificate)?;
+        let renewed = Self { member, certificate, ..self };
+        renewed.save()?;
+        Ok(renewed)
+    }
+
+    /// Asks for a newer certificate over a connection of its own when two thirds of the life of this one are over. An
+    /// engine that does not answer is no reason to stop before it ends.
+    ///
+    /// # Errors
+    /// As [`Self::renewed`].
+    pub async fn renewed_if_due(self, channel: &Channel) -> Result<Self, Problem> {
+        if !is_renewal_due(&self.member, (now_ms() / 1000) as i64) {
+            return Ok(self);
+        }
+        match client::renew(channel.clone()).await {
+            Ok(certificate) => self.renewed(certificate),
+            Err(problem) => {
+                tracing::warn!(%problem, "the certificate is not renewed");
+                Ok(self)
+            }
+        }
+    }
+
     /// How to reach the engine as this member.
     ///
     /// # Errors
@@ -225,6 +287,40 @@ impl Membership {
         membership.save()?;
         Ok(membership)
     }
+}
+
+/// What came of registering a key.
+pub struct Registered {
+    /// The engine's address.
+    pub engine_url: String,
+    /// The consortium's authority.
+    pub authority: CaCertificate,
+    /// The name that logged in.
+    pub name: String,
+    /// The certificate, DER.
+    pub certificate: Vec<u8>,
+}
+
+/// True from when two thirds of a certificate's life are over.
+#[must_use]
+pub fn is_renewal_due(member: &Member, now_s: i64) -> bool {
+    let life_s = member.valid_until_s.saturating_sub(member.valid_from_s);
+    member.valid_until_s.saturating_sub(now_s) < life_s / 3
+}
+
+/// Checks that a certificate is a newer one of the same member.
+///
+/// # Errors
+/// `member.certificate`.
+pub fn newer(authority: &CaCertificate, held: &Member, certificate: &[u8]) -> Result<Member, Problem> {
+    let refuse = |message: String| Problem::new(ProblemKind::Authorization, "member.certificate", message);
+    let member =
+        authority.verify(certificate, (now_ms() / 1000) as i64).map_err(|e| refuse(e.to_string()))?;
+    let same = member.key == held.key && member.name == held.name && member.role == held.role;
+    if !same || member.valid_until_s < held.valid_until_s {
+        return Err(refuse("the engine renewed something else than was asked for".to_owned()));
+    }
+    Ok(member)
 }
 
 async fn request_certificate(

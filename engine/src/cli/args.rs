@@ -49,6 +49,15 @@ pub enum Command {
     Party(Party),
     /// Become a member (researcher or operator) with a one-time token.
     Enrol(Enrol),
+    /// Log in: through the consortium's identity provider, or to an account of the engine.
+    Login(super::commands::login::LoginArgs),
+    /// Log out: forget the tokens, and tell their issuer.
+    Logout,
+    /// Who the engine takes you for.
+    Whoami,
+    /// The engine's own accounts (operators, on the engine's machine).
+    #[command(subcommand)]
+    Account(super::commands::account::Account),
     /// Hold a key ceremony among the hospitals (operators).
     Keygen(Keygen),
     /// Make the keys of the proof system: a ceremony among hospitals, on a folder that passes between them.

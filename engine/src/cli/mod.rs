@@ -6,6 +6,7 @@ pub mod errors;
 pub mod exit;
 pub mod output;
 pub mod plot;
+mod prompt;
 pub mod session;
 
 use clap::{CommandFactory, Parser};
@@ -100,6 +101,9 @@ async fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Problem> {
         Command::Engine(command) => commands::engine::run(command, terminal).await,
         Command::Party(command) => commands::party::run(command, global, terminal).await,
         Command::Setup(command) => commands::setup::run(command.clone(), terminal).await,
+        Command::Account(command) => commands::account::run(command, terminal).await,
+        Command::Login(args) => commands::login::login(args, global, terminal).await,
+        Command::Logout => commands::login::logout(global, terminal).await,
         Command::Issuer(command) => commands::issuer::run(command, terminal),
         Command::Wallet(command) => commands::wallet::run(command, terminal).await,
         Command::Criteria(command) => commands::criteria::run(command, terminal),

@@ -6,6 +6,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 
 use super::status::problem_of;
 use super::v1;
+use super::v1::identity_client::IdentityClient;
 use super::v1::parties_client::PartiesClient;
 use crate::identity::{Claim, Signature};
 use crate::party::connect::{self, Proxy};
@@ -108,6 +109,18 @@ pub async fn enrol(target: &Target, claim: &Claim, proof: Signature) -> Result<V
     let certificate = response.into_inner().certificate.map(|c| c.der);
     certificate.ok_or_else(|| {
         Problem::new(ProblemKind::Internal, "enrol.response", "the engine sent no certificate")
+    })
+}
+
+/// Asks for a newer certificate of the key that the connection was made under; returns it as DER.
+///
+/// # Errors
+/// [`Problem`] when the engine refuses.
+pub async fn renew(channel: Channel) -> Result<Vec<u8>, Problem> {
+    let response = IdentityClient::new(channel).renew(v1::RenewRequest {}).await;
+    let certificate = response.map_err(|status| problem_of(&status))?.into_inner().certificate.map(|c| c.der);
+    certificate.ok_or_else(|| {
+        Problem::new(ProblemKind::Internal, "renew.response", "the engine sent no certificate")
     })
 }
 

@@ -1,6 +1,7 @@
 //! Ward's types as protobuf.
 
 use super::v1;
+use crate::identity::revocation::SignedRevocations;
 use crate::party::task::Epoch;
 use crate::problem::Problem;
 use crate::store::{JobEventRow, JobKind, JobState};
@@ -53,6 +54,12 @@ pub fn problem(problem: Problem) -> v1::Problem {
         hint: problem.hint,
         hospital: problem.hospital.unwrap_or_default(),
     }
+}
+
+/// A list of revocations.
+#[must_use]
+pub fn revocations(signed: &SignedRevocations) -> v1::RevocationList {
+    v1::RevocationList { json: signed.json.clone(), signature: signed.signature.0.to_vec() }
 }
 
 /// An event.

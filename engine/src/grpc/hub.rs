@@ -33,6 +33,7 @@ pub struct Hub {
     /// Pipes between nodes.
     pub relay: Arc<Relay>,
     bytes_out: Mutex<HashMap<String, u64>>,
+    revocations: Mutex<Option<v1::RevocationList>>,
 }
 
 /// One node's stream.
@@ -45,6 +46,7 @@ pub struct Connection {
     announcement: Option<Announcement>,
     relay: Attachment,
     replaced: Notify,
+    cut: Notify,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -71,6 +73,7 @@ impl Hub {
             announcement,
             relay: self.relay.attach(name),
             replaced: Notify::new(),
+            cut: Notify::new(),
         });
         let old = nodes.insert(name.to_owned(), connection.clone());
         drop(nodes);
@@ -98,6 +101,35 @@ impl Hub {
     #[must_use]
     pub fn announced(&self, node: &str) -> Option<Announcement> {
         self.connection(node)?.announcement.clone()
+    }
+
+    /// Keeps the list that nodes are told when they connect.
+    pub fn set_revocations(&self, list: v1::RevocationList) {
+        *lock(&self.revocations) = Some(list);
+    }
+
+    /// The list of revocations.
+    #[must_use]
+    pub fn revocations(&self) -> Option<v1::RevocationList> {
+        lock(&self.revocations).clone()
+    }
+
+    /// Ends the stream of a node that was revoked, and fails every call that waits for it.
+    pub fn cut(&self, node: &str) {
+        if let Some(connection) = self.connection(node) {
+            connection.cut.notify_one();
+            self.disconnect(&connection);
+        }
+    }
+
+    /// Sends a frame to a connected node; one that takes nothing for a second has its next chance when it connects again.
+    pub async fn tell(&self, node: &str, frame: engine_frame::Frame) {
+        if let Some(connection) = self.connection(node) {
+            let sent = tokio::time::timeout(Duration::from_secs(1), connection.frame(frame)).await;
+            if !matches!(sent, Ok(Ok(()))) {
+                tracing::debug!(%node, "the node was not told");
+            }
+        }
     }
 
     fn connection(&self, node: &str) -> Option<Arc<Connection>> {
@@ -180,6 +212,15 @@ impl Connection {
     /// Waits until a newer connection of the same node takes this one's place.
     pub async fn replaced(&self) {
         self.replaced.notified().await;
+    }
+
+    /// Waits until the node is revoked; then tells it so.
+    pub async fn revoked(&self) {
+        self.cut.notified().await;
+        let problem =
+            Problem::new(ProblemKind::Authorization, "identity.revoked", "the enrolment was revoked");
+        // The node may be gone, or take nothing: it is cut off all the same.
+        let _ = self.outgoing.try_send(Err(super::status::status_of(problem)));
     }
 
     /// Sends one frame; an error means the stream is gone.

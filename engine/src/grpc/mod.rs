@@ -7,6 +7,7 @@ pub mod frames;
 pub mod hub;
 pub mod peer;
 pub mod relay;
+pub mod revoke;
 pub mod server;
 pub mod services;
 pub mod status;

@@ -12,11 +12,13 @@ use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use super::hub::Hub;
 use super::services::attestations::AttestationsService;
 use super::services::catalogue::CatalogueService;
+use super::services::identity::IdentityService;
 use super::services::jobs::JobsService;
 use super::services::parties::PartiesService;
 use super::services::receipts::ReceiptsService;
 use super::v1::attestations_server::AttestationsServer;
 use super::v1::catalogue_server::CatalogueServer;
+use super::v1::identity_server::IdentityServer;
 use super::v1::jobs_server::JobsServer;
 use super::v1::parties_server::PartiesServer;
 use super::v1::receipts_server::ReceiptsServer;
@@ -85,6 +87,7 @@ pub async fn serve(
         .add_service(limited!(CatalogueServer::new(CatalogueService(engine.clone()))))
         .add_service(limited!(AttestationsServer::new(AttestationsService::new(engine.clone()))))
         .add_service(limited!(ReceiptsServer::new(ReceiptsService(engine.clone()))))
+        .add_service(limited!(IdentityServer::new(IdentityService::new(engine.clone()))))
         .add_service(limited!(PartiesServer::new(PartiesService { engine, hub })))
         .serve_with_incoming_shutdown(incoming, async move {
             // An error means that the sender is gone, which is a stop as well.

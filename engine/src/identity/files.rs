@@ -11,7 +11,7 @@ fn refused(path: &Path, reason: impl ToString) -> IdentityError {
 }
 
 /// Creates a folder (and its parents) that only its owner enters.
-pub(super) fn private_dir(path: &Path) -> Result<(), IdentityError> {
+pub(crate) fn private_dir(path: &Path) -> Result<(), IdentityError> {
     if path.is_dir() {
         return Ok(());
     }
@@ -58,7 +58,7 @@ pub(crate) fn read_private(path: &Path, bytes_max: u64) -> Result<zeroize::Zeroi
 }
 
 /// Reads a small public text file.
-pub(super) fn read_public(path: &Path, bytes_max: u64) -> Result<String, IdentityError> {
+pub(crate) fn read_public(path: &Path, bytes_max: u64) -> Result<String, IdentityError> {
     let meta = fs::metadata(path).map_err(|e| refused(path, e))?;
     if meta.len() > bytes_max {
         return Err(refused(path, format!("{} bytes, at most {bytes_max} expected", meta.len())));

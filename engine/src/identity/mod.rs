@@ -5,6 +5,8 @@
 //! consortium's [`CertificateAuthority`] certifies keys after a one-time [`Token`]; a certificate parses into a
 //! [`Member`] or is refused. What a node keeps on disk is sealed with a [`SealKey`].
 
+pub mod authenticate;
+pub mod bearer;
 mod ca;
 mod canonical;
 mod certificate;
@@ -12,7 +14,9 @@ pub mod did;
 pub mod envelope;
 pub(crate) mod files;
 mod keys;
+pub mod local;
 mod principal;
+pub mod revocation;
 mod seal;
 mod token;
 
@@ -28,7 +32,7 @@ pub use did::{Did, DidError};
 pub use keys::{Identity, PublicKey, Signature};
 pub use principal::{Principal, PrincipalKind, RoleName};
 pub use seal::{SealContext, SealKey};
-pub use token::{Claim, Token, TokenHash, possession_parts};
+pub use token::{Claim, Token, TokenHash, person_key_parts, possession_parts};
 
 /// Longest name of a member or consortium, in bytes.
 pub const NAME_BYTES_MAX: usize = 63;

@@ -70,6 +70,12 @@ pub fn possession_parts(claim: &Claim) -> [Vec<u8>; 4] {
     ]
 }
 
+/// What the proof of a person's new key covers: the consortium, the name, the key.
+#[must_use]
+pub fn person_key_parts(consortium: &str, name: &str, key: &PublicKey) -> [Vec<u8>; 3] {
+    [consortium.as_bytes().to_vec(), name.as_bytes().to_vec(), key.as_bytes().to_vec()]
+}
+
 impl Token {
     /// A fresh token.
     ///

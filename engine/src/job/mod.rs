@@ -8,6 +8,7 @@ pub mod commit;
 pub mod multiparty;
 pub mod nodes;
 pub mod protocol;
+pub mod revocation;
 pub mod scheduler;
 pub mod submit;
 pub mod view;
@@ -21,6 +22,7 @@ use crate::audit::Event;
 use crate::clock::now_ms;
 use crate::config::AttestationsConfig;
 use crate::encoding::canonical_json;
+use crate::identity::authenticate::Authenticator;
 use crate::identity::{CertificateAuthority, Identity, PublicKey};
 use crate::ledger::EmbeddedLedger;
 use crate::party::task::{CeremonySpec, Epoch};
@@ -54,6 +56,8 @@ pub struct Engine {
     pub certificate: Vec<u8>,
     /// The consortium's authority.
     pub authority: Arc<CertificateAuthority>,
+    /// Who a token is of.
+    pub authenticator: Authenticator,
     /// The transparency log.
     pub ledger: EmbeddedLedger,
     /// Notified when there is a new job.

@@ -12,6 +12,7 @@ pub mod node;
 pub mod probe;
 pub mod proving;
 pub mod release;
+mod renewal;
 pub mod task;
 pub mod transport;
 mod witness;

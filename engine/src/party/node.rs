@@ -17,6 +17,7 @@ use super::task::{Outcome, Task};
 use crate::audit::{Context, Event, Outcome as AuditOutcome};
 use crate::clock::now_ms;
 use crate::encoding::{Digest, canonical_json, separated};
+use crate::identity::revocation::Revocations;
 use crate::identity::{Member, PublicKey, Role, SealKey, Signature};
 use crate::member::Membership;
 use crate::problem::{Problem, ProblemKind};
@@ -40,6 +41,10 @@ pub enum JobApproval {
 pub struct Node {
     config: PartyConfig,
     membership: Membership,
+    /// The certificate in force: that of the membership, or a newer one of the same key.
+    pub(super) certificate: RwLock<(Arc<Vec<u8>>, Member)>,
+    /// Keys that are nobody's any more.
+    pub(super) revocations: Arc<Revocations>,
     store: Arc<dyn PartyStore>,
     data: RwLock<Arc<LocalData>>,
     consortium_floor: AtomicU32,
@@ -100,10 +105,15 @@ impl Node {
         let data = LocalData::open(&config)?;
         let identity =
             MeshIdentity::new(&membership.certificate, &membership.identity, membership.authority.clone())?;
+        let revocations = Revocations::open(&config.data_dir, membership.authority.clone())
+            .map_err(|e| Problem::new(ProblemKind::Validation, e.code(), e.to_string()))?;
+        let identity = identity.refusing(revocations.clone());
         let mesh = Endpoint::new(identity, config.proxy.clone(), config.mesh.is_direct)?;
         let floor = store.consortium_floor()?;
         Ok(Self {
             config,
+            certificate: RwLock::new((Arc::new(membership.certificate.clone()), membership.member.clone())),
+            revocations,
             membership,
             store: Arc::new(store),
             data: RwLock::new(Arc::new(data)),
@@ -128,8 +138,8 @@ impl Node {
 
     /// Its certificate, DER.
     #[must_use]
-    pub fn certificate(&self) -> &[u8] {
-        &self.membership.certificate
+    pub fn certificate(&self) -> Arc<Vec<u8>> {
+        self.certificate.read().unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
     /// Its membership.
@@ -336,6 +346,10 @@ impl Node {
         let now_s = (self.now_ms() / 1000) as i64;
         let member =
             self.membership.authority.verify(certificate, now_s).map_err(|e| refuse(e.to_string()))?;
+        if self.revocations.has(&member.key) {
+            let message = format!("the key of {} was revoked", member.name);
+            return Err(Problem::new(ProblemKind::Authorization, "identity.revoked", message));
+        }
         if member.role != role {
             return Err(refuse(format!(
                 "{} is a {}, not a {}",

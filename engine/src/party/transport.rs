@@ -20,6 +20,9 @@ use crate::grpc::status::problem_of;
 use crate::grpc::v1::parties_client::PartiesClient;
 use crate::grpc::v1::{self, engine_frame, node_frame, reply};
 use crate::grpc::{MESSAGE_BYTES_MAX, frames::FrameError};
+use crate::identity::Signature;
+use crate::identity::revocation::SignedRevocations;
+use crate::member::pem_of;
 use crate::problem::{Problem, ProblemKind};
 
 /// Tasks worked on at once.
@@ -28,6 +31,8 @@ const TASKS_MAX: usize = 4;
 const PAUSE_MAX: Duration = Duration::from_secs(15);
 /// A heartbeat is sent this often, and the engine is given up after three without a frame.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+/// The certificate's age is looked at this often.
+const RENEWAL: Duration = Duration::from_secs(3_600);
 
 /// Keeps the node connected until `stop` turns true.
 ///
@@ -41,8 +46,9 @@ pub async fn run(node: Arc<Node>, target: Target, mut stop: watch::Receiver<bool
     }
     let mut pause = Duration::from_millis(100);
     while !*stop.borrow() {
+        let held = current(&node, &target)?;
         let session = tokio::select! {
-            session = session(&node, &target, &mut pause) => session,
+            session = session(&node, &held, &mut pause) => session,
             _ = stop.changed() => return Ok(()),
         };
         let problem = match session {
@@ -64,19 +70,34 @@ fn is_final(problem: &Problem) -> bool {
     matches!(problem.kind, ProblemKind::Validation | ProblemKind::Authorization | ProblemKind::Conflict)
 }
 
+/// The target, under the certificate in force.
+fn current(node: &Node, target: &Target) -> Result<Target, Problem> {
+    let key = node.membership().identity.to_pem().map_err(|e| Problem::internal(&e))?;
+    Ok(Target { identity_pem: Some((pem_of(&node.certificate()), key)), ..target.clone() })
+}
+
+/// Renews the certificate over the connection when it is time. An engine that does not do it now is asked again.
+async fn renew(node: &Node, channel: &Channel) {
+    if !node.is_renewal_due() {
+        return;
+    }
+    let renewed = match client::renew(channel.clone()).await {
+        Ok(certificate) => node.adopt(certificate),
+        Err(problem) => Err(problem),
+    };
+    match renewed {
+        Ok(()) => tracing::info!("the certificate is renewed"),
+        Err(problem) => tracing::warn!(%problem, "the certificate is not renewed"),
+    }
+}
+
 type Outgoing = mpsc::Sender<v1::NodeFrame>;
 
 async fn session(node: &Arc<Node>, target: &Target, pause: &mut Duration) -> Result<(), Problem> {
     let channel = client::connect(target).await?;
     let (outgoing, frames) = mpsc::channel(16);
-    let hello = v1::Hello {
-        version: 1,
-        software: env!("CARGO_PKG_VERSION").to_owned(),
-        publication: Some(publication(node).await?),
-        mesh: mesh_address(node)?,
-    };
-    send(&outgoing, node_frame::Frame::Hello(hello)).await?;
-    let mut incoming = service(channel)
+    send(&outgoing, node_frame::Frame::Hello(hello(node).await?)).await?;
+    let mut incoming = service(channel.clone())
         .attach(ReceiverStream::new(frames))
         .await
         .map_err(|status| problem_of(&status))?
@@ -86,12 +107,19 @@ async fn session(node: &Arc<Node>, target: &Target, pause: &mut Duration) -> Res
     let permits = Arc::new(Semaphore::new(TASKS_MAX));
     let mut bodies: HashMap<u64, (Task, Assembly)> = HashMap::new();
     let mut beat = tokio::time::interval(HEARTBEAT);
+    let mut renewal = tokio::time::interval(RENEWAL);
     let mut silent = 0;
     loop {
         let frame = tokio::select! {
             frame = incoming.next() => frame,
             () = node.published.notified() => {
                 send(&outgoing, node_frame::Frame::Publication(publication(node).await?)).await?;
+                continue;
+            }
+            _ = renewal.tick() => {
+                // Not in the way of the stream's frames.
+                let (node, channel) = (node.clone(), channel.clone());
+                tokio::spawn(async move { renew(&node, &channel).await });
                 continue;
             }
             _ = beat.tick() => {
@@ -106,12 +134,11 @@ async fn session(node: &Arc<Node>, target: &Target, pause: &mut Duration) -> Res
         silent = 0;
         let Some(frame) = frame else { return Ok(()) };
         let Some(frame) = frame.map_err(|status| problem_of(&status))?.frame else { continue };
-        if let engine_frame::Frame::Welcome(welcome) = &frame {
+        if let engine_frame::Frame::Welcome(_) = &frame {
             *pause = Duration::from_millis(100);
-            let certificate = welcome.certificate.as_ref().map_or(&[][..], |c| &c.der);
-            node.welcome(welcome.floor, &welcome.consortium, certificate)?;
             tracing::info!(engine = %target.url, "connected");
         }
+        note(node, &frame)?;
         let frame = match frame {
             engine_frame::Frame::Relay(frame) => {
                 relay.take(frame_of(frame).map_err(|e| protocol(&e))?).map_err(|e| protocol(&e))?;
@@ -131,6 +158,36 @@ async fn session(node: &Arc<Node>, target: &Target, pause: &mut Duration) -> Res
                 }
             });
         }
+    }
+}
+
+async fn hello(node: &Arc<Node>) -> Result<v1::Hello, Problem> {
+    Ok(v1::Hello {
+        version: 1,
+        software: env!("CARGO_PKG_VERSION").to_owned(),
+        publication: Some(publication(node).await?),
+        mesh: mesh_address(node)?,
+    })
+}
+
+/// Takes in what the engine says of itself, and of members that were revoked.
+fn note(node: &Node, frame: &engine_frame::Frame) -> Result<(), Problem> {
+    match frame {
+        engine_frame::Frame::Welcome(welcome) => {
+            let certificate = welcome.certificate.as_ref().map_or(&[][..], |c| &c.der);
+            node.welcome(welcome.floor, &welcome.consortium, certificate)
+        }
+        engine_frame::Frame::Revocations(list) => {
+            let Some(signature) = Signature::from_slice(&list.signature) else {
+                return Err(protocol(&FrameError::Digest));
+            };
+            let signed = SignedRevocations { json: list.json.clone(), signature };
+            if let Err(problem) = node.take_revocations(&signed) {
+                tracing::warn!(%problem, "a list of revocations is not taken");
+            }
+            Ok(())
+        }
+        _ => Ok(()),
     }
 }
 
@@ -180,6 +237,7 @@ fn take(
         }
         engine_frame::Frame::Welcome(_)
         | engine_frame::Frame::Heartbeat(_)
+        | engine_frame::Frame::Revocations(_)
         | engine_frame::Frame::Relay(_) => Ok(None),
     }
 }

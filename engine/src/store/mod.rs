@@ -13,6 +13,7 @@ mod blobs;
 mod error;
 mod job;
 mod party;
+mod people;
 mod records;
 mod registration;
 mod release;
@@ -32,6 +33,7 @@ pub use job::{
 pub use party::{
     Accepted, Approval, Ceremony, CeremonyState, NewTask, Once, OnceKey, PartyStore, Pinned, Task, TaskState,
 };
+pub use people::{AccountRecord, LoginRecord, People, PersonRecord, RevocationRecord, Rotation};
 pub use records::{Epoch, EpochState, MemberRecord, OutboxRow, PublicationRecord, TokenRecord};
 pub use registration::{Anchor, AnchorKind, NewRegistration, Registration};
 pub use release::{Charge, Charged, CohortScope, ReleaseStore};
@@ -387,12 +389,23 @@ pub trait Anchors {
 
 /// The engine's store.
 pub trait Store:
-    Members + Epochs + Jobs + Log + Outbox + Registrations + Anchors + AuditLog + Meta + Send + Sync
+    Members + People + Epochs + Jobs + Log + Outbox + Registrations + Anchors + AuditLog + Meta + Send + Sync
 {
 }
 
 impl<T> Store for T where
-    T: Members + Epochs + Jobs + Log + Outbox + Registrations + Anchors + AuditLog + Meta + Send + Sync
+    T: Members
+        + People
+        + Epochs
+        + Jobs
+        + Log
+        + Outbox
+        + Registrations
+        + Anchors
+        + AuditLog
+        + Meta
+        + Send
+        + Sync
 {
 }
 

@@ -34,6 +34,8 @@ pub struct MemberRecord {
     pub enrolled_ms: u64,
     /// From when on it is revoked (unix milliseconds).
     pub revoked_ms: Option<u64>,
+    /// True when its key was registered by token: then its certificate signs, and admits nobody by itself.
+    pub by_token: bool,
 }
 
 /// What a hospital publishes.

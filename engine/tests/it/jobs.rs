@@ -145,7 +145,7 @@ fn the_same_signed_request_is_the_same_job() {
     let submit = |request: Vec<u8>, signed: &[u8]| {
         runtime.block_on(async {
             let session = Session::open(&home, None).await.expect("a session");
-            let signature = session.member.identity.sign(REQUEST, &[signed]).0.to_vec();
+            let signature = session.member.as_ref().unwrap().identity.sign(REQUEST, &[signed]).0.to_vec();
             let signature = Some(v1::Signature { signer: "ada".to_owned(), signature });
             let aggregate = v1::Aggregate { request, signature };
             let job = Some(v1::submit_request::Job::Aggregate(aggregate));

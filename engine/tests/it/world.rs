@@ -234,6 +234,11 @@ impl World {
         self.ward("nobody", &init).ok();
     }
 
+    /// The engine's address.
+    pub fn url(&self) -> String {
+        format!("https://{}", self.address)
+    }
+
     /// A one-time token.
     pub fn token(&self, role: &str, name: &str) -> String {
         let (data, url) = (self.path("engine"), format!("https://{}", self.address));

@@ -126,7 +126,7 @@ async fn play(stage: &mut Stage, terminal: &Terminal) -> Result<Exit, Problem> {
         let opened = session.result(&job.id).await?;
         show(&job.id, &opened, &output, terminal)?;
         let receipt = Receipt::from_json(&opened.receipt_json).map_err(|e| broken("receipt", &e))?;
-        let trust = TrustAnchors::Authority(session.member.authority.clone());
+        let trust = TrustAnchors::Authority(session.place.authority.clone());
         receipt.verify(&trust, Quorum::Participants).map_err(|e| broken("receipt", &e))?;
         let compared = oracle::compare(&opened.answer, check)?;
         let seconds = begin.elapsed().as_secs_f64();

@@ -1,11 +1,13 @@
 //! The commands.
 
+pub mod account;
 pub mod attest;
 pub mod audit;
 pub mod criteria;
 pub mod demo;
 pub mod engine;
 pub mod issuer;
+pub mod login;
 mod oracle;
 pub mod party;
 pub mod presentation;

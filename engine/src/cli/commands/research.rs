@@ -57,6 +57,7 @@ pub async fn run(command: &Command, global: &Global, terminal: &Terminal) -> Res
             let (catalogue, _) = session.catalogue().await?;
             written(terminal.catalogue(&catalogue, table.as_deref()))
         }
+        Command::Whoami => super::login::whoami(&session.whoami().await?, terminal),
         Command::Parties => parties(&session, terminal).await,
         Command::Explain(explain) => run_explain(&session, explain, terminal).await,
         Command::Submit(submit) => run_submit(&session, submit, terminal).await,

@@ -268,6 +268,11 @@ impl Terminal {
         }
     }
 
+    /// A question, also under `--quiet`: somebody waits for the answer.
+    pub fn ask(&self, text: &str) {
+        self.talk(text);
+    }
+
     /// Talk with a `warning:` before it; none under `--quiet`.
     pub fn warn(&self, text: &str) {
         let head = self.talk_style().paint(Tone::Warn, "warning:");

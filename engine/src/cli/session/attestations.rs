@@ -95,8 +95,8 @@ impl Session {
         };
         let now_s = (now_ms() / 1000) as i64;
         let engine =
-            self.member.authority.verify(&header.engine_certificate, now_s).map_err(super::not_verified)?;
-        if engine.role != Role::Engine || header.consortium != self.member.consortium {
+            self.place.authority.verify(&header.engine_certificate, now_s).map_err(super::not_verified)?;
+        if engine.role != Role::Engine || header.consortium != self.place.consortium {
             return Err(super::not_verified("the log is signed by somebody else than the engine"));
         }
         let mut verdicts = Vec::new();

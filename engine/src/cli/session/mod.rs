@@ -1,18 +1,21 @@
 //! The researcher's session: an enrolled member, a channel to the engine, and the key that results are switched to.
 
 mod attestations;
+pub mod login;
 mod recombine;
 mod reconstruct;
 
 use std::path::{Path, PathBuf};
 
 use tokio_stream::StreamExt;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use ward_math::Secret;
 use ward_protocols::he::{self, Parameters, ReceiverSecret};
 use zeroize::Zeroizing;
 
 pub use self::attestations::Verdicts;
+use self::login::{Bearer, Login};
 use self::recombine::Recombination;
 use self::reconstruct::Reconstruction;
 use crate::clock::now_ms;
@@ -21,12 +24,13 @@ use crate::grpc::MESSAGE_BYTES_MAX;
 use crate::grpc::frames::{Assembly, pieces};
 use crate::grpc::status::problem_of;
 use crate::grpc::v1::catalogue_client::CatalogueClient;
+use crate::grpc::v1::identity_client::IdentityClient;
 use crate::grpc::v1::jobs_client::JobsClient;
 use crate::grpc::v1::parties_client::PartiesClient;
 use crate::grpc::v1::{self, put_key_request, result_frame, submit_request};
 use crate::grpc::{client, frames::FrameError};
 use crate::identity::envelope::EnvelopeSecret;
-use crate::identity::{SealContext, SealKey, random};
+use crate::identity::{CaCertificate, SealContext, SealKey, random};
 use crate::ledger::{Commitment, Quorum, Receipt, TrustAnchors, VerifiedReceipt};
 use crate::member::{Membership, create_private, write_private};
 use crate::party::aggregate::{REQUEST, layout_of};
@@ -44,11 +48,28 @@ const RESULT_BYTES_MAX: u64 = 1 << 30;
 /// Largest plan read, bytes.
 const PLAN_BYTES_MAX: u64 = 64 << 20;
 
-/// An open session.
+/// A channel whose calls carry the token of whoever logged in.
+type Calls = InterceptedService<Channel, Bearer>;
+
+/// A consortium, as this folder knows it.
+pub struct Place {
+    /// Its name.
+    pub consortium: String,
+    /// Its authority.
+    pub authority: CaCertificate,
+    /// The folder.
+    pub folder: PathBuf,
+    seal: SealKey,
+}
+
+/// An open session: of an enrolled member by certificate, or of somebody who logged in by token.
 pub struct Session {
-    /// Who is asking.
-    pub member: Membership,
+    /// The consortium.
+    pub place: Place,
+    /// The certified key of this folder: enrolled, or registered when a researcher logged in.
+    pub member: Option<Membership>,
     channel: Channel,
+    bearer: Bearer,
 }
 
 /// A result that was decrypted and whose receipt holds.
@@ -98,15 +119,53 @@ impl Session {
     /// # Errors
     /// When nobody has enrolled there, or the engine cannot be reached.
     pub async fn open(home: &Path, proxy: Option<Proxy>) -> Result<Self, Problem> {
-        let member = Membership::load(home, person_seal(home)?)?;
-        let channel = client::connect(&member.target(proxy)?).await?;
-        Ok(Self { member, channel })
+        let Some(login) = Login::load(home)? else {
+            let member = Membership::load(home, person_seal(home)?)?;
+            let channel = client::connect(&member.target(proxy)?).await?;
+            let member = member.renewed_if_due(&channel).await?;
+            let (consortium, authority) = (member.consortium.clone(), member.authority.clone());
+            let place = Place { consortium, authority, folder: home.to_owned(), seal: person_seal(home)? };
+            return Ok(Self { place, member: Some(member), channel, bearer: Bearer::default() });
+        };
+        let login = login.fresh(home, proxy.clone()).await?;
+        let member = Membership::load(home, person_seal(home)?).ok();
+        let member = member.filter(|member| member.member.name == login.name);
+        let target = match &member {
+            Some(member) if login.shows_certificate => member.target(proxy.clone())?,
+            _ => login.target(home, proxy.clone())?,
+        };
+        let channel = client::connect(&target).await?;
+        let place = Place {
+            consortium: login.consortium.clone(),
+            authority: login.authority(home)?,
+            folder: home.to_owned(),
+            seal: person_seal(home)?,
+        };
+        Ok(Self { place, member, channel, bearer: Bearer::of(login, home, proxy)? })
+    }
+
+    /// The certified key: it signs queries.
+    fn signer(&self) -> Result<&Membership, Problem> {
+        self.member.as_ref().ok_or_else(|| {
+            let message = "no key of this folder is certified for queries";
+            Problem::new(ProblemKind::Authorization, "login.no_key", message)
+                .hint("researchers get one with `ward login`, or with `ward enrol`")
+        })
+    }
+
+    /// Who the engine takes this session for.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn whoami(&self) -> Result<v1::WhoAmIResponse, Problem> {
+        let mut service = IdentityClient::with_interceptor(self.channel.clone(), self.bearer.clone());
+        Ok(service.who_am_i(v1::WhoAmIRequest {}).await.map_err(status)?.into_inner())
     }
 
     /// The jobs service.
     #[must_use]
-    pub fn jobs(&self) -> JobsClient<Channel> {
-        JobsClient::new(self.channel.clone())
+    pub fn jobs(&self) -> JobsClient<Calls> {
+        JobsClient::with_interceptor(self.channel.clone(), self.bearer.clone())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
@@ -116,7 +175,7 @@ impl Session {
     /// # Errors
     /// The engine's.
     pub async fn parties(&self) -> Result<Vec<v1::PartyStatus>, Problem> {
-        let mut service = PartiesClient::new(self.channel.clone());
+        let mut service = PartiesClient::with_interceptor(self.channel.clone(), self.bearer.clone());
         Ok(service.list(v1::ListPartiesRequest {}).await.map_err(status)?.into_inner().parties)
     }
 
@@ -125,7 +184,7 @@ impl Session {
     /// # Errors
     /// The engine's.
     pub async fn catalogue(&self) -> Result<(Catalogue, Option<v1::Epoch>), Problem> {
-        let mut service = CatalogueClient::new(self.channel.clone());
+        let mut service = CatalogueClient::with_interceptor(self.channel.clone(), self.bearer.clone());
         let response = service.get(v1::GetCatalogueRequest {}).await.map_err(status)?.into_inner();
         let catalogue = serde_json::from_slice(&response.json).map_err(|e| unreadable("catalogue", &e))?;
         Ok((catalogue, response.epoch))
@@ -142,16 +201,16 @@ impl Session {
     }
 
     fn seed(&self) -> Result<Secret<[u8; 32]>, Problem> {
-        let path = self.member.folder.join("receiver.key");
+        let path = self.place.folder.join("receiver.key");
         let bad = |e: &dyn std::fmt::Display| {
             Problem::new(ProblemKind::Validation, "keys.receiver", format!("{}: {e}", path.display()))
         };
         if !path.exists() {
             let seed = Zeroizing::new(random::<32>().map_err(|e| bad(&e))?.to_vec());
-            create_private(&path, &self.member.seal.seal(SEED_PLACE, &seed).map_err(|e| bad(&e))?)?;
+            create_private(&path, &self.place.seal.seal(SEED_PLACE, &seed).map_err(|e| bad(&e))?)?;
         }
         let sealed = std::fs::read(&path).map_err(|e| bad(&e))?;
-        let seed = self.member.seal.open(SEED_PLACE, &sealed).map_err(|e| bad(&e))?;
+        let seed = self.place.seal.open(SEED_PLACE, &sealed).map_err(|e| bad(&e))?;
         let seed: [u8; 32] = seed.as_slice().try_into().map_err(|_| bad(&"not a seed of 32 bytes"))?;
         Ok(Secret::new(seed))
     }
@@ -167,6 +226,7 @@ impl Session {
         time_limit_s: u64,
     ) -> Result<v1::Job, Problem> {
         let Asked { participation, route } = asked.into();
+        let signer = self.signer()?;
         let (_, epoch) = self.catalogue().await?;
         let epoch = epoch.ok_or_else(|| {
             Problem::new(ProblemKind::Unavailable, "epoch.none", "the hospitals have no collective key yet")
@@ -178,8 +238,8 @@ impl Session {
         let now = now_ms();
         let request = Request {
             version: 1,
-            consortium: self.member.consortium.clone(),
-            researcher: self.member.member.name.clone(),
+            consortium: self.place.consortium.clone(),
+            researcher: signer.member.name.clone(),
             sql: sql.to_owned(),
             participants_min: match participation {
                 Participation::All => 0,
@@ -194,9 +254,8 @@ impl Session {
             expires_unix_ms: now.saturating_add(time_limit_s.saturating_mul(1000)),
         };
         let request = canonical_json(&request);
-        let signature = self.member.identity.sign(REQUEST, &[&request]);
-        let signature =
-            v1::Signature { signer: self.member.member.name.clone(), signature: signature.0.to_vec() };
+        let signature = signer.identity.sign(REQUEST, &[&request]);
+        let signature = v1::Signature { signer: signer.member.name.clone(), signature: signature.0.to_vec() };
         let aggregate = v1::Aggregate { request: request.clone(), signature: Some(signature) };
         let job = self.send(submit_request::Job::Aggregate(aggregate)).await?;
         write_private(&self.job_file(&job.id, "request.json"), &request)?;
@@ -233,7 +292,7 @@ impl Session {
     }
 
     fn job_file(&self, job: &str, name: &str) -> PathBuf {
-        self.member.folder.join("jobs").join(job).join(name)
+        self.place.folder.join("jobs").join(job).join(name)
     }
 
     /// Fetches a result, verifies its receipt, decrypts it, and finishes the statistics.
@@ -248,7 +307,7 @@ impl Session {
             _ => return Err(unreadable("result", &"it does not begin with its header")),
         };
         let receipt = Receipt::from_json(&header.receipt).map_err(not_verified)?;
-        let trust = TrustAnchors::Authority(self.member.authority.clone());
+        let trust = TrustAnchors::Authority(self.place.authority.clone());
         let verified = receipt.verify(&trust, Quorum::Participants).map_err(not_verified)?;
         let commitment = verified.commitment().clone();
         let plan = body(&mut frames, header.plan_bytes, PLAN_BYTES_MAX).await?;
@@ -257,13 +316,13 @@ impl Session {
         let shares = body(&mut frames, header.shares_bytes, RESULT_BYTES_MAX).await?;
         let plan: Plan = serde_json::from_slice(&plan).map_err(|e| unreadable("plan", &e))?;
         let wrong = |what: &str| not_verified(format!("the receipt is of another {what}"));
-        if commitment.job_id != job || commitment.consortium != self.member.consortium {
+        if commitment.job_id != job || commitment.consortium != self.place.consortium {
             return Err(wrong("job"));
         }
         if Digest(plan.digest()) != commitment.plan_digest {
             return Err(wrong("plan"));
         }
-        if commitment.researcher != self.member.identity.public().digest() {
+        if commitment.researcher != self.signer()?.identity.public().digest() {
             return Err(wrong("researcher"));
         }
         if let Ok(request) = std::fs::read(self.job_file(job, "request.json"))
@@ -285,12 +344,12 @@ impl Session {
         (evidence, contributions, shares): (&Evidence, &[u8], &[u8]),
     ) -> Result<Answer, Problem> {
         if let Some(on_shares) = &plan.multi_party {
-            let made = Reconstruction { on_shares, commitment, authority: &self.member.authority };
+            let made = Reconstruction { on_shares, commitment, authority: &self.place.authority };
             let opened = made.result(evidence, shares, &self.envelope()?)?;
             return Ok(crate::query::finish_shares(plan, &opened, &commitment.participants)?);
         }
         let params = parameters(&plan.protocol.profile, plan.protocol.key_holders.len())?;
-        let made = Recombination { params: &params, plan, commitment, authority: &self.member.authority };
+        let made = Recombination { params: &params, plan, commitment, authority: &self.place.authority };
         let ciphertexts = made.result(evidence, contributions, shares)?;
         let broken = |e: ward_protocols::Error| {
             Problem::new(

@@ -163,7 +163,7 @@ impl jobs_server::Jobs for JobsService {
         let id = job_id(&id)?;
         self.0.job_for(&caller, &id).await.map_err(status_of)?;
         let (events, stream) = mpsc::channel(16);
-        tokio::spawn(watch(self.0.clone(), id, after, events));
+        tokio::spawn(watch(self.0.clone(), (caller.name, id), after, events));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 
@@ -191,13 +191,20 @@ impl jobs_server::Jobs for JobsService {
 /// Sends events until the job has ended or nobody listens.
 async fn watch(
     engine: Arc<Engine>,
-    id: JobId,
+    (caller, id): (String, JobId),
     mut after: u64,
     events: mpsc::Sender<Result<v1::JobEvent, Status>>,
 ) {
     loop {
         let progress = engine.progress.notified();
-        let rows = match engine.events(&id, after).await {
+        let looked = match engine.is_revoked(&caller).await {
+            Ok(true) => {
+                Err(Problem::new(ProblemKind::Authorization, "identity.revoked", "revoked meanwhile"))
+            }
+            Ok(false) => engine.events(&id, after).await,
+            Err(problem) => Err(problem),
+        };
+        let rows = match looked {
             Ok(rows) => rows,
             Err(problem) => {
                 // Nobody may be listening any more.

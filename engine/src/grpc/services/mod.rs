@@ -2,6 +2,7 @@
 
 pub mod attestations;
 pub mod catalogue;
+pub mod identity;
 pub mod jobs;
 pub mod parties;
 pub mod receipts;

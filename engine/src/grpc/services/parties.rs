@@ -17,6 +17,7 @@ use crate::grpc::status::status_of;
 use crate::grpc::v1::{self, engine_frame, node_frame, parties_server};
 use crate::identity::{Claim, Member, PublicKey, Role, RoleName, Signature, possession_parts};
 use crate::job::nodes::Nodes;
+use crate::job::revocation::VALIDITY_DAYS;
 use crate::job::{Engine, audit_event};
 use crate::member::ENROLMENT;
 use crate::party::mesh::Announcement;
@@ -27,8 +28,6 @@ use crate::store::{MemberRecord, blocking};
 /// A node says hello within this time, and something every [`SILENCE`].
 const HELLO: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(40);
-/// Days that a member's certificate is valid.
-const VALIDITY_DAYS: u32 = 825;
 /// Largest body of a probe, bytes.
 const PROBE_BYTES_MAX: usize = 512 << 10;
 /// Context of a publication's signature.
@@ -116,6 +115,7 @@ impl parties_server::Parties for PartiesService {
             certificate: certificate.clone(),
             enrolled_ms: now_ms(),
             revoked_ms: None,
+            by_token: false,
         };
         let audit =
             audit_event(&claim.name, claim.role.as_str(), "member.enrol", &format!("member:{}", claim.name));
@@ -164,6 +164,12 @@ impl parties_server::Parties for PartiesService {
             .frame(engine_frame::Frame::Welcome(welcome))
             .await
             .map_err(|e| Status::internal(e.to_string()))?;
+        if let Some(list) = self.hub.revocations() {
+            connection
+                .frame(engine_frame::Frame::Revocations(list))
+                .await
+                .map_err(|e| Status::internal(e.to_string()))?;
+        }
         tracing::info!(hospital = %member.name, software = %hello.software, "node connected");
         let forwarding = connection.clone();
         tokio::spawn(async move { forwarding.forward().await });
@@ -233,6 +239,7 @@ impl PartiesService {
             let frame = tokio::select! {
                 frame = tokio::time::timeout(SILENCE, frames.next()) => frame,
                 () = connection.replaced() => break "replaced by a newer connection".to_owned(),
+                () = connection.revoked() => break "its enrolment was revoked".to_owned(),
             };
             let frame = match frame {
                 Err(_) => break "fell silent".to_owned(),

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -48,7 +48,7 @@ pub struct Endpoint {
     pub(super) proxy: Option<Proxy>,
     pub(super) dials_directly: bool,
     relay: Arc<RelayPort>,
-    acceptor: TlsAcceptor,
+    acceptor: RwLock<TlsAcceptor>,
     knocking: Arc<Semaphore>,
     piping: Arc<Semaphore>,
     attempts: Mutex<HashMap<[u8; 16], Expected>>,
@@ -81,7 +81,7 @@ impl Endpoint {
         proxy: Option<Proxy>,
         dials_directly: bool,
     ) -> Result<Arc<Self>, MeshError> {
-        let acceptor = TlsAcceptor::from(identity.server()?);
+        let acceptor = RwLock::new(TlsAcceptor::from(identity.server()?));
         Ok(Arc::new_cyclic(|endpoint| Self {
             identity,
             proxy,
@@ -110,6 +110,17 @@ impl Endpoint {
     #[must_use]
     pub fn relay(&self) -> &Arc<RelayPort> {
         &self.relay
+    }
+
+    /// Shows a newer certificate of the same key to peers from now on.
+    ///
+    /// # Errors
+    /// [`MeshError::Tls`].
+    pub fn renew(&self, certificate: &[u8]) -> Result<(), MeshError> {
+        self.identity.renew(certificate);
+        let acceptor = TlsAcceptor::from(self.identity.server()?);
+        *self.acceptor.write().unwrap_or_else(PoisonError::into_inner) = acceptor;
+        Ok(())
     }
 
     /// Listens for peers until `stop` turns true. Returns the address that was bound.
@@ -193,7 +204,8 @@ impl Endpoint {
     }
 
     async fn greet(&self, carrier: Carrier, route: Route) -> Result<(), GreetingError> {
-        let mut stream = self.acceptor.accept(carrier).await?;
+        let acceptor = self.acceptor.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut stream = acceptor.accept(carrier).await?;
         let member = member_of(stream.get_ref().1.peer_certificates())
             .ok_or(GreetingError::Malformed("no certificate after a handshake that demands one"))?;
         let greeting = Greeting::receive(&mut stream).await?;

@@ -50,6 +50,12 @@ pub enum MeshError {
         /// What did not fit.
         reason: String,
     },
+    /// The peer's key was revoked.
+    #[error("the key of {peer} was revoked")]
+    Revoked {
+        /// The peer.
+        peer: String,
+    },
     /// The peer refuses this attempt.
     #[error("{peer} refuses the stream: {reason}")]
     Refused {
@@ -142,6 +148,7 @@ impl MeshError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Cancelled => "mesh.cancelled",
+            Self::Revoked { .. } => "identity.revoked",
             Self::Joined => "mesh.joined",
             Self::Peers { .. } => "mesh.peers",
             Self::NoPeer { .. } => "mesh.no_peer",
@@ -177,9 +184,12 @@ impl MeshError {
             | Self::Tag { peer, .. }
             | Self::Frame { peer, .. }
             | Self::Address { peer, .. } => Some(peer),
-            Self::Cancelled | Self::Joined | Self::Peers { .. } | Self::Tls { .. } | Self::Listen { .. } => {
-                None
-            }
+            Self::Cancelled
+            | Self::Revoked { .. }
+            | Self::Joined
+            | Self::Peers { .. }
+            | Self::Tls { .. }
+            | Self::Listen { .. } => None,
         }
     }
 
@@ -218,6 +228,7 @@ impl From<MeshError> for Problem {
     fn from(error: MeshError) -> Self {
         let kind = match &error {
             error if error.is_passing() => ProblemKind::Unavailable,
+            MeshError::Revoked { .. } => ProblemKind::Authorization,
             MeshError::Cancelled | MeshError::Joined => ProblemKind::Conflict,
             MeshError::Identity { .. } | MeshError::Refused { .. } => ProblemKind::Authorization,
             MeshError::Listen { .. } | MeshError::Address { .. } | MeshError::Tls { .. } => {

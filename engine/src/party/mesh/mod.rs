@@ -51,6 +51,7 @@ pub use self::relay::{
 pub use self::settings::MeshSettings;
 use self::stream::Secured;
 pub use self::tls::MeshIdentity;
+use crate::identity::revocation::Revocations;
 use crate::identity::{PublicKey, check_name};
 
 /// Most peers of one member in one attempt.
@@ -155,6 +156,9 @@ impl Mesh {
         mut cancel: watch::Receiver<bool>,
     ) -> Result<Self, MeshError> {
         check(endpoint, &config.peers)?;
+        if let Some(peer) = config.peers.iter().find(|peer| endpoint.identity.revocations().has(&peer.key)) {
+            return Err(MeshError::Revoked { peer: peer.name.clone() });
+        }
         let end = End::new();
         let joined = tokio::select! {
             biased;
@@ -171,9 +175,11 @@ impl Mesh {
             links.insert(peer, (link, not_direct));
         }
         let ending = end.clone();
+        let (revocations, peers) = (endpoint.identity.revocations().clone(), config.peers);
         tokio::spawn(async move {
             tokio::select! {
                 () = cancelled(&mut cancel) => ending.with(MeshError::Cancelled),
+                peer = revoked(&revocations, &peers) => ending.with(MeshError::Revoked { peer }),
                 _ = ending.ended() => {}
             }
         });
@@ -280,6 +286,19 @@ struct Joined {
 async fn cancelled(cancel: &mut watch::Receiver<bool>) {
     // An error means that the sender is gone: whoever ran the attempt is, too.
     let _ = cancel.wait_for(|cancelled| *cancelled).await;
+}
+
+/// Waits until a peer's key is revoked; returns its name.
+async fn revoked(revocations: &Revocations, peers: &[PeerSpec]) -> String {
+    let mut lists = revocations.subscribe();
+    loop {
+        if let Some(peer) = peers.iter().find(|peer| revocations.has(&peer.key)) {
+            return peer.name.clone();
+        }
+        if lists.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 fn check(endpoint: &Endpoint, peers: &[PeerSpec]) -> Result<(), MeshError> {

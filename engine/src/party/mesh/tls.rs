@@ -6,7 +6,7 @@
 //! its key when the greeting has said which attempt it is about. There is no resumption: every stream is a full
 //! handshake with fresh keys.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -22,6 +22,7 @@ use tokio_rustls::rustls::{
 };
 
 use super::error::MeshError;
+use crate::identity::revocation::Revocations;
 use crate::identity::{CaCertificate, Identity, Member, PublicKey, Role};
 
 /// What both ends must speak inside.
@@ -30,9 +31,10 @@ const ALPN: &[u8] = b"ward-mesh/1";
 /// Who this node is towards its peers: certificate, key, and the authority it trusts.
 pub struct MeshIdentity {
     member: Member,
-    chain: Vec<CertificateDer<'static>>,
+    chain: RwLock<Vec<CertificateDer<'static>>>,
     key: PrivateKeyDer<'static>,
     authority: Arc<CaCertificate>,
+    revocations: Arc<Revocations>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -66,10 +68,42 @@ impl MeshIdentity {
         ];
         Ok(Self {
             member,
-            chain: vec![CertificateDer::from(certificate.to_vec())],
+            chain: RwLock::new(vec![CertificateDer::from(certificate.to_vec())]),
             key: PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(tls)?,
+            revocations: Arc::new(Revocations::none(authority.clone())),
             authority: Arc::new(authority),
             provider: Arc::new(provider),
+        })
+    }
+
+    /// The same, refusing the keys that are on a list.
+    #[must_use]
+    pub fn refusing(self, revocations: Arc<Revocations>) -> Self {
+        Self { revocations, ..self }
+    }
+
+    /// The keys that are refused.
+    #[must_use]
+    pub fn revocations(&self) -> &Arc<Revocations> {
+        &self.revocations
+    }
+
+    /// Shows a newer certificate of the same key from now on.
+    pub(super) fn renew(&self, certificate: &[u8]) {
+        *self.chain.write().unwrap_or_else(PoisonError::into_inner) =
+            vec![CertificateDer::from(certificate.to_vec())];
+    }
+
+    fn chain(&self) -> Vec<CertificateDer<'static>> {
+        self.chain.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn verifier(&self, expected: Option<(String, PublicKey)>) -> Arc<Verifier> {
+        Arc::new(Verifier {
+            authority: self.authority.clone(),
+            revocations: self.revocations.clone(),
+            expected,
+            provider: self.provider.clone(),
         })
     }
 
@@ -87,17 +121,13 @@ impl MeshIdentity {
 
     /// The configuration for reaching one peer.
     pub(super) fn client(&self, name: &str, key: &PublicKey) -> Result<Arc<ClientConfig>, MeshError> {
-        let verifier = Verifier {
-            authority: self.authority.clone(),
-            expected: Some((name.to_owned(), *key)),
-            provider: self.provider.clone(),
-        };
+        let verifier = self.verifier(Some((name.to_owned(), *key)));
         let mut config = ClientConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(&[&TLS13])
             .map_err(tls)?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_client_auth_cert(self.chain.clone(), self.key.clone_key())
+            .with_custom_certificate_verifier(verifier)
+            .with_client_auth_cert(self.chain(), self.key.clone_key())
             .map_err(tls)?;
         config.alpn_protocols = vec![ALPN.to_vec()];
         config.resumption = Resumption::disabled();
@@ -108,13 +138,12 @@ impl MeshIdentity {
 
     /// The configuration for being reached.
     pub(super) fn server(&self) -> Result<Arc<ServerConfig>, MeshError> {
-        let verifier =
-            Verifier { authority: self.authority.clone(), expected: None, provider: self.provider.clone() };
+        let verifier = self.verifier(None);
         let mut config = ServerConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(&[&TLS13])
             .map_err(tls)?
-            .with_client_cert_verifier(Arc::new(verifier))
-            .with_single_cert(self.chain.clone(), self.key.clone_key())
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(self.chain(), self.key.clone_key())
             .map_err(tls)?;
         config.alpn_protocols = vec![ALPN.to_vec()];
         config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -131,6 +160,7 @@ pub(super) fn server_name() -> ServerName<'static> {
 #[derive(Debug)]
 struct Verifier {
     authority: Arc<CaCertificate>,
+    revocations: Arc<Revocations>,
     /// Name and key, where it is known who will answer.
     expected: Option<(String, PublicKey)>,
     provider: Arc<CryptoProvider>,
@@ -145,6 +175,9 @@ impl Verifier {
         let member = self.authority.verify(certificate, now_s).map_err(|e| Error::General(e.to_string()))?;
         if member.role != Role::Hospital {
             return Err(Error::General(format!("{} is not a hospital", member.name)));
+        }
+        if self.revocations.has(&member.key) {
+            return Err(Error::General(format!("the key of {} was revoked", member.name)));
         }
         match &self.expected {
             Some((name, _)) if *name != member.name => {

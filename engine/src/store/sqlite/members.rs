@@ -3,14 +3,14 @@
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 use super::columns::Uint;
-use super::{SqliteStore, audit};
+use super::{SqliteStore, audit, people};
 use crate::audit::Event;
-use crate::identity::{Claim, TokenHash};
+use crate::identity::{Claim, PublicKey, TokenHash};
 use crate::store::Members;
 use crate::store::error::StoreError;
 use crate::store::records::{MemberRecord, PublicationRecord, TokenRecord};
 
-const MEMBER: &str = "SELECT name, role, key, certificate, enrolled_ms, revoked_ms FROM members";
+const MEMBER: &str = "SELECT name, role, key, certificate, enrolled_ms, revoked_ms, by_token FROM members";
 
 fn member(row: &Row<'_>) -> rusqlite::Result<MemberRecord> {
     Ok(MemberRecord {
@@ -20,6 +20,7 @@ fn member(row: &Row<'_>) -> rusqlite::Result<MemberRecord> {
         certificate: row.get(3)?,
         enrolled_ms: row.get::<_, Uint>(4)?.0,
         revoked_ms: row.get::<_, Option<Uint>>(5)?.map(|at| at.0),
+        by_token: row.get(6)?,
     })
 }
 
@@ -54,10 +55,15 @@ fn insert_member(transaction: &Transaction<'_>, record: &MemberRecord) -> Result
     if matches!(there, Some(None)) {
         return Err(conflict("member", "the name is enrolled"));
     }
-    let taken =
-        transaction.query_row("SELECT 1 FROM members WHERE key = ?", [&record.key], |_| Ok(())).optional()?;
-    if taken.is_some() {
+    let was = "SELECT 1 FROM members WHERE key = ?1 UNION SELECT 1 FROM revocations WHERE key = ?1";
+    if transaction.query_row(was, [&record.key], |_| Ok(())).optional()?.is_some() {
         return Err(conflict("member", "the key is, or was, a member's"));
+    }
+    let logs_in = "SELECT 1 FROM people WHERE name = ?1
+        AND NOT EXISTS (SELECT 1 FROM members WHERE name = ?1 AND by_token = 0)";
+    let person = transaction.query_row(logs_in, [&record.name], |_| Ok(()));
+    if person.optional()?.is_some() {
+        return Err(conflict("member", "the name is that of somebody who logs in"));
     }
     transaction.execute(
         "INSERT INTO members (name, role, key, certificate, enrolled_ms) VALUES (?, ?, ?, ?, ?)
@@ -126,11 +132,14 @@ impl Members for SqliteStore {
 
     fn revoke(&self, name: &str, at_ms: u64, event: &Event) -> Result<(), StoreError> {
         self.database.write("revoke", |t| {
-            let changed = t.execute(
-                "UPDATE members SET revoked_ms = ? WHERE name = ? AND revoked_ms IS NULL",
-                params![Uint(at_ms), name],
-            )?;
-            require(changed, name)?;
+            let key = t
+                .query_row("SELECT key FROM members WHERE name = ? AND revoked_ms IS NULL", [name], |row| {
+                    row.get::<_, PublicKey>(0)
+                })
+                .optional()?;
+            let Some(key) = key else { return require(0, name) };
+            t.execute("UPDATE members SET revoked_ms = ? WHERE name = ?", params![Uint(at_ms), name])?;
+            people::revoke_key(t, name, &key, at_ms)?;
             audit::append(t, event, &self.signer)?;
             Ok(())
         })

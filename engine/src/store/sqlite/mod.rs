@@ -12,6 +12,7 @@ mod leases;
 mod log;
 mod members;
 mod party;
+mod people;
 mod registrations;
 mod release;
 
@@ -43,6 +44,7 @@ const ENGINE: Schema = Schema {
         include_str!("../migrations/engine/0001.sql"),
         include_str!("../migrations/engine/0002.sql"),
         include_str!("../migrations/engine/0003.sql"),
+        include_str!("../migrations/engine/0004.sql"),
     ],
 };
 

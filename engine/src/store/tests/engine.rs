@@ -441,6 +441,7 @@ fn enrolment(name: &str) -> Enrolment {
         certificate: vec![1],
         enrolled_ms: 50,
         revoked_ms: None,
+        by_token: false,
     };
     let token = Token::create("https://e", Role::Hospital, name, 100, ca).unwrap();
     Enrolment { token, member, identity }
