@@ -190,15 +190,18 @@ impl Node {
         if floor <= 1 || local.cohorts.is_empty() {
             return Ok(());
         }
+        // On shares a cell that is small here is shown where it is not small over all hospitals; it is not compared.
+        let cohorts: Vec<Partition> =
+            local.cohorts.iter().map(|c| c.at_least(floor)).filter(|c| !c.is_empty()).collect();
         let table = &taken.plan.query.table;
         let patients = self.data().patients(table).map_err(Problem::from)?;
         let judge = |kept: &[u8]| {
             let corrupt = || StoreError::Corrupt { what: "cohort", reason: "it does not parse".to_owned() };
             let kept = Partition::decode(kept).ok_or_else(corrupt)?;
             let is_close = |new: &Partition| is_too_close(&kept, new, patients.as_deref(), floor);
-            if local.cohorts.iter().any(is_close) { Err(StoreError::CohortTooClose) } else { Ok(()) }
+            if cohorts.iter().any(is_close) { Err(StoreError::CohortTooClose) } else { Ok(()) }
         };
-        let new: Vec<Vec<u8>> = local.cohorts.iter().map(Partition::encode).collect();
+        let new: Vec<Vec<u8>> = cohorts.iter().map(Partition::encode).collect();
         let scope =
             CohortScope { dataset: table, version: &local.dataset_version, who: &taken.request.researcher };
         let audit = self.audit_event("cohort.show", &taken.prepare.job, &format!("{table} to {}", scope.who));

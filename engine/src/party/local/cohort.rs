@@ -29,6 +29,15 @@ impl Partition {
         Self { labels: self.labels.iter().map(|l| if *l == NOWHERE { NOWHERE } else { 0 }).collect() }
     }
 
+    /// The cells that have so many rows; the rows of others are in none.
+    #[must_use]
+    pub fn at_least(&self, rows: u64) -> Self {
+        let mut counts: HashMap<u32, u64> = HashMap::new();
+        self.labels.iter().for_each(|label| *counts.entry(*label).or_default() += 1);
+        let kept = |label: &u32| counts.get(label).is_some_and(|count| *count >= rows);
+        Self { labels: self.labels.iter().map(|l| if kept(l) { *l } else { NOWHERE }).collect() }
+    }
+
     /// True when no row is in a cell.
     #[must_use]
     pub fn is_empty(&self) -> bool {
