@@ -12,6 +12,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = protox::compile(&files, [&root])?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out.join("ward.v1.bin"), descriptors.encode_to_vec())?;
+    // The calls, from the same descriptors: each is an action of the policies' schema.
+    let mut calls: Vec<String> = descriptors
+        .file
+        .iter()
+        .flat_map(|file| &file.service)
+        .flat_map(|service| {
+            service.method.iter().map(|method| format!("{}.{}", service.name(), method.name()))
+        })
+        .collect();
+    calls.sort();
+    std::fs::write(out.join("rpcs.rs"), format!("{calls:?}"))?;
     tonic_prost_build::configure().compile_fds(descriptors)?;
     Ok(())
 }

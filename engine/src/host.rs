@@ -4,7 +4,7 @@
 //! database and `blobs/`. One engine runs on a folder at a time.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -16,9 +16,11 @@ use crate::config::EngineConfig;
 use crate::grpc::hub::Hub;
 use crate::grpc::server;
 use crate::identity::authenticate::Authenticator;
+use crate::identity::authorize::Authorizer;
 use crate::identity::bearer::oidc::Oidc;
 use crate::identity::local::{Accounts, Cost, TokenKey};
 use crate::identity::{CertificateAuthority, Identity, Member, Role, SealKey, Token};
+use crate::job::authorize::Strangers;
 use crate::job::{Engine, audit_event, scheduler};
 use crate::ledger::EmbeddedLedger;
 use crate::member::{is_renewal_due, write_private};
@@ -196,6 +198,23 @@ pub fn choose_compute(folder: &Path, nodes: &[String]) -> Result<(), Problem> {
     write_private(&path, &text)
 }
 
+/// The operator's own policies: `policies/*.cedar` in the engine's folder, by name.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn policy_files(folder: &Path) -> Result<Vec<PathBuf>, Problem> {
+    let folder = folder.join("policies");
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = std::fs::read_dir(&folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let mut files: Vec<PathBuf> =
+        entries.map_err(|e| bad(&folder, &e))?.into_iter().map(|entry| entry.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "cedar"));
+    files.sort();
+    Ok(files)
+}
+
 /// Runs the engine of a folder on a bound listener until `stop` turns true.
 ///
 /// # Errors
@@ -216,6 +235,7 @@ pub async fn run(folder: &Path, listener: TcpListener, stop: watch::Receiver<boo
         ))
     })?;
     let authenticator = Authenticator::new(opened.accounts()?, oidc);
+    let policies = Authorizer::load(&policy_files(folder)?)?;
     let hub = Arc::new(Hub::default());
     let engine = Arc::new(Engine {
         consortium: opened.settings.consortium.clone(),
@@ -237,6 +257,8 @@ pub async fn run(folder: &Path, listener: TcpListener, stop: watch::Receiver<boo
         wake: Notify::new(),
         progress: Notify::new(),
         commit_turn: Mutex::new(()),
+        policies,
+        strangers: Strangers::default(),
     });
     let workers: Vec<_> = (0..WORKERS)
         .map(|n| tokio::spawn(scheduler::worker(engine.clone(), format!("worker-{n}"), stop.clone())))

@@ -96,6 +96,9 @@ pub enum Command {
         /// Job id.
         job: String,
     },
+    /// Say what the policies permit to whom, and check them.
+    #[command(subcommand)]
+    Policy(super::commands::policy::Args),
     /// Issue credentials from a hospital's records, and revoke them.
     #[command(subcommand)]
     Issuer(super::commands::issuer::Args),

@@ -9,6 +9,7 @@ use tonic::{Request, Status};
 use super::status::status_of;
 use crate::audit::Outcome;
 use crate::clock::now_ms;
+use crate::identity::authorize::{Question, Resource, Subject};
 use crate::identity::bearer::{Asserted, BearerError};
 use crate::identity::{Member, Principal, PrincipalKind, Role, RoleName, clip};
 use crate::job::{Engine, audit_event};
@@ -152,17 +153,24 @@ async fn bearer(engine: &Engine, token: &str, shown: Option<&Certified>) -> Resu
     })
 }
 
-/// The hospital behind a node's request, and its certificate: nodes show one, always, and no token.
+/// The hospital behind a node's request, and its certificate: nodes show one, always, and no token. The policies must
+/// permit the call.
 ///
 /// # Errors
-/// A status with code `identity.*`, or `role` for anybody else.
-pub async fn node<T>(engine: &Engine, request: &Request<T>) -> Result<(Principal, Member), Status> {
+/// A status with code `identity.*` or `authorization.*`.
+pub async fn node<T>(
+    engine: &Engine,
+    request: &Request<T>,
+    call: &str,
+) -> Result<(Principal, Member), Status> {
+    let caller = allowed(engine, request, call).await?;
     let member = certified(engine, request).await.and_then(|found| found.ok_or_else(nobody));
     let member = member.map_err(status_of)?.member;
-    match Principal::of_member(&member, now_ms()) {
-        Some(caller) if caller.kind == PrincipalKind::Node => Ok((caller, member)),
-        _ => Err(status_of(denied("role", format!("a {} may not do this", member.role.as_str())))),
+    if caller.kind == PrincipalKind::Node {
+        return Ok((caller, member));
     }
+    let message = format!("{} is no node: this call is a hospital's", caller.name);
+    Err(status_of(denied("authorization.denied", message)))
 }
 
 /// The enrolled member whose certificate the connection was made under, whatever its role.
@@ -176,39 +184,51 @@ pub async fn enrolled<T>(engine: &Engine, request: &Request<T>) -> Result<Member
 }
 
 /// Who is behind a request.
-///
-/// # Errors
-/// A status with code `identity.*` or `token.*`.
-pub async fn principal<T>(engine: &Engine, request: &Request<T>) -> Result<Principal, Status> {
-    let found = async {
-        let shown = certified(engine, request).await?;
-        if let Some(token) = token_of(request)? {
-            return bearer(engine, token, shown.as_ref()).await;
-        }
-        let shown = shown.ok_or_else(nobody)?;
-        if shown.by_token {
-            let message =
-                format!("the key of {} was registered by token: a token comes with it", shown.member.name);
-            return Err(denied("identity.token_missing", message).hint("log in with `ward login`"));
-        }
-        Principal::of_member(&shown.member, now_ms()).ok_or_else(nobody)
-    };
-    found.await.map_err(status_of)
+async fn principal<T>(engine: &Engine, request: &Request<T>) -> Result<Principal, Problem> {
+    let shown = certified(engine, request).await?;
+    if let Some(token) = token_of(request)? {
+        return bearer(engine, token, shown.as_ref()).await;
+    }
+    let shown = shown.ok_or_else(nobody)?;
+    if shown.by_token {
+        let message =
+            format!("the key of {} was registered by token: a token comes with it", shown.member.name);
+        return Err(denied("identity.token_missing", message).hint("log in with `ward login`"));
+    }
+    Principal::of_member(&shown.member, now_ms()).ok_or_else(nobody)
 }
 
-/// Who is behind a request, with one of these roles.
+/// Who is behind a request, whom the policies permit the call (`Service.Method`). Every handler but enrolment's begins
+/// with this.
 ///
 /// # Errors
-/// A status with code `identity.*`, `token.*` or `role`.
-pub async fn principal_in<T>(
-    engine: &Engine,
-    request: &Request<T>,
-    roles: &[RoleName],
-) -> Result<Principal, Status> {
-    let caller = principal(engine, request).await?;
-    if roles.iter().any(|role| caller.has(*role)) {
-        return Ok(caller);
+/// A status with code `identity.*` or `authorization.*`. Either is audited.
+pub async fn allowed<T>(engine: &Engine, request: &Request<T>, call: &str) -> Result<Principal, Status> {
+    let caller = match principal(engine, request).await {
+        Ok(caller) => caller,
+        Err(problem) => {
+            engine.turned_away(call, &problem).await.map_err(status_of)?;
+            return Err(status_of(problem));
+        }
+    };
+    let consortium = Resource::consortium(&engine.consortium);
+    engine.authorize(&caller, call, consortium).await.map_err(status_of)?;
+    Ok(caller)
+}
+
+/// Checks that the policies permit a call to somebody who has shown nothing: for the calls that come before one is a
+/// member.
+///
+/// # Errors
+/// A status with code `authorization.*`.
+pub async fn open(engine: &Engine, call: &str) -> Result<(), Status> {
+    let consortium = Resource::consortium(&engine.consortium);
+    let question = Question::new(&Subject::visitor(), call, consortium, now_ms());
+    let decision = engine.policies.decide_or_refuse(&question);
+    if decision.allowed {
+        return Ok(());
     }
-    let message = format!("a {} may not do this", caller.role_text());
-    Err(status_of(denied("role", message)))
+    let problem = decision.problem("somebody without a certificate or token");
+    engine.turned_away(call, &problem).await.map_err(status_of)?;
+    Err(status_of(problem))
 }

@@ -6,6 +6,7 @@
 //! [`Member`] or is refused. What a node keeps on disk is sealed with a [`SealKey`].
 
 pub mod authenticate;
+pub mod authorize;
 pub mod bearer;
 mod ca;
 mod canonical;

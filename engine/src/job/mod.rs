@@ -3,6 +3,7 @@
 
 pub mod aggregate;
 pub mod attestation;
+pub mod authorize;
 pub mod ceremony;
 pub mod commit;
 pub mod multiparty;
@@ -23,12 +24,14 @@ use crate::clock::now_ms;
 use crate::config::AttestationsConfig;
 use crate::encoding::canonical_json;
 use crate::identity::authenticate::Authenticator;
+use crate::identity::authorize::Authorizer;
 use crate::identity::{CertificateAuthority, Identity, PublicKey};
 use crate::ledger::EmbeddedLedger;
 use crate::party::task::{CeremonySpec, Epoch};
 use crate::problem::{Problem, ProblemKind};
 use crate::query::catalogue::{Catalogue, Publication};
 use crate::store::{self, BlobId, Blobs, EpochState, MemberRecord, Store, blocking};
+use authorize::Strangers;
 use nodes::Nodes;
 
 /// Largest blob read whole, bytes.
@@ -66,6 +69,10 @@ pub struct Engine {
     pub progress: Notify,
     /// Held while a checkpoint is being cosigned.
     pub commit_turn: Mutex<()>,
+    /// Who may do what.
+    pub policies: Authorizer,
+    /// Refusals of those who have shown nothing.
+    pub strangers: Strangers,
 }
 
 impl Engine {

@@ -11,8 +11,9 @@ use super::work::message_of;
 use super::{Engine, audit_event};
 use crate::clock::now_ms;
 use crate::encoding::{Digest, HexBytes, canonical_json};
+use crate::identity::authorize::Resource;
 use crate::identity::envelope::check_key;
-use crate::identity::{Principal, Role, RoleName, Signature, random};
+use crate::identity::{Principal, Role, Signature, random};
 use crate::party::aggregate::{REQUEST, asked_of, participation};
 use crate::party::ceremony::parameters;
 use crate::party::task::{CeremonySpec, Epoch, Outcome, Prepare, Request, Task};
@@ -72,13 +73,7 @@ impl Engine {
     /// [`Problem`] for a request that is not signed by its researcher, stale, under another epoch, without its key, or
     /// refused by the planner.
     pub async fn submit(&self, caller: &Principal, request: &[u8], signature: &[u8]) -> Result<Job, Problem> {
-        if !caller.has(RoleName::Researcher) {
-            return Err(Problem::new(
-                ProblemKind::Authorization,
-                "role.researcher",
-                "only researchers submit queries",
-            ));
-        }
+        self.authorize(caller, "query.submit", Resource::consortium(&self.consortium)).await?;
         let digest = Digest::of(request);
         let parsed = self.check_request(caller, request, signature).await?;
         let epoch = self.epoch().await?;
@@ -187,13 +182,7 @@ impl Engine {
         mut holders: Vec<String>,
         (profile, threshold, time_limit_ms): (String, u32, u64),
     ) -> Result<Job, Problem> {
-        if !caller.has(RoleName::Operator) {
-            return Err(Problem::new(
-                ProblemKind::Authorization,
-                "role.operator",
-                "only operators hold key ceremonies",
-            ));
-        }
+        self.authorize(caller, "ceremony.hold", Resource::consortium(&self.consortium)).await?;
         let members = blocking(&self.store, |s| s.members()).await?;
         let hospitals: Vec<_> =
             members.into_iter().filter(|m| m.role == Role::Hospital && m.revoked_ms.is_none()).collect();
@@ -259,6 +248,7 @@ impl Engine {
         sql: &str,
         (minimum, route): (u32, Route),
     ) -> Result<Explanation, Problem> {
+        self.authorize(caller, "query.explain", Resource::consortium(&self.consortium)).await?;
         let epoch = self.epoch().await?;
         let catalogue = self.catalogue().await?;
         let asked = Asked { participation: participation(minimum), route };

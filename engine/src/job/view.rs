@@ -7,7 +7,8 @@ use super::aggregate::Aggregate;
 use super::work::{job_event, message_of};
 use super::{attestation, audit_event};
 use crate::encoding::Digest;
-use crate::identity::{Principal, RoleName};
+use crate::identity::Principal;
+use crate::identity::authorize::Resource;
 use crate::ledger::{Ledger as _, ReceiptAnchor, ReceiptAnchorKind};
 use crate::party::task::{CeremonySpec, ContributionHeader, Evidence};
 use crate::problem::{Problem, ProblemKind};
@@ -49,20 +50,29 @@ impl SealedResult {
     }
 }
 
+/// A job as the policies see it.
+fn resource_of(summary: &JobSummary) -> Resource {
+    Resource::job(summary.id.as_str(), &summary.owner, summary.kind.as_str())
+}
+
 impl Engine {
-    /// A job that this caller may see: its own, or any for an operator.
+    /// A job that this caller may read by the policies: its own, or any for an operator.
     ///
     /// # Errors
     /// `job.unknown`, also for a job of somebody else.
     pub async fn job_for(&self, caller: &Principal, id: &JobId) -> Result<Job, Problem> {
         let wanted = id.clone();
         let job = blocking(&self.store, move |s| s.job(&wanted)).await?;
-        job.filter(|job| caller.has(RoleName::Operator) || job.summary.owner == caller.name).ok_or_else(
-            || {
-                Problem::new(ProblemKind::NotFound, "job.unknown", format!("there is no job {id} of yours"))
-                    .hint("`ward jobs` lists them")
-            },
-        )
+        let unknown = || {
+            Problem::new(ProblemKind::NotFound, "job.unknown", format!("there is no job {id} of yours"))
+                .hint("`ward jobs` lists them")
+        };
+        let job = job.ok_or_else(unknown)?;
+        match self.authorize(caller, "job.read", resource_of(&job.summary)).await {
+            Ok(_) => Ok(job),
+            Err(problem) if problem.kind == ProblemKind::Authorization => Err(unknown()),
+            Err(problem) => Err(problem),
+        }
     }
 
     /// Jobs this caller may see, newest first.
@@ -75,7 +85,8 @@ impl Engine {
         limit: u32,
         before: Option<JobId>,
     ) -> Result<Vec<JobSummary>, Problem> {
-        let owner = (!caller.has(RoleName::Operator)).then(|| caller.name.clone());
+        let is_all = self.may(caller, "job.list_all", Resource::consortium(&self.consortium));
+        let owner = (!is_all).then(|| caller.name.clone());
         let filter = JobFilter { owner, state: None, before, limit };
         Ok(blocking(&self.store, move |s| s.jobs(&filter)).await?)
     }
@@ -197,13 +208,10 @@ impl Engine {
     /// The sealed result of a job that is done. Every fetch is audited.
     ///
     /// # Errors
-    /// `job.not_done`, or storage.
+    /// `authorization.*`, `job.not_done`, or storage.
     pub async fn result(&self, caller: &Principal, job: &Job) -> Result<SealedResult, Problem> {
         let summary = &job.summary;
-        if !caller.has(RoleName::Researcher) || summary.owner != caller.name {
-            let message = "a result goes to the researcher who asked for it";
-            return Err(Problem::new(ProblemKind::Authorization, "role.result", message));
-        }
+        self.authorize(caller, "result.read", resource_of(summary)).await?;
         let receipt = self.receipt(summary).await?;
         let aggregate: Aggregate = serde_json::from_str(&job.plan).map_err(|e| Problem::internal(&e))?;
         let parts = self.parts(&summary.id).await?;
@@ -290,7 +298,8 @@ impl Engine {
     /// # Errors
     /// When it has ended, or storage.
     pub async fn cancel(&self, caller: &Principal, id: &JobId) -> Result<Job, Problem> {
-        self.job_for(caller, id).await?;
+        let job = self.job_for(caller, id).await?;
+        self.authorize(caller, "job.cancel", resource_of(&job.summary)).await?;
         let audit = audit_event(&caller.name, &caller.role_text(), "job.cancel", &format!("job:{id}"));
         let event = job_event(None, "cancelled", &format!("by {}", caller.name));
         let message = message_of(id, JobState::Cancelled);

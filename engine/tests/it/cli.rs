@@ -85,9 +85,9 @@ fn members_see_the_catalogue_their_jobs_and_their_results() {
     assert_eq!((&mine["state"], &mine["submitter"]), (&"done".into(), &"ada".into()));
     // The operator sees that there is a job, and cannot have its result.
     world().ward("omar", &["jobs", &job]).ok();
-    world().ward("omar", &["result", &job]).error(4, "role.result");
-    world().ward("omar", &["submit", "SELECT COUNT(*) FROM t"]).error(4, "role");
-    world().ward("ada", &["keygen"]).error(4, "role.operator");
+    world().ward("omar", &["result", &job]).error(4, "authorization.denied");
+    world().ward("omar", &["submit", "SELECT COUNT(*) FROM t"]).error(4, "authorization.denied");
+    world().ward("ada", &["keygen"]).error(4, "authorization.denied");
     world().ward("nobody", &["jobs"]).error(5, "member.missing");
 }
 

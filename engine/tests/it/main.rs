@@ -13,6 +13,7 @@ mod hostile_prepare;
 mod hostile_switch;
 mod identity;
 mod jobs;
+mod matrix;
 mod mesh;
 mod node_answer;
 mod node_house;

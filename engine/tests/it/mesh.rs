@@ -57,7 +57,7 @@ async fn probes_go_through_the_relay_to_running_nodes_and_back() {
     }
     assert!(client::probe_relay(&target, "h-1", (64 << 10) + 1).await.is_err());
     let researcher = stand.ada.target(None).unwrap();
-    assert_eq!(client::probe_relay(&researcher, "h-1", 1).await.unwrap_err().code, "role");
+    assert_eq!(client::probe_relay(&researcher, "h-1", 1).await.unwrap_err().code, "authorization.denied");
 }
 
 #[tokio::test(flavor = "multi_thread")]

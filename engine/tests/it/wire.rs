@@ -129,20 +129,20 @@ async fn every_role_does_its_own_and_no_other() {
         let hello = hello_of(&stand.hospitals[0]).await;
         Stream::attach(&target, Some(hello)).await.err().map(|problem| problem.code)
     };
-    assert_eq!(attach(stand.ada.target(None).unwrap()).await.as_deref(), Some("role"));
-    assert_eq!(attach(stand.omar.target(None).unwrap()).await.as_deref(), Some("role"));
+    assert_eq!(attach(stand.ada.target(None).unwrap()).await.as_deref(), Some("authorization.denied"));
+    assert_eq!(attach(stand.omar.target(None).unwrap()).await.as_deref(), Some("authorization.denied"));
     let hospital = stand.hospitals[0].membership();
     let ceremony =
         || submit_request::Job::Ceremony(v1::Ceremony { profile: PROFILE.to_owned(), ..Default::default() });
     let aggregate = || submit_request::Job::Aggregate(v1::Aggregate::default());
     for member in [&stand.ada, hospital] {
-        assert_eq!(stand.submit(member, ceremony()).await.unwrap_err().code, "role.operator");
+        assert_eq!(stand.submit(member, ceremony()).await.unwrap_err().code, "authorization.denied");
     }
     for member in [&stand.omar, hospital] {
-        assert_eq!(stand.submit(member, aggregate()).await.unwrap_err().code, "role.researcher");
+        assert_eq!(stand.submit(member, aggregate()).await.unwrap_err().code, "authorization.denied");
         let put =
             stand.jobs(member).await.put_key(tokio_stream::iter([v1::PutKeyRequest { part: None }])).await;
-        assert_eq!(problem_of(&put.unwrap_err()).code, "role");
+        assert_eq!(problem_of(&put.unwrap_err()).code, "authorization.denied");
     }
     assert_eq!((published(&stand), jobs_kept(&stand)), (0, 0));
 }
@@ -422,7 +422,7 @@ async fn only_ada_gets_it(stand: &Stand, id: &str) {
         asked.err().map(|status| problem_of(&status).code)
     };
     assert_eq!(result(&stand.ada).await, None);
-    assert_eq!(result(&stand.omar).await.as_deref(), Some("role.result"));
+    assert_eq!(result(&stand.omar).await.as_deref(), Some("authorization.denied"));
     assert_eq!(result(&stand.bob).await.as_deref(), Some("job.unknown"));
     assert_eq!(result(stand.hospitals[0].membership()).await.as_deref(), Some("job.unknown"));
     assert_eq!(stand.job(&stand.bob, id).await.unwrap_err().code, "job.unknown");

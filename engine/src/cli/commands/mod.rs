@@ -10,6 +10,7 @@ pub mod issuer;
 pub mod login;
 mod oracle;
 pub mod party;
+pub mod policy;
 pub mod presentation;
 pub mod prove;
 pub mod registration;

@@ -88,7 +88,7 @@ impl attestations_server::Attestations for AttestationsService {
         &self,
         request: Request<v1::AttestationTermsRequest>,
     ) -> Result<Response<v1::AttestationTermsResponse>, Status> {
-        let member = peer::principal(&self.engine, &request).await?;
+        let member = peer::allowed(&self.engine, &request, "Attestations.Terms").await?;
         let terms = self.engine.attestation_terms(&member).await.map_err(status_of)?;
         Ok(Response::new(v1::AttestationTermsResponse {
             key: terms.key.0.to_vec(),
@@ -102,7 +102,7 @@ impl attestations_server::Attestations for AttestationsService {
         &self,
         request: Request<Incoming<v1::SubmitAttestationsRequest>>,
     ) -> Result<Response<v1::SubmitResponse>, Status> {
-        let member = peer::principal(&self.engine, &request).await?;
+        let member = peer::allowed(&self.engine, &request, "Attestations.Submit").await?;
         let _place = self.receiving.try_acquire().map_err(|_| {
             let message = "too many submissions arrive at once";
             status_of(
@@ -125,7 +125,7 @@ impl attestations_server::Attestations for AttestationsService {
         &self,
         request: Request<v1::VerdictsRequest>,
     ) -> Result<Response<Self::VerdictsStream>, Status> {
-        let member = peer::principal(&self.engine, &request).await?;
+        let member = peer::allowed(&self.engine, &request, "Attestations.Verdicts").await?;
         let id = JobId::parse(&request.into_inner().job).map_err(|e| status_of(e.into()))?;
         let job = self.engine.job_for(&member, &id).await.map_err(status_of)?;
         if job.summary.kind != JobKind::Attestation {

@@ -19,7 +19,7 @@ impl catalogue_server::Catalogue for CatalogueService {
         &self,
         request: Request<v1::GetCatalogueRequest>,
     ) -> Result<Response<v1::GetCatalogueResponse>, Status> {
-        peer::principal(&self.0, &request).await?;
+        peer::allowed(&self.0, &request, "Catalogue.Get").await?;
         let json = canonical_json(&self.0.catalogue().await.map_err(status_of)?);
         let epoch = self.0.epoch().await.ok().map(|epoch| convert::epoch(&epoch));
         Ok(Response::new(v1::GetCatalogueResponse { json, epoch }))

@@ -11,7 +11,7 @@ use crate::grpc::peer;
 use crate::grpc::status::status_of;
 use crate::grpc::v1::{self, identity_server};
 use crate::identity::local::{Accounts, Issued, LocalError};
-use crate::identity::{PublicKey, Role, RoleName, Signature, person_key_parts};
+use crate::identity::{PublicKey, Role, Signature, person_key_parts};
 use crate::job::{Engine, audit_event};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::{MemberRecord, StoreError, blocking};
@@ -138,6 +138,7 @@ fn tokens(issued: &Issued) -> v1::TokensResponse {
 #[tonic::async_trait]
 impl identity_server::Identity for IdentityService {
     async fn methods(&self, _: Request<v1::MethodsRequest>) -> Result<Response<v1::MethodsResponse>, Status> {
+        peer::open(&self.engine, "Identity.Methods").await?;
         let oidc = self.engine.authenticator.oidc.as_ref().map(|oidc| {
             let config = oidc.config();
             v1::OidcMethod {
@@ -155,6 +156,7 @@ impl identity_server::Identity for IdentityService {
         &self,
         request: Request<v1::LoginRequest>,
     ) -> Result<Response<v1::TokensResponse>, Status> {
+        peer::open(&self.engine, "Identity.Login").await?;
         let asked = request.into_inner();
         let Ok(_turn) = self.turns.try_acquire() else {
             let busy = refuse(ProblemKind::Unavailable, "login.busy", "too many logins at once");
@@ -169,6 +171,7 @@ impl identity_server::Identity for IdentityService {
         &self,
         request: Request<v1::RefreshRequest>,
     ) -> Result<Response<v1::TokensResponse>, Status> {
+        peer::open(&self.engine, "Identity.Refresh").await?;
         let token = Zeroizing::new(request.into_inner().refresh_token);
         let issued = self.accounts(move |a| a.refresh(&token, now_ms())).await?;
         Ok(Response::new(tokens(&issued)))
@@ -178,6 +181,7 @@ impl identity_server::Identity for IdentityService {
         &self,
         request: Request<v1::LogoutRequest>,
     ) -> Result<Response<v1::LogoutResponse>, Status> {
+        peer::open(&self.engine, "Identity.Logout").await?;
         let token = Zeroizing::new(request.into_inner().refresh_token);
         self.accounts(move |a| a.logout(&token, now_ms())).await?;
         Ok(Response::new(v1::LogoutResponse {}))
@@ -187,7 +191,7 @@ impl identity_server::Identity for IdentityService {
         &self,
         request: Request<v1::WhoAmIRequest>,
     ) -> Result<Response<v1::WhoAmIResponse>, Status> {
-        let caller = peer::principal(&self.engine, &request).await?;
+        let caller = peer::allowed(&self.engine, &request, "Identity.WhoAmI").await?;
         let registered = self.engine.member(&caller.name).await.ok().map(|member| member.key.fingerprint());
         Ok(Response::new(v1::WhoAmIResponse {
             kind: caller.kind.as_str().to_owned(),
@@ -206,7 +210,7 @@ impl identity_server::Identity for IdentityService {
         &self,
         request: Request<v1::RegisterKeyRequest>,
     ) -> Result<Response<v1::RegisterKeyResponse>, Status> {
-        let caller = peer::principal_in(&self.engine, &request, &[RoleName::Researcher]).await?;
+        let caller = peer::allowed(&self.engine, &request, "Identity.RegisterKey").await?;
         let der = self.register(&caller, request.into_inner()).await.map_err(status_of)?;
         Ok(Response::new(v1::RegisterKeyResponse {
             certificate: Some(v1::Certificate { der }),
@@ -215,6 +219,7 @@ impl identity_server::Identity for IdentityService {
     }
 
     async fn renew(&self, request: Request<v1::RenewRequest>) -> Result<Response<v1::RenewResponse>, Status> {
+        peer::allowed(&self.engine, &request, "Identity.Renew").await?;
         let member = peer::enrolled(&self.engine, &request).await?;
         let der = self.engine.renew(&member).await.map_err(status_of)?;
         Ok(Response::new(v1::RenewResponse { certificate: Some(v1::Certificate { der }) }))
@@ -224,6 +229,7 @@ impl identity_server::Identity for IdentityService {
         &self,
         _: Request<v1::RevocationsRequest>,
     ) -> Result<Response<v1::RevocationList>, Status> {
+        peer::open(&self.engine, "Identity.Revocations").await?;
         let list = self.engine.revocations().await.map_err(status_of)?;
         Ok(Response::new(crate::grpc::convert::revocations(&list)))
     }

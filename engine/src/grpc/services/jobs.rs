@@ -14,7 +14,6 @@ use crate::grpc::frames::{Assembly, pieces};
 use crate::grpc::status::status_of;
 use crate::grpc::v1::{self, jobs_server, put_key_request, result_frame, submit_request};
 use crate::grpc::{convert, peer};
-use crate::identity::RoleName;
 use crate::job::Engine;
 use crate::job::view::SealedResult;
 use crate::problem::{Problem, ProblemKind};
@@ -77,7 +76,7 @@ impl jobs_server::Jobs for JobsService {
         &self,
         request: Request<Incoming<v1::PutKeyRequest>>,
     ) -> Result<Response<v1::PutKeyResponse>, Status> {
-        peer::principal_in(&self.0, &request, &[RoleName::Researcher]).await?;
+        peer::allowed(&self.0, &request, "Jobs.PutKey").await?;
         let mut frames = request.into_inner();
         let mut assembly = None;
         while let Some(frame) = frames.next().await {
@@ -105,7 +104,7 @@ impl jobs_server::Jobs for JobsService {
         &self,
         request: Request<v1::SubmitRequest>,
     ) -> Result<Response<v1::SubmitResponse>, Status> {
-        let caller = peer::principal(&self.0, &request).await?;
+        let caller = peer::allowed(&self.0, &request, "Jobs.Submit").await?;
         let job = match request.into_inner().job {
             Some(submit_request::Job::Aggregate(a)) => {
                 let signature = a.signature.map(|s| s.signature).unwrap_or_default();
@@ -125,7 +124,7 @@ impl jobs_server::Jobs for JobsService {
         &self,
         request: Request<v1::ExplainRequest>,
     ) -> Result<Response<v1::ExplainResponse>, Status> {
-        let caller = peer::principal(&self.0, &request).await?;
+        let caller = peer::allowed(&self.0, &request, "Jobs.Explain").await?;
         let v1::ExplainRequest { sql, participants_min, multi_party } = request.into_inner();
         let route = if multi_party { Route::MultiParty } else { Route::Auto };
         let explained = self.0.explain(&caller, &sql, (participants_min, route)).await;
@@ -135,7 +134,7 @@ impl jobs_server::Jobs for JobsService {
     }
 
     async fn get(&self, request: Request<v1::GetJobRequest>) -> Result<Response<v1::Job>, Status> {
-        let caller = peer::principal(&self.0, &request).await?;
+        let caller = peer::allowed(&self.0, &request, "Jobs.Get").await?;
         let id = job_id(&request.into_inner().id)?;
         let job = self.0.job_for(&caller, &id).await.map_err(status_of)?;
         Ok(Response::new(view(&self.0, &job).await?))
@@ -145,7 +144,7 @@ impl jobs_server::Jobs for JobsService {
         &self,
         request: Request<v1::ListJobsRequest>,
     ) -> Result<Response<v1::ListJobsResponse>, Status> {
-        let caller = peer::principal(&self.0, &request).await?;
+        let caller = peer::allowed(&self.0, &request, "Jobs.List").await?;
         let v1::ListJobsRequest { limit, before } = request.into_inner();
         let before = if before.is_empty() { None } else { Some(job_id(&before)?) };
         let limit = if limit == 0 { 20 } else { limit.min(200) };
@@ -158,7 +157,7 @@ impl jobs_server::Jobs for JobsService {
     }
 
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let caller = peer::principal(&self.0, &request).await?;
+        let caller = peer::allowed(&self.0, &request, "Jobs.Watch").await?;
         let v1::WatchRequest { id, after } = request.into_inner();
         let id = job_id(&id)?;
         self.0.job_for(&caller, &id).await.map_err(status_of)?;
@@ -171,7 +170,7 @@ impl jobs_server::Jobs for JobsService {
         &self,
         request: Request<v1::ResultRequest>,
     ) -> Result<Response<Self::ResultStream>, Status> {
-        let caller = peer::principal(&self.0, &request).await?;
+        let caller = peer::allowed(&self.0, &request, "Jobs.Result").await?;
         let id = job_id(&request.into_inner().id)?;
         let job = self.0.job_for(&caller, &id).await.map_err(status_of)?;
         let sealed = self.0.result(&caller, &job).await.map_err(status_of)?;
@@ -181,7 +180,7 @@ impl jobs_server::Jobs for JobsService {
     }
 
     async fn cancel(&self, request: Request<v1::CancelRequest>) -> Result<Response<v1::Job>, Status> {
-        let caller = peer::principal(&self.0, &request).await?;
+        let caller = peer::allowed(&self.0, &request, "Jobs.Cancel").await?;
         let id = job_id(&request.into_inner().id)?;
         let job = self.0.cancel(&caller, &id).await.map_err(status_of)?;
         Ok(Response::new(view(&self.0, &job).await?))

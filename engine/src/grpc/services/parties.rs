@@ -15,7 +15,7 @@ use crate::grpc::peer;
 use crate::grpc::relay::{ProbeFailure, frame_of};
 use crate::grpc::status::status_of;
 use crate::grpc::v1::{self, engine_frame, node_frame, parties_server};
-use crate::identity::{Claim, Member, PublicKey, Role, RoleName, Signature, possession_parts};
+use crate::identity::{Claim, Member, PublicKey, Role, Signature, possession_parts};
 use crate::job::nodes::Nodes;
 use crate::job::revocation::VALIDITY_DAYS;
 use crate::job::{Engine, audit_event};
@@ -107,6 +107,7 @@ impl parties_server::Parties for PartiesService {
     type AttachStream = Streaming<v1::EngineFrame>;
 
     async fn enrol(&self, request: Request<v1::EnrolRequest>) -> Result<Response<v1::EnrolResponse>, Status> {
+        peer::open(&self.engine, "Parties.Enrol").await?;
         let (claim, certificate) = self.claim(request.into_inner()).await?;
         let record = MemberRecord {
             name: claim.name.clone(),
@@ -133,7 +134,7 @@ impl parties_server::Parties for PartiesService {
         &self,
         request: Request<Incoming<v1::NodeFrame>>,
     ) -> Result<Response<Self::AttachStream>, Status> {
-        let (_, member) = peer::node(&self.engine, &request).await?;
+        let (_, member) = peer::node(&self.engine, &request, "Parties.Attach").await?;
         let mut frames = request.into_inner();
         let first = tokio::time::timeout(HELLO, frames.next())
             .await
@@ -182,7 +183,7 @@ impl parties_server::Parties for PartiesService {
         &self,
         request: Request<v1::ListPartiesRequest>,
     ) -> Result<Response<v1::ListPartiesResponse>, Status> {
-        peer::principal(&self.engine, &request).await?;
+        peer::allowed(&self.engine, &request, "Parties.List").await?;
         let members = blocking(&self.engine.store, |s| s.members()).await.map_err(|e| status_of(e.into()))?;
         let connected = self.hub.connected();
         let parties = members
@@ -204,7 +205,7 @@ impl parties_server::Parties for PartiesService {
     }
 
     async fn probe(&self, request: Request<v1::ProbeRequest>) -> Result<Response<v1::ProbeResponse>, Status> {
-        peer::principal(&self.engine, &request).await?;
+        peer::allowed(&self.engine, &request, "Parties.Probe").await?;
         let wanted = request.into_inner().reply_bytes as usize;
         if wanted > PROBE_BYTES_MAX {
             return Err(refuse(ProblemKind::Validation, "probe.size", "at most 512 KiB back"));
@@ -216,8 +217,7 @@ impl parties_server::Parties for PartiesService {
         &self,
         request: Request<v1::ProbeRelayRequest>,
     ) -> Result<Response<v1::ProbeRelayResponse>, Status> {
-        let caller =
-            peer::principal_in(&self.engine, &request, &[RoleName::Hospital, RoleName::Operator]).await?;
+        let caller = peer::allowed(&self.engine, &request, "Parties.ProbeRelay").await?;
         let request = request.into_inner();
         let begin = Instant::now();
         self.hub.relay.probe(&caller.name, &request.node, request.body).await.map_err(|failure| {

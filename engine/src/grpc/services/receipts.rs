@@ -36,7 +36,7 @@ impl receipts_server::Receipts for ReceiptsService {
         &self,
         request: Request<v1::CheckpointRequest>,
     ) -> Result<Response<v1::CheckpointResponse>, Status> {
-        peer::principal(&self.0, &request).await?;
+        peer::allowed(&self.0, &request, "Receipts.Checkpoint").await?;
         let note = tokio::task::block_in_place(|| self.0.ledger.checkpoint()).map_err(refused)?;
         Ok(Response::new(v1::CheckpointResponse { note: note.to_string() }))
     }
@@ -45,7 +45,7 @@ impl receipts_server::Receipts for ReceiptsService {
         &self,
         request: Request<v1::InclusionRequest>,
     ) -> Result<Response<v1::ProofResponse>, Status> {
-        peer::principal(&self.0, &request).await?;
+        peer::allowed(&self.0, &request, "Receipts.Inclusion").await?;
         let v1::InclusionRequest { leaf_index, tree_size } = request.into_inner();
         proof(tokio::task::block_in_place(|| self.0.ledger.inclusion(leaf_index, tree_size)))
     }
@@ -54,7 +54,7 @@ impl receipts_server::Receipts for ReceiptsService {
         &self,
         request: Request<v1::ConsistencyRequest>,
     ) -> Result<Response<v1::ProofResponse>, Status> {
-        peer::principal(&self.0, &request).await?;
+        peer::allowed(&self.0, &request, "Receipts.Consistency").await?;
         let v1::ConsistencyRequest { from_size, tree_size } = request.into_inner();
         proof(tokio::task::block_in_place(|| self.0.ledger.consistency(from_size, tree_size)))
     }
@@ -63,7 +63,7 @@ impl receipts_server::Receipts for ReceiptsService {
         &self,
         request: Request<v1::ReceiptRequest>,
     ) -> Result<Response<v1::ReceiptResponse>, Status> {
-        let caller = peer::principal(&self.0, &request).await?;
+        let caller = peer::allowed(&self.0, &request, "Receipts.Receipt").await?;
         let id = JobId::parse(&request.into_inner().job).map_err(|e| status_of(e.into()))?;
         let job = self.0.job_for(&caller, &id).await.map_err(status_of)?;
         let json = self.0.receipt(&job.summary).await.map_err(status_of)?;
@@ -71,7 +71,7 @@ impl receipts_server::Receipts for ReceiptsService {
     }
 
     async fn tile(&self, request: Request<v1::TileRequest>) -> Result<Response<v1::TileResponse>, Status> {
-        peer::principal(&self.0, &request).await?;
+        peer::allowed(&self.0, &request, "Receipts.Tile").await?;
         let tile = Tile::parse(&request.into_inner().path).map_err(refused)?;
         let data = tokio::task::block_in_place(|| self.0.ledger.tile(&tile)).map_err(refused)?;
         Ok(Response::new(v1::TileResponse { data }))
