@@ -16,7 +16,7 @@ pub enum Entry {
         /// What hides the event once it is redacted.
         salt: Salt,
         /// The event.
-        event: Event,
+        event: Box<Event>,
     },
     /// What retention left.
     Redacted(Stub),
@@ -99,7 +99,7 @@ fn hash(seq: u64, prev: &Digest, entry: &Entry) -> Digest {
 pub fn seal(prev: Option<(u64, Digest)>, event: Event, salt: Salt, signer: &Identity) -> Sealed {
     let (last, prev_hash) = prev.unwrap_or_else(|| (0, genesis(&signer.public())));
     let seq = last + 1;
-    let entry = Entry::Whole { salt, event };
+    let entry = Entry::Whole { salt, event: Box::new(event) };
     let hash = hash(seq, &prev_hash, &entry);
     let signature = signer.sign(CONTEXT, &[&hash.0]);
     Sealed { seq, entry, prev_hash, hash, signature }

@@ -1,5 +1,7 @@
 //! Tokens of a real OpenID provider: oidc-provider, started here (tests/oidc).
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};

@@ -169,12 +169,15 @@ fn a_refresh_token_that_comes_twice_ends_the_login() {
     assert_eq!(actions(&bench).last().unwrap(), "login.reuse");
 }
 
+/// What ends the logins of somebody.
+type End<'a> = &'a dyn Fn(&Issued, u64);
+
 #[test]
 fn a_login_ends_by_logout_disabling_reset_and_age() {
     let bench = bench();
     let fresh = ada(&bench);
     let mut now = NOW;
-    let ends: [&dyn Fn(&Issued, u64); 3] = [
+    let ends: [End<'_>; 3] = [
         &|issued, now| bench.accounts.logout(issued.refresh.as_ref().unwrap(), now).unwrap(),
         &|_, _| {
             bench.accounts.set_disabled("ada", true).unwrap();

@@ -361,7 +361,7 @@ fn verify(chain: &Chain, key: Option<&str>, terminal: &Terminal) -> Result<Exit,
         events: verified.count,
         head: verified.head,
     };
-    written(terminal.show(&result, |result, style| text::chain(result, style)))
+    written(terminal.show(&result, text::chain))
 }
 
 fn export(chain: &Chain, search: &Search, format: Format, terminal: &Terminal) -> Result<Exit, Problem> {
@@ -395,7 +395,7 @@ fn report(chain: &Chain, patient: &str, tables: &[String], terminal: &Terminal) 
     let report = access_report(patient, events.map_err(|e| unreadable(&e))?, is_in);
     let about = crate::audit::Context { patient: patient.to_owned(), ..Default::default() };
     opened.note(&read_event("audit.report", "access:patient").within(about))?;
-    written(terminal.show(&report, |report, style| text::accesses(report, style)))
+    written(terminal.show(&report, text::accesses))
 }
 
 fn redact(chain: &Chain, before: &str, terminal: &Terminal) -> Result<Exit, Problem> {
