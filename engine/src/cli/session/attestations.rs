@@ -1,9 +1,8 @@
 //! Attestations at the engine: submitted, followed, and brought back with the log's proof.
 
 use tokio_stream::StreamExt;
-use tonic::transport::Channel;
 
-use super::{Session, status, unreadable};
+use super::{Calls, Session, status, unreadable};
 use crate::clock::now_ms;
 use crate::encoding::Digest;
 use crate::grpc::MESSAGE_BYTES_MAX;
@@ -25,8 +24,8 @@ pub struct Verdicts {
 }
 
 impl Session {
-    fn attestations(&self) -> AttestationsClient<Channel> {
-        AttestationsClient::new(self.channel.clone())
+    fn attestations(&self) -> AttestationsClient<Calls> {
+        AttestationsClient::with_interceptor(self.channel.clone(), self.bearer.clone())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
