@@ -92,7 +92,7 @@ pub struct EngineFolder {
     identity: Arc<Identity>,
     authority: CertificateAuthority,
     store: Arc<dyn Store>,
-    folder: std::path::PathBuf,
+    folder: PathBuf,
 }
 
 impl EngineFolder {
