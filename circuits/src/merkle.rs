@@ -101,6 +101,40 @@ impl Tree {
         self.levels[self.depth].first().copied().unwrap_or(self.padding[self.depth])
     }
 
+    /// Puts leaves in their places, where the old ones were or beyond the last; makes only the nodes above them anew.
+    /// The last of two leaves for one place counts.
+    ///
+    /// # Errors
+    /// The number of leaves for which there is room, when a place is beyond it; nothing has changed then.
+    pub fn update(&mut self, leaves: &[(usize, Element)]) -> Result<(), usize> {
+        let room = ARITY.pow(u32::try_from(self.depth).unwrap_or(u32::MAX).min(20));
+        if leaves.iter().any(|(place, _)| *place >= room) {
+            return Err(room);
+        }
+        for (place, leaf) in leaves {
+            if *place >= self.levels[0].len() {
+                self.levels[0].resize(place + 1, self.padding[0]);
+            }
+            self.levels[0][*place] = *leaf;
+        }
+        let mut touched: Vec<usize> = leaves.iter().map(|(place, _)| place / ARITY).collect();
+        for level in 0..self.depth {
+            touched.sort_unstable();
+            touched.dedup();
+            let count = self.levels[level].len().div_ceil(ARITY);
+            // Between the old end and the new one there are nodes over nothing but padding.
+            self.levels[level + 1].resize(count, self.padding[level + 1]);
+            for at in &mut touched {
+                let start = *at * ARITY;
+                let end = self.levels[level].len().min(start + ARITY);
+                let children = Self::filled(&self.levels[level][start..end], self.padding[level]);
+                self.levels[level + 1][*at] = node(&children);
+                *at /= ARITY;
+            }
+        }
+        Ok(())
+    }
+
     /// The leaf at `index`: one that was given, or the padding.
     #[must_use]
     pub fn leaf(&self, index: usize) -> Element {
@@ -143,7 +177,35 @@ mod tests {
         assert!(Tree::new(leaves(3), 2, Element::from(0u64)).unwrap().path(64).is_none());
     }
 
+    #[test]
+    fn an_update_beyond_the_tree_is_refused_and_changes_nothing() {
+        let mut tree = Tree::new(leaves(3), 2, Element::from(0u64)).unwrap();
+        let root = tree.root();
+        assert_eq!(tree.update(&[(0, Element::from(1u64)), (64, Element::from(1u64))]), Err(64));
+        assert_eq!(tree.root(), root);
+    }
+
     proptest! {
+        #[test]
+        fn an_updated_tree_is_the_tree_of_the_new_leaves(
+            count in 0usize..70, changes in proptest::collection::vec((0usize..200, 0u64..1000), 0..12),
+        ) {
+            let padding = Element::from(7u64);
+            let mut tree = Tree::new(leaves(count), 3, padding).unwrap();
+            let mut expected = leaves(count);
+            let changes: Vec<_> = changes.into_iter().map(|(at, value)| (at, Element::from(value))).collect();
+            for (at, leaf) in &changes {
+                expected.resize(expected.len().max(at + 1), padding);
+                expected[*at] = *leaf;
+            }
+            tree.update(&changes).unwrap();
+            let anew = Tree::new(expected, 3, padding).unwrap();
+            prop_assert_eq!(tree.root(), anew.root());
+            for (at, _) in changes {
+                prop_assert_eq!(tree.path(at), anew.path(at));
+            }
+        }
+
         #[test]
         fn every_path_leads_from_its_leaf_to_the_root_and_from_no_other(
             count in 0usize..70, depth in 3usize..5, index in 0usize..80,

@@ -2,7 +2,7 @@
 //!
 //! - [`query`]: SQL to a plan, sums to statistics. - [`party`]: the hospital's node. - [`job`]: the scheduler and what
 //!   it runs. - [`grpc`]: services, hub, client. - [`store`], [`ledger`], [`audit`], [`identity`]: state and proof of
-//!   it. - [`attestation`]: credentials, and what is proved of them. - [`cli`]: the command line.
+//!   it. - [`consent`]: what patients allow. - [`attestation`]: credentials, and what is proved of them. - [`cli`]: the command line.
 
 #[cfg(feature = "evm")]
 pub mod anchoring;
@@ -11,6 +11,7 @@ pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod consent;
 pub mod encoding;
 pub mod grpc;
 pub mod host;

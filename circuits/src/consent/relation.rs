@@ -120,6 +120,15 @@ impl Snapshot {
         Ok(Self { tree: tree.map_err(|_| TooManyConsents { consents })? })
     }
 
+    /// Puts leaves in their places: those of consents that changed, or of new ones beyond the last.
+    ///
+    /// # Errors
+    /// `TooManyConsents`, naming the place beyond the tree; nothing has changed then.
+    pub fn update(&mut self, leaves: &[(usize, Element)]) -> Result<(), TooManyConsents> {
+        let consents = leaves.iter().map(|(place, _)| place + 1).max().unwrap_or(0);
+        self.tree.update(leaves).map_err(|_| TooManyConsents { consents })
+    }
+
     /// The root.
     #[must_use]
     pub fn root(&self) -> Element {

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::commands::consent::purpose;
 pub use super::commands::setup::args::Setup;
+use crate::consent::Purpose;
 
 /// Hospitals answer a question together, and nobody sees another's patients.
 #[derive(Debug, Parser)]
@@ -284,6 +286,9 @@ pub enum Party {
         #[arg(long, default_value_t = 20)]
         limit: u32,
     },
+    /// What the patients consent to.
+    #[command(subcommand)]
+    Consent(super::commands::consent::Args),
     /// Check the node's audit chain.
     Audit {
         /// The node's configuration.
@@ -335,6 +340,9 @@ pub struct Explain {
     /// How much noise.
     #[command(flatten)]
     pub privacy: PrivacyArgs,
+    /// What the answer is for, as a code of the Data Use Ontology; hospitals hold it against their patients' consent.
+    #[arg(long, value_name = "DUO:0000042", value_parser = purpose)]
+    pub purpose: Option<Purpose>,
 }
 
 /// `ward submit`.
@@ -352,6 +360,9 @@ pub struct Submit {
     /// How much noise.
     #[command(flatten)]
     pub privacy: PrivacyArgs,
+    /// What the answer is for, as a code of the Data Use Ontology; hospitals hold it against their patients' consent.
+    #[arg(long, value_name = "DUO:0000042", value_parser = purpose)]
+    pub purpose: Option<Purpose>,
     /// Seconds until the job is given up.
     #[arg(long, default_value_t = 600)]
     pub time_limit: u64,

@@ -82,6 +82,8 @@ async fn commitment(
         software: format!("ward {}", env!("CARGO_PKG_VERSION")),
         result_digest: Digest::of(&result),
         contribution_digests: by(&|h| separated("contribution/1", &[&h.c0.0, &h.c1.0])),
+        purpose: job.plan.purpose,
+        consent_roots: selection.iter().filter_map(|h| Some((h.hospital.clone(), h.consent?))).collect(),
         finished_at_ms: now_ms(),
     };
     commitment.check().map_err(|e| Problem::internal(&e))?;

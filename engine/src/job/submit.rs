@@ -14,11 +14,10 @@ use crate::encoding::{Digest, HexBytes, canonical_json};
 use crate::identity::authorize::Resource;
 use crate::identity::envelope::check_key;
 use crate::identity::{Principal, Role, Signature, random};
-use crate::party::aggregate::{REQUEST, asked_of, participation};
+use crate::party::aggregate::{REQUEST, asked_of};
 use crate::party::ceremony::parameters;
 use crate::party::task::{CeremonySpec, Epoch, Outcome, Prepare, Request, Task};
 use crate::problem::{Problem, ProblemKind};
-use crate::query::ast::Route;
 use crate::query::catalogue::Catalogue;
 use crate::query::explain::{CostModel, Explanation};
 use crate::query::plan::{Asked, Plan};
@@ -246,12 +245,11 @@ impl Engine {
         &self,
         caller: &Principal,
         sql: &str,
-        (minimum, route): (u32, Route),
+        (minimum, asked): (u32, Asked),
     ) -> Result<Explanation, Problem> {
         self.authorize(caller, "query.explain", Resource::consortium(&self.consortium)).await?;
         let epoch = self.epoch().await?;
         let catalogue = self.catalogue().await?;
-        let asked = Asked { participation: participation(minimum), route };
         let plan = plan(sql, asked, &catalogue, &epoch)?;
         let catalogue = String::from_utf8(canonical_json(&catalogue)).map_err(|e| Problem::internal(&e))?;
         let mut nodes = plan.hospitals.clone();
@@ -265,7 +263,8 @@ impl Engine {
             sql: sql.to_owned(),
             researcher: caller.name.clone(),
             participants_min: minimum,
-            route,
+            route: asked.route,
+            purpose: asked.purpose,
             catalogue,
             epoch,
         };

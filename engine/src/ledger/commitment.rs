@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::receipt::ReceiptError;
+use crate::consent::Purpose;
 use crate::identity::{Canonical, Digest, check_name};
 
 /// Version of the commitment's canonical bytes.
@@ -48,6 +49,12 @@ pub struct Commitment {
     pub result_digest: Digest,
     /// Of the encrypted contribution, by hospital that took part.
     pub contribution_digests: BTreeMap<String, Digest>,
+    /// What the answer is for, as the researcher declared it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<Purpose>,
+    /// Root of the consents under which rows were read, by hospital that asks for consent.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub consent_roots: BTreeMap<String, Digest>,
     /// When the job finished (unix milliseconds).
     pub finished_at_ms: u64,
 }
@@ -79,6 +86,9 @@ impl Commitment {
         {
             return refuse("dataset versions, policies or contributions are not those of the participants");
         }
+        if self.consent_roots.keys().any(|name| !self.participants.contains(name)) {
+            return refuse("consent roots of hospitals that did not take part");
+        }
         let texts = [&self.job_id, &self.query, &self.key_epoch, &self.software];
         if texts.iter().any(|t| t.is_empty() || t.len() > TEXT_BYTES_MAX) {
             return refuse("a text is empty or too long");
@@ -86,7 +96,8 @@ impl Commitment {
         Ok(())
     }
 
-    /// The canonical bytes, field by field in the order of the type.
+    /// The canonical bytes, field by field in the order of the type; purpose and consent roots come last, and only
+    /// where there are any.
     #[must_use]
     pub fn canonical_bytes(&self) -> Vec<u8> {
         self.canonical().finish()
@@ -118,6 +129,11 @@ impl Commitment {
             .number(u64::from(self.floor))
             .text(&self.software)
             .bytes(&self.result_digest.0);
-        digests(middle, &self.contribution_digests).number(self.finished_at_ms)
+        let whole = digests(middle, &self.contribution_digests).number(self.finished_at_ms);
+        if self.purpose.is_none() && self.consent_roots.is_empty() {
+            return whole;
+        }
+        let purpose = self.purpose.map(|purpose| purpose.to_string());
+        digests(whole.text("consent/1").optional(purpose.as_deref()), &self.consent_roots)
     }
 }

@@ -302,6 +302,8 @@ fn commitment() -> Commitment {
         participants: names().collect(),
         key_epoch: "epoch-1".into(),
         protocol_digest: digest(4),
+        purpose: None,
+        consent_roots: BTreeMap::new(),
         policy_digests: names().map(|n| (n, digest(5))).collect(),
         floor: 5,
         software: "ward 0.1.0".into(),
@@ -321,7 +323,10 @@ fn commitment_has_the_known_digest() {
 #[test]
 fn commitments_that_disagree_with_themselves_are_refused() {
     commitment().check().unwrap();
-    let changes: [fn(&mut Commitment); 8] = [
+    let changes: [fn(&mut Commitment); 9] = [
+        |c| {
+            let _ = c.consent_roots.insert("west".into(), Digest([0; 32]));
+        },
         |c| c.version = 2,
         |c| c.participants.swap(0, 1),
         |c| c.participants.push("south".into()),
@@ -394,7 +399,11 @@ fn receipt_under_another_authority_is_refused() {
 #[test]
 fn every_changed_field_of_a_commitment_is_refused() {
     let world = world();
-    let changes: [fn(&mut Commitment); 17] = [
+    let changes: [fn(&mut Commitment); 19] = [
+        |c| c.purpose = Some(crate::consent::Purpose::HEALTH_RESEARCH),
+        |c| {
+            let _ = c.consent_roots.insert("east".into(), Digest([9; 32]));
+        },
         |c| c.version += 1,
         |c| c.consortium = "cardiology".into(),
         |c| c.job_id = "01h0000000000000000000000b".into(),

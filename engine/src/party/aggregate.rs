@@ -8,14 +8,11 @@
 //! Every byte drawn here is stored before it is sent; a retry replays it, another request for the same cell is
 //! refused.
 
-use std::sync::Arc;
-
 use rand_core::SeedableRng;
-use ward_protocols::he::{self, ActiveKeyShare, C1, Ciphertext, KeySwitchShare, Parameters};
+use ward_protocols::he::{self, ActiveKeyShare, C1, KeySwitchShare, Parameters};
 
 use super::ceremony::{parameters, refuse};
 use super::local::policy::{self, Approval};
-use super::local::step::SlotValue;
 use super::node::{JobApproval, Node};
 use super::task::{CeremonySpec, ContributionHeader, Epoch, Outcome, Prepare, Request};
 use crate::audit::Context;
@@ -36,22 +33,22 @@ const SKEW_MS: u64 = 300_000;
 
 /// An epoch this node holds a share of.
 pub(super) struct HeldEpoch {
-    epoch: Epoch,
+    pub(super) epoch: Epoch,
     spec: CeremonySpec,
-    params: Parameters,
+    pub(super) params: Parameters,
 }
 
 /// A job this node has taken in.
 pub(super) struct TakenIn {
     /// As it was told.
     pub(super) prepare: Prepare,
-    held: HeldEpoch,
+    pub(super) held: HeldEpoch,
     /// The plan, made again here.
     pub(super) plan: Plan,
     /// The catalogue that it was made from.
     pub(super) catalogue: Catalogue,
     receiver: Vec<u8>,
-    digest: Digest,
+    pub(super) digest: Digest,
     /// The signed request.
     pub(super) request: Request,
 }
@@ -65,7 +62,8 @@ pub fn participation(minimum: u32) -> Participation {
 /// What a request asks of the planner.
 #[must_use]
 pub fn asked_of(request: &Request) -> Asked {
-    Asked { participation: participation(request.participants_min), route: request.route }
+    let participation = participation(request.participants_min);
+    Asked { participation, route: request.route, purpose: request.purpose }
 }
 
 impl TakenIn {
@@ -74,7 +72,8 @@ impl TakenIn {
         let table = &self.plan.query.table;
         let published = self.catalogue.hospitals.get(hospital).and_then(|p| p.table(table));
         let version = published.map_or("", |table| table.dataset_version.as_str());
-        Context { cohort: format!("{table}@{version}"), ..Context::default() }
+        let purpose = self.plan.purpose.iter().map(ToString::to_string).collect();
+        Context { cohort: format!("{table}@{version}"), purpose, ..Context::default() }
     }
 }
 
@@ -117,6 +116,7 @@ impl Node {
         let data = self.data();
         let hospitals = plan.hospitals.len();
         self.judge_shares(plan)?;
+        self.question(plan, researcher)?;
         if plan.hospitals.iter().any(|name| name == self.name()) {
             let publication = data
                 .publication(self.name(), self.floor())
@@ -240,72 +240,6 @@ impl Node {
         })
     }
 
-    /// Computes over the hospital's rows, encrypts, signs, keeps; a retry replays.
-    pub(super) fn contribute(self: &Arc<Self>, job: &str) -> Result<(Outcome, Vec<u8>), Problem> {
-        if let Some(kept) = self.recall("contribution", job)? {
-            let (contribution, body) = split_contribution(&kept)?;
-            return Ok((Outcome::Contributed { contribution }, body.to_vec()));
-        }
-        let taken = self.taken_in(job)?;
-        let floor = self.floor().max(taken.catalogue.floor);
-        let local = self.released(&taken, floor)?;
-        let about = taken.circumstances(self.name());
-        self.audit_within("data.read", job, "", about)?;
-        let (c0, c1) = self.encrypt(&taken, local.slots)?;
-        let mut header = ContributionHeader {
-            hospital: self.name().to_owned(),
-            certificate: HexBytes(self.certificate().to_vec()),
-            c0: Digest::of(&c0),
-            c1: Digest::of(&c1),
-            c0_bytes: c0.len() as u64,
-            c1_bytes: c1.len() as u64,
-            dataset_version: local.dataset_version,
-            policy: self.policy_digest(),
-            signature: HexBytes::default(),
-        };
-        let parts = taken.prepare.binding().parts(&header);
-        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-        header.signature = HexBytes(self.sign(CONTRIBUTION, &parts));
-        let record = join_contribution(&header, &[c0, c1].concat());
-        self.once("contribution", job, taken.digest, &record)?;
-        let kept = self.recall("contribution", job)?.unwrap_or_default();
-        let (contribution, body) = split_contribution(&kept)?;
-        Ok((Outcome::Contributed { contribution }, body.to_vec()))
-    }
-
-    /// Checks that the data are those that the catalogue names.
-    pub(super) fn check_version(&self, taken: &TakenIn, dataset_version: &str) -> Result<(), Problem> {
-        let published =
-            taken.catalogue.hospitals.get(self.name()).and_then(|p| p.table(&taken.plan.query.table));
-        if published.is_some_and(|table| table.dataset_version == dataset_version) {
-            return Ok(());
-        }
-        self.published.notify_one();
-        Err(refuse("data.version", "the data changed since the catalogue was published")
-            .hint("submit the query again: it will name the new version"))
-    }
-
-    fn encrypt(&self, taken: &TakenIn, slots: Vec<SlotValue>) -> Result<(Vec<u8>, Vec<u8>), Problem> {
-        let params = &taken.held.params;
-        let internal = |e: ward_protocols::Error| Problem::internal(&e);
-        let key = self
-            .recall("epoch-key", &taken.held.epoch.id.to_string())?
-            .ok_or_else(|| Problem::internal(&"the epoch's public key is gone"))?;
-        let key = he::PublicKey::decode(params, &key).map_err(internal)?;
-        let layout = layout_of(params, &taken.plan).map_err(internal)?;
-        let slots: Vec<he::SlotValue> = slots
-            .into_iter()
-            .map(|slot| match slot {
-                SlotValue::Int(value) => he::SlotValue::Int(value),
-                SlotValue::UniformModT => he::SlotValue::UniformModT,
-            })
-            .collect();
-        let mut rng = self.fresh_rng()?;
-        let plaintexts = layout.pack_with(&slots, &mut rng).map_err(internal)?;
-        let ciphertexts = he::encrypt_all(params, &key, &plaintexts, &mut rng);
-        Ok((Ciphertext::encode_c0(params, &ciphertexts), Ciphertext::encode_c1(params, &ciphertexts)))
-    }
-
     /// Switches the sum to the researcher's key, after checking that it is the sum of the hospitals' signed
     /// contributions and nothing else.
     pub(super) fn key_switch(
@@ -388,7 +322,10 @@ impl Node {
         let own = contributions.iter().find(|header| header.hospital == self.name());
         let kept = self.own_contribution(job)?;
         match (own, kept) {
-            (Some(own), Some(kept)) if *own == kept => Ok(()),
+            // Whose consent was taken back since is in no sum that this hospital opens.
+            (Some(own), Some(kept)) if *own == kept => {
+                self.contribution_is_consented(job, taken, kept.consent)
+            }
             (None, None) => Ok(()),
             _ => Err(refuse(
                 "sum.own_input",
@@ -447,25 +384,6 @@ pub fn layout_of(params: &Parameters, plan: &Plan) -> Result<he::Layout, ward_pr
     let runs: Vec<(u32, usize)> =
         plan.runs().into_iter().map(|(width, count)| (width, count as usize)).collect();
     he::Layout::runs(params, &runs)
-}
-
-/// A contribution as it is kept: length of the header, header, ciphertexts.
-fn join_contribution(header: &ContributionHeader, body: &[u8]) -> Vec<u8> {
-    let header = canonical_json(header);
-    [&(header.len() as u64).to_be_bytes()[..], &header, body].concat()
-}
-
-/// Takes a kept contribution apart.
-///
-/// # Errors
-/// When it is damaged.
-pub(super) fn split_contribution(kept: &[u8]) -> Result<(ContributionHeader, &[u8]), Problem> {
-    let damaged = || Problem::internal(&"a kept contribution is damaged");
-    let (length, rest) = kept.split_first_chunk::<8>().ok_or_else(damaged)?;
-    let length = usize::try_from(u64::from_be_bytes(*length)).map_err(|_| damaged())?;
-    let (header, body) = rest.split_at_checked(length).ok_or_else(damaged)?;
-    let header = serde_json::from_slice(header).map_err(|_| damaged())?;
-    Ok((header, body))
 }
 
 /// Adds the c1 parts, each checked against the digest its hospital signed.

@@ -4,6 +4,8 @@
 pub mod aggregate;
 pub mod ceremony;
 pub mod connect;
+pub mod consent;
+mod contribution;
 pub mod doctor;
 pub mod local;
 pub mod mesh;

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use super::aggregate::participation;
+use super::consent::ConsentDesk;
 use super::local::config::{PartyConfig, SealKey as SealSource};
 use super::local::data::LocalData;
 use super::local::policy::Policy;
@@ -50,6 +51,7 @@ pub struct Node {
     consortium_floor: AtomicU32,
     mesh: Arc<Endpoint>,
     attempts: Attempts,
+    consents: ConsentDesk,
     /// Notified when the publication should be sent again.
     pub published: Notify,
 }
@@ -79,6 +81,20 @@ impl Node {
     /// # Errors
     /// When nobody has enrolled in its folder, or its store or data cannot be opened.
     pub fn open(config: PartyConfig) -> Result<Self, Problem> {
+        let data = LocalData::open(&config)?;
+        Self::with_data(config, data)
+    }
+
+    /// Opens an enrolled node whose tables are looked at when they are first asked for.
+    ///
+    /// # Errors
+    /// As [`Self::open`], but for its data.
+    pub fn open_lazily(config: PartyConfig) -> Result<Self, Problem> {
+        let data = LocalData::new(&config);
+        Self::with_data(config, data)
+    }
+
+    fn with_data(config: PartyConfig, data: LocalData) -> Result<Self, Problem> {
         let membership = Membership::load(&config.data_dir, seal_key(&config)?)?;
         if membership.member.role != Role::Hospital {
             let message = format!(
@@ -102,7 +118,7 @@ impl Node {
             .map_err(|e| Problem::internal(&e))?,
         );
         let store = SqlitePartyStore::open(&config.data_dir, signer, seal_key(&config)?)?;
-        let data = LocalData::open(&config)?;
+        let consents = ConsentDesk::open(&config.data_dir, &seal_key(&config)?)?;
         let identity =
             MeshIdentity::new(&membership.certificate, &membership.identity, membership.authority.clone())?;
         let revocations = Revocations::open(&config.data_dir, membership.authority.clone())
@@ -120,6 +136,7 @@ impl Node {
             consortium_floor: AtomicU32::new(floor),
             mesh,
             attempts: Attempts::default(),
+            consents,
             published: Notify::new(),
         })
     }
@@ -164,6 +181,12 @@ impl Node {
     #[must_use]
     pub fn mesh(&self) -> &Arc<Endpoint> {
         &self.mesh
+    }
+
+    /// What its patients consent to.
+    #[must_use]
+    pub fn consents(&self) -> &ConsentDesk {
+        &self.consents
     }
 
     /// The attempts it takes part in now.
@@ -260,8 +283,9 @@ impl Node {
             Task::KeyDigest { ceremony, openings } => plain(self.key_digest(ceremony, openings)),
             Task::KeyReveal { ceremony, digests } => self.key_reveal(ceremony, digests),
             Task::KeyFinish { ceremony, reveals } => plain(self.key_finish(ceremony, reveals, body)),
-            Task::Check { sql, researcher, participants_min, route, catalogue, epoch } => {
-                let asked = Asked { participation: participation(*participants_min), route: *route };
+            Task::Check { sql, researcher, participants_min, route, purpose, catalogue, epoch } => {
+                let participation = participation(*participants_min);
+                let asked = Asked { participation, route: *route, purpose: *purpose };
                 plain(self.check(sql, researcher, asked, catalogue, epoch))
             }
             Task::Prepare(prepare) => plain(self.prepare(prepare, body)),
@@ -465,7 +489,11 @@ impl Node {
         self.event(action, subject, AuditOutcome::Success, detail)
     }
 
-    pub(super) fn audit(&self, action: &str, subject: &str, detail: &str) -> Result<(), Problem> {
+    /// Adds an event of this hospital's to its chain.
+    ///
+    /// # Errors
+    /// Storage.
+    pub fn audit(&self, action: &str, subject: &str, detail: &str) -> Result<(), Problem> {
         self.store.audit(&self.event(action, subject, AuditOutcome::Success, detail))?;
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 use super::aggregate::TakenIn;
 use super::ceremony::refuse;
+use super::consent::View;
 use super::local::cohort::{Partition, is_too_close};
 use super::local::noise;
 use super::local::privacy::PrivacyPolicy;
@@ -50,24 +51,29 @@ impl Node {
     /// What a job contributes: the sums of the local step under the rules of release. With noise they are paid for,
     /// drawn once, stored, and replayed for the same question over the same data, whoever asks; without, their cohorts
     /// are held against those answered before.
-    pub(super) fn released(&self, taken: &TakenIn, floor: u32) -> Result<Contribution, Problem> {
+    pub(super) fn released(&self, taken: &TakenIn, view: &View, floor: u32) -> Result<Contribution, Problem> {
         match &taken.plan.privacy {
-            Some(privacy) => self.with_noise(taken, privacy, floor),
+            Some(privacy) => self.with_noise(taken, view, (privacy, floor)),
             None => {
-                let local =
-                    step::run(&taken.plan, &self.data(), self.name(), floor).map_err(Problem::from)?;
+                let local = step::run(&taken.plan, &view.data, self.name(), floor).map_err(Problem::from)?;
                 self.check_version(taken, &local.dataset_version)?;
-                self.admit(taken, &local, floor)?;
+                self.admit(taken, view, &local, floor)?;
                 Ok(local)
             }
         }
     }
 
-    fn with_noise(&self, taken: &TakenIn, privacy: &Privacy, floor: u32) -> Result<Contribution, Problem> {
-        let (plan, data) = (&taken.plan, self.data());
+    fn with_noise(
+        &self,
+        taken: &TakenIn,
+        view: &View,
+        (privacy, floor): (&Privacy, u32),
+    ) -> Result<Contribution, Problem> {
+        let (plan, data) = (&taken.plan, &view.data);
         let dataset_version = data.dataset_version(&plan.query.table).map_err(Problem::from)?;
         self.check_version(taken, &dataset_version)?;
-        let answer = answer_of(plan, privacy, &dataset_version);
+        // Under other consents it is another answer.
+        let answer = answer_of(plan, privacy, &view.version_of(&dataset_version));
         let cell = answer.to_string();
         if let Some(kept) = self.recall("noised", &cell)? {
             return Ok(Contribution {
@@ -79,7 +85,7 @@ impl Node {
         }
         // Paid before it is drawn: a crash in between costs budget, never privacy.
         self.pay(taken, privacy, answer)?;
-        let mut local = step::run(plan, &data, self.name(), floor).map_err(Problem::from)?;
+        let mut local = step::run(plan, data, self.name(), floor).map_err(Problem::from)?;
         self.check_version(taken, &local.dataset_version)?;
         noise::add(plan, &mut local.slots).map_err(|e| Problem::internal(&e))?;
         self.once("noised", &cell, answer, &write(&local.slots)?)?;
@@ -185,7 +191,13 @@ impl Node {
     }
 
     /// Holds what an answer shows against what was shown before to the same researcher, and keeps it.
-    pub(super) fn admit(&self, taken: &TakenIn, local: &Contribution, floor: u32) -> Result<(), Problem> {
+    pub(super) fn admit(
+        &self,
+        taken: &TakenIn,
+        view: &View,
+        local: &Contribution,
+        floor: u32,
+    ) -> Result<(), Problem> {
         let floor = u64::from(floor.max(taken.plan.floor));
         if floor <= 1 || local.cohorts.is_empty() {
             return Ok(());
@@ -202,8 +214,9 @@ impl Node {
             if cohorts.iter().any(is_close) { Err(StoreError::CohortTooClose) } else { Ok(()) }
         };
         let new: Vec<Vec<u8>> = cohorts.iter().map(Partition::encode).collect();
-        let scope =
-            CohortScope { dataset: table, version: &local.dataset_version, who: &taken.request.researcher };
+        // Other consents are, like other data, another version.
+        let version = view.version_of(&local.dataset_version);
+        let scope = CohortScope { dataset: table, version: &version, who: &taken.request.researcher };
         let audit = self.audit_event("cohort.show", &taken.prepare.job, &format!("{table} to {}", scope.who));
         self.store().admit_cohorts(scope, &new, COHORTS_MAX, &judge, &audit).map_err(|error| {
             let refusal = match &error {

@@ -71,6 +71,7 @@ impl Node {
             let given = separated("contribution/1", &[&own.c0.0, &own.c1.0]);
             names(&commitment.contribution_digests, given)
                 && names(&commitment.policy_digests, own.policy)
+                && commitment.consent_roots.get(name) == own.consent.as_ref()
                 && commitment.dataset_versions.get(name) == Some(&own.dataset_version)
         };
         if own.iter().any(is_named) { Ok(()) } else { Err(wrong("this hospital's part")) }
@@ -78,7 +79,7 @@ impl Node {
 
     pub(super) fn own_contribution(&self, job: &str) -> Result<Option<ContributionHeader>, Problem> {
         let Some(kept) = self.recall("contribution", job)? else { return Ok(None) };
-        super::aggregate::split_contribution(&kept).map(|(header, _)| Some(header))
+        super::contribution::split_contribution(&kept).map(|(header, _)| Some(header))
     }
 
     /// The log's key: the engine's, from the certificate its TLS connection was made under, pinned on first use.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ast::{Comparison, PrivacyClause, Query, Route};
 use super::catalogue::Column;
+use crate::consent::Purpose;
 
 /// What the planner must know of the encryption in use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +69,9 @@ pub struct Plan {
     pub floor: u32,
     /// Encryption in use.
     pub protocol: ProtocolInfo,
+    /// What the answer is for, as the researcher declared it: hospitals hold it against their patients' consent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<Purpose>,
     /// Ciphertexts per contribution; 0 where the plan is computed on shares.
     pub ciphertexts: u32,
     /// Noise; none for exact sums.
@@ -167,11 +171,13 @@ pub struct Asked {
     pub participation: Participation,
     /// How the query is to be computed.
     pub route: Route,
+    /// What the answer is for.
+    pub purpose: Option<Purpose>,
 }
 
 impl From<Participation> for Asked {
     fn from(participation: Participation) -> Self {
-        Self { participation, route: Route::Auto }
+        Self { participation, route: Route::Auto, purpose: None }
     }
 }
 

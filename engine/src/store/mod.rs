@@ -2,7 +2,7 @@
 //!
 //! [`Store`] is the engine's: members, publications, key epochs, jobs with their leases and fences, the outbox,
 //! the audit chain and the log. [`PartyStore`] is a hospital's: pinned keys, values drawn once, ceremonies, tasks
-//! and its own audit chain. The traits are synchronous, every method one transaction; an async caller goes
+//! consents, and its own audit chain. The traits are synchronous, every method one transaction; an async caller goes
 //! through [`blocking`]. Time is always an argument (unix milliseconds).
 //!
 //! Two rules hold the house up. A job's state, its event, its audit event and its outbox row change together or
@@ -10,6 +10,7 @@
 //! (a key share, a decryption share) is stored before it is sent and never drawn again ([`PartyStore::put_once`]).
 
 mod blobs;
+mod consent;
 mod error;
 mod job;
 mod party;
@@ -25,6 +26,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use blobs::{BlobId, BlobReader, BlobWriter, Blobs};
+pub use consent::{CONSENTS_MAX, ConsentChange, ConsentRoot, ConsentRow, Consents, Recorded};
 pub use error::StoreError;
 pub use job::{
     Conclusion, Job, JobEvent, JobEventRow, JobFilter, JobId, JobKind, JobState, JobSummary, Lease, Leased,

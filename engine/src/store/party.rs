@@ -3,6 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::AuditLog;
+use super::consent::Consents;
 use super::error::StoreError;
 use super::job::text_enum;
 use super::release::ReleaseStore;
@@ -131,7 +132,7 @@ pub enum Accepted {
 }
 
 /// A hospital's store. Secret values are sealed before they reach the database.
-pub trait PartyStore: AuditLog + ReleaseStore + Send + Sync {
+pub trait PartyStore: AuditLog + Consents + ReleaseStore + Send + Sync {
     /// Pins a key under a name: trust on first use, or as configured.
     ///
     /// # Errors

@@ -85,6 +85,8 @@ fn commitment(asked: &Asked, gifts: &[Gift]) -> Commitment {
         participants: gifts.iter().map(|gift| gift.header.hospital.clone()).collect(),
         key_epoch: asked.prepare.epoch.id.to_string(),
         protocol_digest: Digest(asked.params.digest()),
+        purpose: asked.request.purpose,
+        consent_roots: BTreeMap::new(),
         policy_digests: by(&|gift| gift.header.policy),
         floor: FLOOR,
         software: "test".to_owned(),

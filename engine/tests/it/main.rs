@@ -4,6 +4,7 @@ use ward_engine::query;
 
 mod attestations;
 mod cli;
+mod consent;
 mod crash;
 mod crash_shares;
 mod hostile_ceremony;

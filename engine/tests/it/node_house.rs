@@ -44,7 +44,7 @@ pub fn hospital_config(dir: &Path, shift: i64, policy: &str) -> PartyConfig {
     std::fs::write(dir.join("rows.csv"), rows).unwrap();
     let text = format!(
         "[party]\ndata_dir = \"state\"\n\
-         [[table]]\nname = \"labs\"\nsource = {{ csv = \"rows.csv\" }}\npatient = \"pid\"\nrows_max = 1000\n\
+         [[table]]\nname = \"labs\"\nsource = {{ csv = \"rows.csv\" }}\npatient = \"pid\"\ndata_class = \"labs\"\nrows_max = 1000\n\
          [[table.column]]\nname = \"age\"\nkind = \"integer\"\nmin = 0\nmax = 120\n\
          [[table.column]]\nname = \"arm\"\nkind = \"integer\"\nmin = 0\nmax = 2\n\
          [policy]\n{policy}\n"
@@ -267,6 +267,7 @@ impl House {
             epoch: epoch.id,
             receiver_key: Digest::of(&receiver),
             route: Route::Auto,
+            purpose: None,
             seal_key: HexBytes::default(),
             nonce: HexBytes(ward_engine::identity::random::<16>().unwrap().to_vec()),
             signed_unix_ms: now_ms(),

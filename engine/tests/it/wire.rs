@@ -291,7 +291,7 @@ async fn a_message_over_one_mebibyte_is_refused() {
     let refused = stand
         .jobs(&stand.ada)
         .await
-        .explain(v1::ExplainRequest { sql, participants_min: 0, multi_party: false })
+        .explain(v1::ExplainRequest { sql, participants_min: 0, ..v1::ExplainRequest::default() })
         .await;
     assert_eq!(refused.unwrap_err().code(), tonic::Code::OutOfRange);
     let probe = v1::ProbeRequest { body: Vec::new(), reply_bytes: u32::MAX };
@@ -359,6 +359,7 @@ async fn request(stand: &Stand) -> Request {
         epoch: Digest::parse(&epoch.id).unwrap(),
         receiver_key: Digest::of(&key),
         route: ward_engine::query::ast::Route::Auto,
+        purpose: None,
         seal_key: HexBytes::default(),
         nonce: HexBytes(vec![1; 16]),
         signed_unix_ms: now_ms(),

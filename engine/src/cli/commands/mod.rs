@@ -3,6 +3,8 @@
 pub mod account;
 pub mod attest;
 pub mod audit;
+pub mod consent;
+pub mod consent_proof;
 pub mod criteria;
 pub mod demo;
 pub mod engine;

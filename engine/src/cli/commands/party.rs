@@ -24,7 +24,11 @@ use crate::party::transport;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::{Approval, audit_chain};
 
-fn load(path: &Path) -> Result<PartyConfig, Problem> {
+/// Reads a node's configuration.
+///
+/// # Errors
+/// [`Problem`] with the line and a hint.
+pub fn load(path: &Path) -> Result<PartyConfig, Problem> {
     PartyConfig::load(path)
         .map_err(|e| Problem::new(ProblemKind::Validation, e.code(), e.to_string()).hint(e.hint().to_owned()))
 }
@@ -88,6 +92,7 @@ pub async fn run(command: &args::Party, global: &args::Global, terminal: &Termin
             Ok(Exit::Ok)
         }
         args::Party::Budget { config, limit } => budget(&Node::open(load(config)?)?, *limit, terminal),
+        args::Party::Consent(command) => super::consent::run(command, terminal),
         args::Party::Audit { config, events } => audit(&Node::open(load(config)?)?, *events, terminal),
     }
 }

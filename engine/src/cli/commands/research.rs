@@ -13,6 +13,7 @@ use crate::cli::output::{csv, number};
 use crate::cli::session::{Opened, Session, home, person_seal};
 use crate::cli::{UserError, plot, written};
 use crate::clock::utc;
+use crate::consent::Purpose;
 use crate::grpc::status::problem_of;
 use crate::grpc::v1::{self, JobState};
 use crate::identity::Role;
@@ -130,9 +131,9 @@ async fn parties(session: &Session, terminal: &Terminal) -> Result<Exit, Problem
 }
 
 /// What the options ask of the planner.
-fn asked(minimum: u32, on_shares: bool) -> Asked {
+fn asked(minimum: u32, on_shares: bool, purpose: Option<Purpose>) -> Asked {
     let route = if on_shares { Route::MultiParty } else { Route::Auto };
-    Asked { participation: participation(minimum), route }
+    Asked { participation: participation(minimum), route, purpose }
 }
 
 async fn run_explain(session: &Session, explain: &Explain, terminal: &Terminal) -> Result<Exit, Problem> {
@@ -140,6 +141,7 @@ async fn run_explain(session: &Session, explain: &Explain, terminal: &Terminal) 
         sql: explain.privacy.apply(&explain.sql),
         participants_min: explain.at_least.unwrap_or(0),
         multi_party: explain.mpc,
+        purpose: explain.purpose.map(|purpose| purpose.to_string()).unwrap_or_default(),
     };
     let response = session.jobs().explain(request).await.map_err(|s| problem_of(&s))?.into_inner();
     if terminal.is_json() {
@@ -156,7 +158,7 @@ async fn run_submit(session: &Session, submit: &Submit, terminal: &Terminal) -> 
             .map_err(|e| invalid("query.stdin", e.to_string()))?;
     }
     let sql = submit.privacy.apply(&sql);
-    let asked = asked(submit.at_least.unwrap_or(0), submit.mpc);
+    let asked = asked(submit.at_least.unwrap_or(0), submit.mpc, submit.purpose);
     let job = session.submit(&sql, asked, submit.time_limit).await?;
     if submit.no_wait {
         let line = if terminal.is_json() { serde_json::json!({ "job": job.id }).to_string() } else { job.id };

@@ -130,8 +130,16 @@ fn lines_of(verified: &VerifiedReceipt) -> Vec<CheckLine> {
     let commitment = verified.commitment();
     let (index, size) = verified.position();
     let cosigners: Vec<_> = verified.cosignatures().iter().map(|c| c.name.as_str()).collect();
+    let purpose = commitment.purpose.map(|purpose| format!("{} ({purpose})", purpose.label()));
+    let asked: Vec<_> =
+        commitment.consent_roots.iter().map(|(name, root)| format!("{name} under {root}")).collect();
     vec![
         passed("query", commitment.query.clone()),
+        passed("purpose", purpose.unwrap_or_else(|| "not said".to_owned())),
+        passed(
+            "consent",
+            if asked.is_empty() { "no hospital asks for it".to_owned() } else { asked.join(", ") },
+        ),
         passed("participants", commitment.participants.join(", ")),
         passed("finished", utc(commitment.finished_at_ms)),
         passed("result", format!("sealed result {}", commitment.result_digest)),

@@ -225,7 +225,7 @@ impl Session {
         asked: impl Into<Asked>,
         time_limit_s: u64,
     ) -> Result<v1::Job, Problem> {
-        let Asked { participation, route } = asked.into();
+        let Asked { participation, route, purpose } = asked.into();
         let signer = self.signer()?;
         let (_, epoch) = self.catalogue().await?;
         let epoch = epoch.ok_or_else(|| {
@@ -246,6 +246,7 @@ impl Session {
                 Participation::AtLeast(least) => least,
             },
             route,
+            purpose,
             seal_key: HexBytes(self.envelope()?.public()),
             epoch: Digest::parse(&epoch.id).ok_or_else(|| unreadable("epoch", &"not a digest"))?,
             receiver_key: Digest::of(&key),

@@ -9,6 +9,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming as Incoming};
 
 use super::Streaming;
+use crate::consent::Purpose;
 use crate::encoding::Digest;
 use crate::grpc::frames::{Assembly, pieces};
 use crate::grpc::status::status_of;
@@ -16,8 +17,10 @@ use crate::grpc::v1::{self, jobs_server, put_key_request, result_frame, submit_r
 use crate::grpc::{convert, peer};
 use crate::job::Engine;
 use crate::job::view::SealedResult;
+use crate::party::aggregate::participation;
 use crate::problem::{Problem, ProblemKind};
 use crate::query::ast::Route;
+use crate::query::plan::Asked;
 use crate::store::{Job, JobId, JobSummary};
 
 /// Largest public key of a researcher, bytes.
@@ -125,9 +128,12 @@ impl jobs_server::Jobs for JobsService {
         request: Request<v1::ExplainRequest>,
     ) -> Result<Response<v1::ExplainResponse>, Status> {
         let caller = peer::allowed(&self.0, &request, "Jobs.Explain").await?;
-        let v1::ExplainRequest { sql, participants_min, multi_party } = request.into_inner();
+        let v1::ExplainRequest { sql, participants_min, multi_party, purpose } = request.into_inner();
         let route = if multi_party { Route::MultiParty } else { Route::Auto };
-        let explained = self.0.explain(&caller, &sql, (participants_min, route)).await;
+        let purpose = (!purpose.is_empty()).then(|| Purpose::parse(&purpose)).transpose();
+        let purpose = purpose.map_err(|e| invalid(e.to_string()))?;
+        let asked = Asked { participation: participation(participants_min), route, purpose };
+        let explained = self.0.explain(&caller, &sql, (participants_min, asked)).await;
         let explanation = explained.map_err(status_of)?;
         let json = crate::encoding::canonical_json(&explanation);
         Ok(Response::new(v1::ExplainResponse { json, text: explanation.text() }))

@@ -13,6 +13,7 @@ use super::decimal::Decimal;
 use super::policy::Policy;
 use super::{raw, tables};
 use crate::attestation::prove;
+use crate::consent::{Purpose, PurposeError, Regime};
 use crate::party::connect::Proxy;
 use crate::party::mesh::MeshSettings;
 use crate::party::proving::ProvingSettings;
@@ -40,6 +41,19 @@ pub struct PartyConfig {
     pub tables: Vec<TableConfig>,
     /// What may be asked.
     pub policy: Policy,
+    /// Whose rows may be used.
+    pub consent: ConsentConfig,
+}
+
+/// How the hospital asks for consent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConsentConfig {
+    /// What a patient without any statement means.
+    pub regime: Regime,
+    /// The purpose of a query that names none; without it such a query is refused.
+    pub purpose: Option<Purpose>,
+    /// How FHIR Consents are read; `None` takes the shipped mapping.
+    pub mapping: Option<PathBuf>,
 }
 
 /// Where the seal key comes from.
@@ -100,6 +114,8 @@ pub struct TableConfig {
     pub rows_per_patient_max: u32,
     /// Source column that names the patient; never published.
     pub patient: Option<String>,
+    /// Class of the data, as consents name it.
+    pub data_class: Option<String>,
     /// The published columns.
     pub columns: Vec<ColumnConfig>,
 }
@@ -126,6 +142,9 @@ pub struct ColumnConfig {
     pub scale: Decimal,
     /// Summand of the unit conversion, in the catalogue's unit.
     pub offset: Decimal,
+    /// Class of the data, where it is another than the table's.
+    #[serde(skip)]
+    pub data_class: Option<String>,
 }
 
 /// Why a configuration is refused.
@@ -303,7 +322,26 @@ impl Checker<'_> {
         });
         let tables = tables::check(self, file.table)?;
         let policy = tables::check_policy(&self.within("policy".into()), file.policy, &tables)?;
-        Ok(PartyConfig { name, data_dir, proxy, mesh, seal_key, proving, tables, policy })
+        let consent = self.within("consent".into()).consent(file.consent, &tables)?;
+        Ok(PartyConfig { name, data_dir, proxy, mesh, seal_key, proving, tables, policy, consent })
+    }
+
+    fn consent(&self, raw: raw::Consent, tables: &[TableConfig]) -> Result<ConsentConfig, ConfigError> {
+        let purpose = raw.purpose.map(|text| {
+            Purpose::parse(text.get_ref())
+                .map_err(|error| self.invalid(&text.span(), error.to_string(), PurposeError::HINT))
+        });
+        if raw.regime != Regime::None {
+            let lacks = tables.iter().find(|table| table.patient.is_none() || table.data_class.is_none());
+            if let Some(table) = lacks {
+                let what = if table.patient.is_none() { "patient" } else { "data_class" };
+                let message = format!("table `{}` has no {what}: nobody's consent can be asked", table.name);
+                let hint = "add patient = \"COLUMN\" and data_class = \"CLASS\" to the [[table]]";
+                return Err(self.invalid(&(0..0), message, hint));
+            }
+        }
+        let mapping = raw.mapping.map(|path| self.resolve(&path));
+        Ok(ConsentConfig { regime: raw.regime, purpose: purpose.transpose()?, mapping })
     }
 
     fn mesh(&self, raw: raw::Mesh) -> Result<MeshSettings, ConfigError> {

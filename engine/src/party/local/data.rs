@@ -10,6 +10,7 @@ use polars::prelude::{DataFrame, DataType};
 use sha2::{Digest, Sha256};
 
 use super::config::{PartyConfig, Source, TableConfig};
+use super::gate::{self, Asking, Gate, RowGate};
 use super::mapping::{Mapped, Mapping};
 use super::shape::Shape;
 use super::{LocalError, scan};
@@ -19,7 +20,8 @@ use crate::query::catalogue::{Publication, Table};
 #[derive(Debug)]
 pub struct LocalData {
     tables: Vec<TableConfig>,
-    states: Mutex<HashMap<String, Arc<TableState>>>,
+    states: Arc<Mutex<HashMap<String, Arc<TableState>>>>,
+    gate: Gate,
 }
 
 /// What is known of a table's source as long as the file does not change.
@@ -77,7 +79,32 @@ impl LocalData {
     /// The sources, not looked at yet.
     #[must_use]
     pub fn new(config: &PartyConfig) -> Self {
-        Self { tables: config.tables.clone(), states: Mutex::new(HashMap::new()) }
+        let gate = Gate::of(config.consent.regime);
+        Self { tables: config.tables.clone(), states: Arc::default(), gate }
+    }
+
+    /// The same sources, read through a gate.
+    #[must_use]
+    pub fn through(&self, rows: Arc<dyn RowGate>) -> Self {
+        let gate = Gate::Asked(rows);
+        Self { tables: self.tables.clone(), states: Arc::clone(&self.states), gate }
+    }
+
+    /// What decides whose rows of a table are read, with the source column that names the patient; none where
+    /// every row is.
+    pub(super) fn gate<'a>(&'a self, table: &'a TableConfig) -> Result<Option<Asking<'a>>, LocalError> {
+        self.gate.at(table)
+    }
+
+    /// The patients of a table, one after the other, as often as they have rows.
+    ///
+    /// # Errors
+    /// As [`Self::survey`].
+    pub fn each_patient(&self, table: &str, mut each: impl FnMut(&str)) -> Result<(), LocalError> {
+        let table = self.table(table)?;
+        let state = self.state(table)?;
+        gate::patients(table, state.survey.rows, &mut each)?;
+        state.still_holds(table)
     }
 
     /// Opens the sources: every column must be there and map, and no table may have more rows than announced.

@@ -1,6 +1,6 @@
 //! A hospital's local step: its own rows in, the slots of a plan out.
 //!
-//! [`config`] says what is published and what may be asked; [`data`] reads the sources and publishes what they
+//! [`gate`] keeps rows out whose patients have not consented. [`config`] says what is published and what may be asked; [`data`] reads the sources and publishes what they
 //! hold (never a row); [`policy`] decides; [`step`] computes. Values pass through [`mapping`] (names, codes,
 //! units, fixed point, with the exact arithmetic of [`decimal`]), then the bounds, then the filter in SQL's
 //! three-valued logic, then the sums.
@@ -11,6 +11,7 @@ pub mod config;
 pub mod data;
 pub mod decimal;
 mod filter;
+pub mod gate;
 pub mod mapping;
 pub mod noise;
 pub mod policy;
@@ -94,6 +95,12 @@ pub enum LocalError {
         /// The table.
         table: String,
     },
+    /// Rows were to be read without asking for their patients' consent.
+    #[error("the rows of table `{table}` may only be read with their patients' consent")]
+    ConsentNotAsked {
+        /// The table.
+        table: String,
+    },
     /// The plan asks for a table that this hospital does not have.
     #[error("this hospital has no table `{table}`")]
     TableUnknown {
@@ -134,6 +141,7 @@ impl LocalError {
             Self::NothingMapped { .. } => "data.mapping",
             Self::TooManyRows { .. } => "data.rows_max",
             Self::SourceChanged { .. } => "data.changed",
+            Self::ConsentNotAsked { .. } => "consent.not_asked",
             Self::TableUnknown { .. } => "plan.table",
             Self::HospitalAbsent { .. } => "plan.hospital",
             Self::PlanInconsistent { .. } => "plan.inconsistent",
@@ -156,6 +164,7 @@ impl LocalError {
             Self::SourceChanged { .. } => {
                 "replace files by renaming a finished one over them; then ask again"
             }
+            Self::ConsentNotAsked { .. } => "this is a flaw of Ward: no row was read; report it",
             Self::TableUnknown { .. } | Self::HospitalAbsent { .. } | Self::PlanInconsistent { .. } => {
                 "plan the query again against the current catalogue"
             }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::consent::Regime;
 use crate::query::catalogue::{ColumnKind, OutOfBounds};
 
 #[derive(Deserialize)]
@@ -23,6 +24,17 @@ pub(super) struct File {
     pub table: Vec<Table>,
     #[serde(default)]
     pub policy: Policy,
+    #[serde(default)]
+    pub consent: Consent,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Consent {
+    #[serde(default)]
+    pub regime: Regime,
+    pub purpose: Option<Spanned<String>>,
+    pub mapping: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -89,6 +101,7 @@ pub(super) struct Table {
     pub data_use: Vec<String>,
     pub patient: Option<String>,
     pub rows_per_patient_max: Option<Spanned<u32>>,
+    pub data_class: Option<Spanned<String>>,
     #[serde(default)]
     pub column: Vec<Column>,
 }
@@ -121,6 +134,7 @@ pub(super) struct Column {
     pub out_of_bounds: OutOfBounds,
     #[serde(default)]
     pub description: String,
+    pub data_class: Option<Spanned<String>>,
 }
 
 /// A number as written in TOML, or as a decimal text.

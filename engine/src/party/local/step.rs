@@ -46,7 +46,7 @@ pub fn run(plan: &Plan, data: &LocalData, hospital: &str, floor: u32) -> Result<
     let table = data.table(&plan.query.table)?;
     let state = data.state(table)?;
     let needs = Needs::of(plan);
-    let mut frame = read(plan, table, &needs, (index, state.survey.rows))?;
+    let mut frame = read(plan, (data, table), &needs, (index, state.survey.rows))?;
     if let Some(privacy) = &plan.privacy {
         frame = bounded(table, frame, data.patients(&table.name)?.as_deref(), privacy.rows_per_patient)?;
     }
@@ -161,7 +161,7 @@ pub fn columns(
     let mut needs = Needs::of(plan);
     needs.sums = names.iter().copied().collect();
     needs.outside.clear();
-    let frame = read(plan, table, &needs, (index, state.survey.rows))?;
+    let frame = read(plan, (data, table), &needs, (index, state.survey.rows))?;
     state.still_holds(table)?;
     let present = |value: i64| (value != MISSING).then_some(value);
     let column = |name: &&str| Ok(integers(table, &frame, name)?.into_iter().map(present).collect());
@@ -233,10 +233,10 @@ fn filter_columns<'a>(filter: &'a Filter, depth: usize, columns: &mut BTreeSet<&
     }
 }
 
-/// Reads, maps, bounds and filters the table's `rows`; keeps the columns that are summed.
+/// Reads the table's `rows` of patients who consented, maps, bounds and filters them; keeps the columns that are summed.
 fn read(
     plan: &Plan,
-    table: &TableConfig,
+    (data, table): (&LocalData, &TableConfig),
     needs: &Needs<'_>,
     (hospital, rows): (usize, u64),
 ) -> Result<DataFrame, LocalError> {
@@ -256,10 +256,16 @@ fn read(
     if columns.is_empty() {
         columns.extend(table.columns.first());
     }
-    let sources: BTreeSet<&str> = columns.iter().map(|c| c.source.as_str()).collect();
+    let gate = data.gate(table)?;
+    let mut sources: BTreeSet<&str> = columns.iter().map(|c| c.source.as_str()).collect();
+    sources.extend(gate.as_ref().map(|asking| asking.patient));
     let sources: Vec<&str> = sources.into_iter().collect();
     let code = lit(hospital as i64).cast(DataType::Int64).alias(HOSPITAL);
-    let mut frame = scan::mapped(scan::scan(table, &sources, Some(rows))?, table, &columns).with_column(code);
+    let mut source = scan::scan(table, &sources, Some(rows))?;
+    if let Some(asking) = gate {
+        source = source.filter(asking.admits(table));
+    }
+    let mut frame = scan::mapped(source, table, &columns).with_column(code);
     if let Some(condition) = &plan.filter {
         frame = frame.filter(filter::expression(condition)?);
     }

@@ -90,6 +90,7 @@ fn check_table(here: &Checker<'_>, raw: raw::Table) -> Result<TableConfig, Confi
         }
         columns.push(column);
     }
+    let data_class = raw.data_class.map(|class| check_class(here, class)).transpose()?;
     let null_values = match raw.null_values {
         Some(values) => values.into_iter().map(|v| v.trim().to_owned()).collect(),
         None => NULL_VALUES.into_iter().map(str::to_owned).collect(),
@@ -104,6 +105,7 @@ fn check_table(here: &Checker<'_>, raw: raw::Table) -> Result<TableConfig, Confi
         data_use: raw.data_use,
         rows_per_patient_max,
         patient: raw.patient,
+        data_class,
         columns,
     })
 }
@@ -132,6 +134,17 @@ fn rows_per_patient(
     Ok(*rows.get_ref())
 }
 
+/// A class of data: compared as it is written.
+fn check_class(here: &Checker<'_>, class: Spanned<String>) -> Result<String, ConfigError> {
+    let text = class.get_ref();
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-');
+    if (1..=64).contains(&text.len()) && text.bytes().all(is_plain) {
+        return Ok(class.into_inner());
+    }
+    let message = format!("the data class `{text}` is not 1 to 64 lower-case letters, digits, `_` or `-`");
+    Err(here.invalid(&class.span(), message, "name it as consents do, e.g. data_class = \"labs\""))
+}
+
 fn check_name(here: &Checker<'_>, name: &Spanned<String>) -> Result<(), ConfigError> {
     let text = name.get_ref();
     let fits = (1..=63).contains(&text.len())
@@ -156,6 +169,7 @@ fn check_name(here: &Checker<'_>, name: &Spanned<String>) -> Result<(), ConfigEr
 fn check_column(here: &Checker<'_>, raw: raw::Column) -> Result<ColumnConfig, ConfigError> {
     check_name(here, &raw.name)?;
     let span = raw.name.span();
+    let data_class = raw.data_class.clone().map(|class| check_class(here, class)).transpose()?;
     let scale = number(here, &span, raw.scale.as_ref())?;
     let offset = number(here, &span, raw.offset.as_ref())?;
     let values: BTreeMap<String, String> =
@@ -218,6 +232,7 @@ fn check_column(here: &Checker<'_>, raw: raw::Column) -> Result<ColumnConfig, Co
         values,
         scale: scale.unwrap_or(Decimal::ONE),
         offset: offset.unwrap_or(Decimal::ZERO),
+        data_class,
     })
 }
 

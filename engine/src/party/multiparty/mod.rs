@@ -21,6 +21,7 @@ use ward_protocols::mpc::role::Role;
 
 use super::aggregate::TakenIn;
 use super::ceremony::refuse;
+use super::consent::View;
 use super::mesh::{Mesh, MeshConfig, MeshError, MeshLimits, PeerSpec};
 use super::node::Node;
 use super::task::{ContributionHeader, MeshMember, Outcome};
@@ -82,6 +83,8 @@ struct Told {
     /// Hospitals that give input, sorted.
     inputs: Vec<String>,
     peers: Vec<PeerSpec>,
+    /// The data, through the patients' consent, where this hospital gives input.
+    view: Option<View>,
 }
 
 impl Node {
@@ -199,7 +202,9 @@ impl Node {
         self.once("mpc-attempt", &format!("{job}/{attempt}"), Digest(once), &attempt.to_be_bytes()).map_err(
             |_| refuse("mpc.attempt", "this attempt has been begun before").hint("a new attempt follows"),
         )?;
-        Ok(Told { taken, nodes, role, inputs, peers })
+        let gives = inputs.iter().any(|name| name == self.name());
+        let view = gives.then(|| self.view(&taken)).transpose()?;
+        Ok(Told { taken, nodes, role, inputs, peers, view })
     }
 
     /// As many hospitals as plan and policy ask, of the plan, sorted, and the same in every attempt: two results over

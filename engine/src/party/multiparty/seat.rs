@@ -16,6 +16,7 @@ use crate::identity::envelope::seal_to;
 use crate::job::multiparty::inputs_digest;
 use crate::party::aggregate::CONTRIBUTION;
 use crate::party::ceremony::refuse;
+use crate::party::consent::View;
 use crate::party::local::data::LocalData;
 use crate::party::local::step::{self, SlotValue};
 use crate::party::mesh::Mesh;
@@ -120,10 +121,11 @@ impl Seat {
     /// Computes over the hospital's rows and splits the result into components.
     fn deal(&self) -> Result<(ContributionHeader, Dealt), Problem> {
         let (node, plan) = (&self.node, &self.told.taken.plan);
-        let data = node.data();
-        let local = step::run(plan, &data, node.name(), 1).map_err(Problem::from)?;
+        let view = self.view()?;
+        let data = &view.data;
+        let local = step::run(plan, data, node.name(), 1).map_err(Problem::from)?;
         node.check_version(&self.told.taken, &local.dataset_version)?;
-        node.admit(&self.told.taken, &local, node.floor())?;
+        node.admit(&self.told.taken, view, &local, node.floor())?;
         let mut words = Words::default();
         for slot in local.slots {
             match slot {
@@ -134,9 +136,10 @@ impl Seat {
                 }
             }
         }
-        words.ring.extend(self.linear_words(&data)?);
-        words.bits = rows::words(plan, &data, node.name())?;
-        node.audit_within("data.read", &self.job, "", self.told.taken.circumstances(node.name()))?;
+        words.ring.extend(self.linear_words(data)?);
+        words.bits = rows::words(plan, data, node.name())?;
+        let about = self.told.taken.circumstances(node.name());
+        node.audit_within("data.read", &self.job, &node.consent_note(view), about)?;
         let dealt = input::deal(&self.place("input", node.name()), &words, &mut node.fresh_rng()?);
         let commitments: Vec<&[u8]> = dealt.commitments.iter().map(|d| d.0.as_slice()).collect();
         let bytes = words.shape().bytes().unwrap_or_default() as u64;
@@ -149,6 +152,7 @@ impl Seat {
             c1_bytes: 0,
             dataset_version: local.dataset_version,
             policy: node.policy_digest(),
+            consent: view.root(),
             signature: HexBytes::default(),
         };
         let parts = self.told.taken.prepare.binding().parts(&header);
@@ -158,6 +162,16 @@ impl Seat {
         let kept = canonical_json(&header);
         node.once("mpc-input", &format!("{}/{}", self.job, self.attempt), Digest::of(&kept), &kept)?;
         Ok((header, dealt))
+    }
+
+    /// The data of this hospital in this attempt.
+    pub(super) fn view(&self) -> Result<&View, Problem> {
+        self.told.view.as_ref().ok_or_else(|| Problem::internal(&"this hospital gives no input"))
+    }
+
+    /// Ends the attempt when a patient took consent back since it began: the next one leaves that patient out.
+    pub(super) fn still_consented(&self) -> Result<(), Problem> {
+        self.node.still_consented(&self.told.taken, self.view()?)
     }
 
     /// The sums of linear models over this hospital's rows.
@@ -173,6 +187,7 @@ impl Seat {
 
     /// Sends every compute node its package.
     fn hand_over(&self, runtime: &Handle, header: &ContributionHeader, dealt: &Dealt) -> Result<(), Problem> {
+        self.still_consented()?;
         let header = canonical_json(header);
         for (name, package) in self.told.nodes.iter().zip(&dealt.packages) {
             if name == self.node.name() {

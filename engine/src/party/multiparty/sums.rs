@@ -70,7 +70,7 @@ impl Local {
     fn new(seat: &Seat, item: usize) -> Result<Self, Problem> {
         let plan = &seat.told.taken.plan;
         let design = Design::of(plan, item)?;
-        let observed = design.observe(plan, &seat.node.data(), seat.node.name())?;
+        let observed = design.observe(plan, &seat.view()?.data, seat.node.name())?;
         Ok(Self { item, design, observed })
     }
 
@@ -107,6 +107,7 @@ fn hand_over(
     number: u64,
     (dealt, signature): &(Dealt, Vec<u8>),
 ) -> Result<(), Problem> {
+    seat.still_consented()?;
     for (name, package) in seat.told.nodes.iter().zip(&dealt.packages) {
         if name == seat.node.name() {
             continue;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::shares::{MeshMember, OutputCost, OutputHeader};
 
+use crate::consent::Purpose;
 use crate::encoding::{Digest, HexBytes};
 use crate::query::ast::Route;
 
@@ -123,6 +124,9 @@ pub struct Request {
     /// How it is to be computed.
     #[serde(default, skip_serializing_if = "Route::is_auto")]
     pub route: Route,
+    /// What the answer is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<Purpose>,
     /// X25519 public key to which results of computations on shares are sealed.
     #[serde(default, skip_serializing_if = "HexBytes::is_empty")]
     pub seal_key: HexBytes,
@@ -172,6 +176,9 @@ pub struct ContributionHeader {
     pub dataset_version: String,
     /// Digest of the policy in force.
     pub policy: Digest,
+    /// Root of the consents under which the rows were read; none where the hospital asks for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<Digest>,
     /// Ed25519.
     pub signature: HexBytes,
 }
@@ -191,10 +198,10 @@ pub struct Binding<'a> {
 
 impl Binding<'_> {
     /// What a contribution signs: the binding, who gives it from which data under which policy, and both halves of
-    /// the ciphertexts.
+    /// the ciphertexts; then the root of the consents, where there is one.
     #[must_use]
     pub fn parts(&self, header: &ContributionHeader) -> Vec<Vec<u8>> {
-        vec![
+        let mut parts = vec![
             self.job.as_bytes().to_vec(),
             self.request.0.to_vec(),
             self.plan.0.to_vec(),
@@ -206,7 +213,9 @@ impl Binding<'_> {
             header.c1_bytes.to_be_bytes().to_vec(),
             header.dataset_version.as_bytes().to_vec(),
             header.policy.0.to_vec(),
-        ]
+        ];
+        parts.extend(header.consent.map(|root| root.0.to_vec()));
+        parts
     }
 }
 
@@ -304,6 +313,9 @@ pub enum Task {
         /// As in [`Request`].
         #[serde(default, skip_serializing_if = "Route::is_auto")]
         route: Route,
+        /// As in [`Request`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        purpose: Option<Purpose>,
         /// The merged catalogue, canonical JSON.
         catalogue: String,
         /// The epoch.

@@ -8,12 +8,16 @@ use serde::{Deserialize, Serialize};
 use super::answer::Guarantee;
 use super::plan::{MultiParty, Plan, SecurityLevel};
 use super::secure;
+use crate::consent::Purpose;
 
 /// A plan explained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Explanation {
     /// Canonical text of the query.
     pub query: String,
+    /// What the answer is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<Purpose>,
     /// What each hospital computes over its rows.
     pub local: LocalStep,
     /// Hospitals that publish the table but cannot answer.
@@ -217,6 +221,7 @@ pub fn explain(plan: &Plan, cost_model: &CostModel) -> Explanation {
     let left_out = plan.left_out.iter();
     Explanation {
         query: plan.canonical.clone(),
+        purpose: plan.purpose,
         local: words::local_step(plan),
         left_out: left_out.map(|(h, r)| LeftOut { hospital: h.clone(), reason: r.clone() }).collect(),
         secure,

@@ -20,6 +20,8 @@ impl Explanation {
     pub fn text(&self) -> String {
         let mut text = String::new();
         section(&mut text, "query", [&self.query]);
+        let purpose = self.purpose.map(|p| format!("{} ({p})", p.label()));
+        section(&mut text, "purpose", [purpose.unwrap_or_else(|| "not said".to_owned())]);
         section(&mut text, "local step, at each hospital", self.local_lines());
         section(&mut text, "left out", self.left_out.iter().map(|l| format!("{}: {}", l.hospital, l.reason)));
         section(&mut text, "secure step", self.secure_lines());

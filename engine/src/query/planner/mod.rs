@@ -31,7 +31,7 @@ pub fn plan(
     protocol: &ProtocolInfo,
     asked: impl Into<Asked>,
 ) -> Result<Plan> {
-    let Asked { participation, route } = asked.into();
+    let Asked { participation, route, purpose } = asked.into();
     let canonical = query.canonical();
     if parse(&canonical).as_ref() != Ok(query) {
         return Err(QueryError::NotCanonical);
@@ -62,6 +62,7 @@ pub fn plan(
         blocks,
         floor,
         protocol: protocol.clone(),
+        purpose,
         ciphertexts: 0,
         privacy: guarantee.map(|guarantee| guarantee.with(noise)),
         multi_party,

@@ -6,6 +6,7 @@
 
 mod audit;
 mod columns;
+mod consent;
 mod epochs;
 mod jobs;
 mod leases;
@@ -55,6 +56,7 @@ const PARTY: Schema = Schema {
         include_str!("../migrations/party/0001.sql"),
         include_str!("../migrations/party/0002.sql"),
         include_str!("../migrations/party/0003.sql"),
+        include_str!("../migrations/party/0004.sql"),
     ],
 };
 

@@ -1,6 +1,8 @@
 //! The party's store.
 
 use super::*;
+use crate::consent::{Artefact, Provenance, Pseudonym, Purpose, Rule, Scope, Status, Validity};
+use crate::identity::Signature;
 use crate::ledger::{Checkpoint, TreeHead};
 
 macro_rules! party_suite {
@@ -17,6 +19,8 @@ macro_rules! party_suite {
                 task_is_decided_once_and_finished_once
                 checkpoint_moves_forward_from_the_one_checked
                 party_state_is_there_after_opening_again
+                consent_moves_on_with_its_history_and_is_recorded_once
+                consent_that_skips_a_version_is_refused_with_its_batch
             );
         }
     };
@@ -29,6 +33,70 @@ macro_rules! party_suite {
 }
 
 party_suite!(sqlite, SqliteWorld::new());
+
+fn recorded(artefact: Artefact) -> Recorded {
+    Recorded { artefact, signature: Signature([7; 64]), reason: "asked".to_owned() }
+}
+
+fn consent(patient: u8, until_ms: Option<u64>) -> Artefact {
+    let scope = Scope { purposes: [Purpose::HEALTH_RESEARCH].into(), ..Scope::default() };
+    let provenance = Provenance {
+        source: format!("document {patient}"),
+        digest: digest(1),
+        by: "h1".to_owned(),
+        stated_ms: 5,
+    };
+    let rule = Rule { scope, ..Rule::default() };
+    let validity = Validity { from_ms: None, until_ms };
+    Artefact::new(Pseudonym([patient; 32]), (rule, validity), Status::Granted, provenance).unwrap()
+}
+
+fn consent_moves_on_with_its_history_and_is_recorded_once(world: &dyn World) {
+    let store = world.party();
+    let (first, second) = (consent(1, Some(100)), consent(2, None));
+    let batch = [recorded(first.clone()), recorded(second.clone())];
+    assert_eq!(store.record_consents(&batch, &event("consent.import")).unwrap(), 2);
+    assert_eq!(store.record_consents(&batch, &event("consent.import")).unwrap(), 0, "known already");
+    assert_eq!(audited(&*store), 2);
+    assert_eq!(store.consents_over(99, 10).unwrap(), []);
+    assert_eq!(store.consents_over(100, 10).unwrap().len(), 1);
+    let revoked = first.become_status(Status::Revoked, 50).unwrap();
+    assert_eq!(store.record_consents(&[recorded(revoked.clone())], &event("consent.revoke")).unwrap(), 1);
+    assert_eq!(store.consent(&first.id).unwrap().unwrap().artefact, revoked);
+    assert_eq!(store.consents_over(100, 10).unwrap(), [], "what is revoked does not expire");
+    let history = store.consent_history(&first.id).unwrap();
+    let statuses: Vec<_> = history.iter().map(|change| (change.version, change.status)).collect();
+    assert_eq!(statuses, [(1, Status::Granted), (2, Status::Revoked)]);
+    assert_eq!(store.last_consent_change().unwrap(), 3);
+    let changed = store.consents_changed(2, 10).unwrap();
+    assert_eq!(changed.iter().map(|(change, row)| (*change, row.number)).collect::<Vec<_>>(), [(3, 1)]);
+    assert_eq!(store.consents_of(&second.pseudonym).unwrap().len(), 1);
+    assert_eq!(store.consents_from("document 2").unwrap()[0].artefact, second);
+    assert_eq!(store.consents(1, 10).unwrap().len(), 1);
+}
+
+fn consent_that_skips_a_version_is_refused_with_its_batch(world: &dyn World) {
+    let store = world.party();
+    let skipped = Artefact { version: 2, ..consent(1, None) };
+    let batch = [recorded(consent(2, None)), recorded(skipped)];
+    let refused = store.record_consents(&batch, &event("consent.import"));
+    assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{refused:?}");
+    assert_eq!(store.consents(0, 10).unwrap(), []);
+    let root = ConsentRoot {
+        version: 1,
+        change: 0,
+        consents: 0,
+        root: digest(1),
+        at_ms: 1,
+        signature: Signature([7; 64]),
+    };
+    store.add_consent_root(&root, &event("consent.root")).unwrap();
+    assert!(matches!(
+        store.add_consent_root(&root, &event("consent.root")),
+        Err(StoreError::Conflict { .. })
+    ));
+    assert_eq!(store.consent_roots(5).unwrap(), [root]);
+}
 
 fn cell<'a>(key: &'a str, binding: &'a Digest) -> OnceKey<'a> {
     OnceKey { kind: "decryption-share", key, binding }
