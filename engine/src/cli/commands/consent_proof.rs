@@ -87,7 +87,8 @@ pub fn prove(args: &Prove, terminal: &Terminal) -> Result<Exit, Problem> {
             root: root.root,
             at_ms: root.at_ms,
         };
-        let signed = (statement, root.signature, node.certificate());
+        let certificate = node.certificate();
+        let signed = (statement, root.signature, certificate.as_slice());
         Ok(claim.prove(&key, signed, &mut system_rng()?)?)
     })?;
     node.audit(
