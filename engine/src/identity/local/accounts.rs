@@ -177,8 +177,8 @@ impl Accounts {
     pub fn login(&self, name: &str, password: &str, code: &str, now_ms: u64) -> Result<Issued, LocalError> {
         let refused = |why: &str| event(name, "login.failure", Outcome::Refused, why);
         let Some(account) = self.store.account(name)? else {
-            // As slow as a wrong password.
-            Secrets::of_nobody(self.cost).check_password(password)?;
+            // As slow as a wrong password, and as refused: what it says does not matter.
+            let _ = Secrets::of_nobody(self.cost).check_password(password);
             self.store.audit(&refused("no such account"))?;
             return Err(LocalError::Credentials);
         };
