@@ -16,5 +16,6 @@ pub mod proving;
 pub mod release;
 mod renewal;
 pub mod task;
+mod trail;
 pub mod transport;
 mod witness;

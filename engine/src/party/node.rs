@@ -15,7 +15,7 @@ use super::local::policy::Policy;
 use super::mesh::{Endpoint, MeshIdentity};
 use super::multiparty::Attempts;
 use super::task::{Outcome, Task};
-use crate::audit::{Context, Event, Outcome as AuditOutcome};
+use crate::audit::Outcome as AuditOutcome;
 use crate::clock::now_ms;
 use crate::encoding::{Digest, canonical_json, separated};
 use crate::identity::revocation::Revocations;
@@ -470,49 +470,5 @@ impl Node {
             Some(Approval::Denied) => JobApproval::Denied,
             Some(Approval::Pending) | None => JobApproval::Pending,
         })
-    }
-
-    fn event(&self, action: &str, subject: &str, outcome: AuditOutcome, detail: &str) -> Event {
-        Event {
-            actor: self.name().to_owned(),
-            role: "hospital".to_owned(),
-            action: action.to_owned(),
-            subject: subject.to_owned(),
-            outcome,
-            detail: detail.to_owned(),
-            at_ms: self.now_ms(),
-            context: Context::default(),
-        }
-    }
-
-    pub(super) fn audit_event(&self, action: &str, subject: &str, detail: &str) -> Event {
-        self.event(action, subject, AuditOutcome::Success, detail)
-    }
-
-    /// Adds an event of this hospital's to its chain.
-    ///
-    /// # Errors
-    /// Storage.
-    pub fn audit(&self, action: &str, subject: &str, detail: &str) -> Result<(), Problem> {
-        self.store.audit(&self.event(action, subject, AuditOutcome::Success, detail))?;
-        Ok(())
-    }
-
-    /// Records an act on rows of this hospital, for somebody.
-    pub(super) fn audit_within(
-        &self,
-        action: &str,
-        subject: &str,
-        detail: &str,
-        context: Context,
-    ) -> Result<(), Problem> {
-        let event = self.event(action, subject, AuditOutcome::Success, detail);
-        self.store.audit(&event.within(context))?;
-        Ok(())
-    }
-
-    pub(super) fn audit_refusal(&self, action: &str, subject: &str, rule: &str) -> Result<(), Problem> {
-        self.store.audit(&self.event(action, subject, AuditOutcome::Refused, rule))?;
-        Ok(())
     }
 }

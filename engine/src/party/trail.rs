@@ -1,0 +1,52 @@
+//! What a node writes into its hospital's audit chain.
+
+use super::node::Node;
+use crate::audit::{Context, Event, Outcome as AuditOutcome};
+use crate::problem::Problem;
+
+impl Node {
+    /// An event of this hospital's, now.
+    pub(super) fn event(&self, action: &str, subject: &str, outcome: AuditOutcome, detail: &str) -> Event {
+        Event {
+            actor: self.name().to_owned(),
+            role: "hospital".to_owned(),
+            action: action.to_owned(),
+            subject: subject.to_owned(),
+            outcome,
+            detail: detail.to_owned(),
+            at_ms: self.now_ms(),
+            context: Context::default(),
+        }
+    }
+
+    pub(super) fn audit_event(&self, action: &str, subject: &str, detail: &str) -> Event {
+        self.event(action, subject, AuditOutcome::Success, detail)
+    }
+
+    /// Adds an event of this hospital's to its chain.
+    ///
+    /// # Errors
+    /// Storage.
+    pub fn audit(&self, action: &str, subject: &str, detail: &str) -> Result<(), Problem> {
+        self.store().audit(&self.event(action, subject, AuditOutcome::Success, detail))?;
+        Ok(())
+    }
+
+    /// Records an act on rows of this hospital, for somebody.
+    pub(super) fn audit_within(
+        &self,
+        action: &str,
+        subject: &str,
+        detail: &str,
+        context: Context,
+    ) -> Result<(), Problem> {
+        let event = self.event(action, subject, AuditOutcome::Success, detail);
+        self.store().audit(&event.within(context))?;
+        Ok(())
+    }
+
+    pub(super) fn audit_refusal(&self, action: &str, subject: &str, rule: &str) -> Result<(), Problem> {
+        self.store().audit(&self.event(action, subject, AuditOutcome::Refused, rule))?;
+        Ok(())
+    }
+}
