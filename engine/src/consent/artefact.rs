@@ -122,11 +122,11 @@ impl Status {
     /// who consents again makes a new statement.
     #[must_use]
     pub fn may_become(self, next: Self) -> bool {
-        match (self, next) {
-            (Self::Requested, Self::Granted | Self::Denied) => true,
-            (Self::Requested | Self::Granted | Self::Denied, Self::Revoked | Self::Expired) => true,
-            _ => false,
-        }
+        matches!(
+            (self, next),
+            (Self::Requested, Self::Granted | Self::Denied)
+                | (Self::Requested | Self::Granted | Self::Denied, Self::Revoked | Self::Expired)
+        )
     }
 }
 

@@ -131,7 +131,8 @@ fn chains_and_nodes_are_healthy() {
         let report = world().party(hospital, &["doctor"]).ok().json();
         assert_eq!(report["subject"], hospital);
         let events = world().party(hospital, &["audit", "--events"]).ok().stdout;
-        let read = events.lines().filter(|line| line.contains("\"data.read\"") && line.contains("for ada"));
+        let read =
+            events.lines().filter(|line| line.contains("\"data.read\"") && line.contains("\"cohort\":\"t@"));
         assert!(read.count() >= 1, "{events}");
     }
 }

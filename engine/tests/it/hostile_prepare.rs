@@ -76,10 +76,8 @@ async fn a_catalogue_without_this_hospital_is_refused() {
     catalogue.hospitals.insert("h-2".to_owned(), publication);
     catalogue.hospitals.get_mut("h-2").unwrap().hospital = "h-2".to_owned();
     let asked = house.ask_under(JOB, (SQL, 0), &catalogue, &epoch);
-    // A key holder without a part in the plan takes the job in; it has nothing to contribute.
-    house.send("h-0", prepare_task(&asked), &asked.receiver).await.unwrap();
-    let error = house.send("h-0", Task::Contribute { job: JOB.to_owned() }, &[]).await.unwrap_err();
-    assert_eq!(error.kind, ward_engine::problem::ProblemKind::Compliance, "{error}");
+    // Of the hospitals that would be summed one holds a share of the key.
+    house.refuses("h-0", prepare_task(&asked), &asked.receiver, "policy.hospitals_min").await;
     assert_eq!(house.kept("h-0", "contribution", JOB), None);
 }
 

@@ -184,7 +184,7 @@ async fn a_hostile_hospitals_signed_nonsense_is_refused_by_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_input_of_a_hospital_that_does_not_exist_is_refused() {
-    let house = House::new(2);
+    let house = House::new(3);
     let epoch = house.ceremony("ceremony", 2).await;
     // The engine invents a hospital in the catalogue, so that a plan needs fewer real ones.
     let mut catalogue = house.catalogue().await;

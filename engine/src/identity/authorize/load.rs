@@ -105,7 +105,7 @@ impl Authorizer {
     /// [`PolicyError`]; then nothing is added.
     pub fn add(&mut self, file: &str, text: &str) -> Result<(), PolicyError> {
         let parsed = PolicySet::from_str(text).map_err(|errors| {
-            let first = errors.iter().next().map(|error| DetailedError::from(error));
+            let first = errors.iter().next().map(DetailedError::from);
             at(file, text, &first.unwrap_or_else(|| DetailedError::from(&errors)))
         })?;
         let validator = Validator::new(self.schema.clone());

@@ -56,24 +56,7 @@ fn check_table(here: &Checker<'_>, raw: raw::Table) -> Result<TableConfig, Confi
         raw::Source::Csv(path) => Source::Csv(here.resolve(&path)),
         raw::Source::Parquet(path) => Source::Parquet(here.resolve(&path)),
     };
-    let delimiter = match (&raw.delimiter, &source) {
-        (None, _) => b',',
-        (Some(text), Source::Csv(_)) => match text.get_ref().as_bytes() {
-            [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => *byte,
-            _ => {
-                let hint = "write delimiter = \";\" or \"\\t\"";
-                return Err(here.invalid(
-                    &text.span(),
-                    "the delimiter is not one ASCII character".into(),
-                    hint,
-                ));
-            }
-        },
-        (Some(text), Source::Parquet(_)) => {
-            let message = "a Parquet file has no delimiter".to_owned();
-            return Err(here.invalid(&text.span(), message, "remove the line"));
-        }
-    };
+    let delimiter = check_delimiter(here, raw.delimiter.as_ref(), &source)?;
     let rows_per_patient_max =
         rows_per_patient(here, raw.rows_per_patient_max.as_ref(), raw.patient.is_some())?;
     let mut columns: Vec<ColumnConfig> = Vec::with_capacity(raw.column.len());
@@ -108,6 +91,27 @@ fn check_table(here: &Checker<'_>, raw: raw::Table) -> Result<TableConfig, Confi
         data_class,
         columns,
     })
+}
+
+fn check_delimiter(
+    here: &Checker<'_>,
+    asked: Option<&Spanned<String>>,
+    source: &Source,
+) -> Result<u8, ConfigError> {
+    match (asked, source) {
+        (None, _) => Ok(b','),
+        (Some(text), Source::Csv(_)) => match text.get_ref().as_bytes() {
+            [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => Ok(*byte),
+            _ => {
+                let message = "the delimiter is not one ASCII character".to_owned();
+                Err(here.invalid(&text.span(), message, "write delimiter = \";\" or \"\\t\""))
+            }
+        },
+        (Some(text), Source::Parquet(_)) => {
+            let message = "a Parquet file has no delimiter".to_owned();
+            Err(here.invalid(&text.span(), message, "remove the line"))
+        }
+    }
 }
 
 fn rows_per_patient(
