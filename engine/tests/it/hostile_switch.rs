@@ -195,6 +195,8 @@ async fn an_input_of_a_hospital_that_does_not_exist_is_refused() {
     let asked = house.ask_under(JOB, (SQL, 0), &catalogue, &epoch);
     house.send("h-0", prepare_task(&asked), &asked.receiver).await.unwrap();
     let own = house.contribution("h-0", JOB).await;
+    house.send("h-2", prepare_task(&asked), &asked.receiver).await.unwrap();
+    let third = house.contribution("h-2", JOB).await;
     // Alone it is not enough.
     refused(&house, std::slice::from_ref(&own), "sum.inputs_min").await;
     // The ghost's certificate is of an authority of its own, or of another hospital.
@@ -206,12 +208,12 @@ async fn an_input_of_a_hospital_that_does_not_exist_is_refused() {
     let foreign = other.issue(&key, Role::Hospital, "h-9", now_s, 30).unwrap().der;
     for certificate in [foreign, house.certificate("h-1")] {
         gift.header.certificate = HexBytes(certificate);
-        refused(&house, &[own.clone(), gift.clone()], "identity.certificate").await;
+        refused(&house, &[own.clone(), third.clone(), gift.clone()], "identity.certificate").await;
     }
     // A real hospital that the plan does not name.
     let mut unnamed = gift;
     unnamed.header.hospital = "h-1".to_owned();
-    refused(&house, &[own, unnamed], "sum.inputs").await;
+    refused(&house, &[own, unnamed, third], "sum.inputs").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
