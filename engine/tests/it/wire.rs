@@ -425,7 +425,7 @@ async fn only_ada_gets_it(stand: &Stand, id: &str) {
     assert_eq!(result(&stand.ada).await, None);
     assert_eq!(result(&stand.omar).await.as_deref(), Some("authorization.denied"));
     assert_eq!(result(&stand.bob).await.as_deref(), Some("job.unknown"));
-    assert_eq!(result(stand.hospitals[0].membership()).await.as_deref(), Some("job.unknown"));
+    assert_eq!(result(stand.hospitals[0].membership()).await.as_deref(), Some("authorization.denied"));
     assert_eq!(stand.job(&stand.bob, id).await.unwrap_err().code, "job.unknown");
     stand.job(&stand.omar, id).await.unwrap();
     let cancel = stand.jobs(&stand.bob).await.cancel(v1::CancelRequest { id: id.to_owned() }).await;

@@ -76,28 +76,30 @@ fn a_correlation_is_that_of_the_regression() {
     near(found.p, fit.terms[1].p);
 }
 
-/// A value out of bounds is left out as a missing one, and counted as both.
+/// A value out of bounds is left out as a missing one, and counted as both; a hospital with fewer such rows than the
+/// floor tells of none.
 #[test]
 fn missing_and_impossible_values_are_left_out_and_counted() {
-    let rows = |hospital: &str, values: [&str; 7]| {
+    let rows = |hospital: &str, values: &[&str]| {
         values.iter().enumerate().map(|(i, v)| format!("{i},{hospital},{v}\n")).collect::<String>()
     };
+    let a = ["40", "41", "42", "43", "44", "", "", "", "", "", "", "999", "999", "130", "121", "-4"];
     let csv = "id,hospital,age\n".to_owned()
-        + &rows("a", ["40", "41", "42", "43", "44", "", "999"])
-        + &rows("b", ["50", "51", "52", "53", "54", "-1", "55"]);
+        + &rows("a", &a)
+        + &rows("b", &["50", "51", "52", "53", "54", "-1", "55"]);
     let column = "[[table.column]]\nname = \"age\"\nkind = \"integer\"\nmin = 0\nmax = 120\n".to_owned();
     let hospitals = split("t", &csv, &[column], "");
     let world = World::start(&Spec { floor: 5, profile: "default-8192", threshold: None, hospitals });
     let answer = world.ask("SELECT COUNT(*), COUNT(age), SUM(age) FROM t");
     let values: Vec<&Value> = answer.rows[0].values.iter().map(|cell| &cell.value).collect();
     let sum = 40 + 41 + 42 + 43 + 44 + 50 + 51 + 52 + 53 + 54 + 55;
-    assert_eq!(values[0], &Value::Count { value: 14 });
+    assert_eq!(values[0], &Value::Count { value: 23 });
     assert_eq!(values[1], &Value::Count { value: 11 });
     assert_eq!(values[2], &Value::Exact { value: sum.to_string(), digits: 0 });
     let quality = &answer.quality[0];
     assert_eq!(
         (quality.column.as_str(), quality.missing, quality.out_of_bounds),
-        ("age", 3, 2),
-        "a rejected value is a missing one"
+        ("age", 11, 5),
+        "a rejected value is a missing one, and hospital b's single one is not told"
     );
 }
