@@ -15,6 +15,7 @@ pub mod consent;
 pub mod encoding;
 pub mod grpc;
 pub mod host;
+pub mod http;
 pub mod identity;
 pub mod job;
 pub mod ledger;

@@ -288,8 +288,8 @@ fn key_of(method: &Value, controller: &str) -> Option<PublicKey> {
 /// What stands at an address, of at most [`DOCUMENT_BYTES_MAX`]. Redirections are not followed.
 async fn fetch(url: &str) -> Result<Vec<u8>, String> {
     let said = |e: reqwest::Error| e.without_url().to_string();
-    let builder = reqwest::Client::builder().timeout(FETCH).redirect(reqwest::redirect::Policy::none());
-    let mut answer = builder.build().map_err(said)?.get(url).send().await.map_err(said)?;
+    let mut answer =
+        crate::http::client().timeout(FETCH).build().map_err(said)?.get(url).send().await.map_err(said)?;
     if !answer.status().is_success() {
         return Err(format!("the host answers {}", answer.status()));
     }

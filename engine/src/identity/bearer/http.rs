@@ -18,7 +18,7 @@ pub(super) fn failed(error: reqwest::Error) -> BearerError {
 
 /// A client; with a certificate of the provider's authority where one is given.
 pub(super) fn client(authority: Option<&Path>) -> Result<Client, BearerError> {
-    let mut builder = Client::builder().timeout(LIMIT).redirect(reqwest::redirect::Policy::none());
+    let mut builder = crate::http::client().timeout(LIMIT);
     if let Some(path) = authority {
         let refuse = |reason: String| BearerError::Config { field: "oidc.ca_file", reason };
         let pem = std::fs::read(path).map_err(|e| refuse(format!("{}: {e}", path.display())))?;

@@ -80,8 +80,7 @@ impl Rpc {
             _ => return Err(refuse("neither http nor https")),
         }
         let host = format!("{name}:{}", url.port_or_known_default().unwrap_or_default());
-        let builder = reqwest::Client::builder().timeout(CALL).connect_timeout(CALL / 2);
-        let client = builder.redirect(reqwest::redirect::Policy::none()).build();
+        let client = crate::http::client().timeout(CALL).connect_timeout(CALL / 2).build();
         let client = client.map_err(|e| refuse(&e.without_url().to_string()))?;
         Ok(Self { client, url, host, next_id: AtomicU64::new(1) })
     }
