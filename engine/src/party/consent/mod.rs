@@ -2,7 +2,7 @@
 //!
 //! A job's rows are read through a [`View`]: the consents as they were at one change of the history, the question that
 //! the job asks of them, and the root of exactly these consents. Before anything that was computed from the view leaves
-//! the house ([`Node::still_consented`]), the node looks whether a patient of the table has taken consent back since;
+//! the house (`Node::still_consented`), the node looks whether a patient of the table has taken consent back since;
 //! then nothing is sent.
 //!
 //! # Security
