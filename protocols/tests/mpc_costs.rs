@@ -3,7 +3,7 @@
 use ward_protocols::mpc::counters::Cost;
 use ward_protocols::mpc::error::Result;
 use ward_protocols::mpc::gates::{
-    adder, boolean, compare, convert, input, multiply, open, random, select, shuffle,
+    adder, boolean, compare, convert, input, least, multiply, open, random, select, shuffle,
 };
 use ward_protocols::mpc::rows::Rows;
 use ward_protocols::mpc::shares::{BitShares, RingShares};
@@ -140,30 +140,16 @@ fn input_costs_the_owner_eight_bytes() {
         input::from_node(s, Role::P2, &known, N).map(drop)
     };
     assert_eq!(cost(own), (1, [0, 0, 8_000]));
-    let dealt = |s: &mut Session<'_, SemiHonest>, _: &RingShares, _: &BitShares| {
-        let mut rng = World::new(5).rng();
-        let [a, b, c] = input::deal(&vec![7; N], &mut rng);
-        let mine = match s.role() {
-            Role::P0 => a,
-            Role::P1 => b,
-            Role::P2 => c,
-        };
-        input::accept(s, &[mine]).map(drop)
-    };
-    let (_, bytes) = cost_of_uneven(dealt);
-    assert_eq!(bytes, [32, 8_000, 32]);
 }
 
-/// As [`cost`], where nodes wait a different number of times.
-fn cost_of_uneven(
-    gate: impl Fn(&mut Session<'_, SemiHonest>, &RingShares, &BitShares) -> Result<()> + Sync,
-) -> (u64, [u64; 3]) {
-    let outcome = World::new(1).run::<SemiHonest, _, _>([(); 3], |session, ()| {
-        gate(&mut session.narrow("gate"), &RingShares::zeros(0), &BitShares::zeros(1, 0))
-    });
-    let costs = outcome.counters.each_ref().map(|c| c.steps()["gate"]);
-    let _ = outcome.all();
-    (costs.iter().map(|cost| cost.rounds).max().unwrap_or(0), costs.map(|cost| cost.bytes_sent))
+#[test]
+fn the_least_of_eight_keys_costs_a_comparison_and_three_rounds() {
+    let eight =
+        |s: &mut Session<'_, SemiHonest>, _: &RingShares, b: &BitShares| least::least(s, b, N / 8).map(drop);
+    let (rounds, bytes) = cost(eight);
+    assert_eq!(rounds, 10);
+    // 28 comparisons of 64 bits for each 8 keys, 19 bytes each, and 7 bits a key.
+    assert!(bytes.iter().all(|b| *b as usize <= 28 * N / 8 * 20 + N), "{bytes:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use ward_protocols::mpc::error::Result;
 use ward_protocols::mpc::gates::open::{open, open_bits};
 use ward_protocols::mpc::gates::sort::sort;
 use ward_protocols::mpc::gates::{compare, convert, multiply};
-use ward_protocols::mpc::programs::floor::{Rule, released};
+use ward_protocols::mpc::programs::floor::{Rule, keep, released};
 use ward_protocols::mpc::programs::quantile;
 use ward_protocols::mpc::shares::RingShares;
 use ward_protocols::mpc::step::{Step, StepId};
@@ -48,7 +48,10 @@ fn sorting(s: &mut Session<'_, Malicious>, x: RingShares) -> Result<Vec<u64>> {
 
 fn small_cells(s: &mut Session<'_, Malicious>, x: RingShares) -> Result<Vec<u64>> {
     let rule = Rule { rows: x.len() / 5, columns: 5, floor: 10, width: 10, has_margins: true };
-    Ok(released(s, &x, &rule)?.into_iter().map(u64::from).collect())
+    let flags = released(&mut s.narrow("floor"), &x, &rule)?;
+    let flags = convert::inject(&mut s.narrow("inject"), &flags)?;
+    let kept = keep(&mut s.narrow("keep"), &x, &flags)?;
+    open(&mut s.narrow("open"), &RingShares::concat(&[&flags, &kept]))
 }
 
 fn median(s: &mut Session<'_, Malicious>, x: RingShares) -> Result<Vec<u64>> {

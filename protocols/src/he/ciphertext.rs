@@ -90,7 +90,7 @@ pub(crate) fn encode_polys<'a>(
     count: usize,
     polys: impl Iterator<Item = &'a Poly<Evaluations>>,
 ) -> Vec<u8> {
-    let polys_each = if matches!(kind, Kind::C0 | Kind::C1) { 1 } else { 2 };
+    let polys_each = if matches!(kind, Kind::C0 | Kind::C1 | Kind::MaskedShares) { 1 } else { 2 };
     let mut w: Writer = wire::start(params, kind, count, polys_each * wire::poly_len(params));
     polys.for_each(|p| p.write(&mut w));
     w.finish()

@@ -46,7 +46,7 @@ fn decrypt_one(params: &Parameters, receiver: &ReceiverSecret, c: &Ciphertext) -
 }
 
 /// `round(t * sum_l y_l / q_l) mod t`, or `None` where a coefficient is not near an integer.
-fn round(params: &Parameters, y: &Poly<ward_math::Coefficients>) -> Option<Plaintext> {
+pub(super) fn round(params: &Parameters, y: &Poly<ward_math::Coefficients>) -> Option<Plaintext> {
     let (n, log2_t) = (params.degree(), params.log2_t());
     let fractions = &params.decoding().fractions;
     let words = fractions[0].len();

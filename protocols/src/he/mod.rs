@@ -13,6 +13,9 @@
 //! 4. Release. Each party makes [`key_switch_share`]s of the sum towards the receiver's key;
 //!    [`key_switch_combine`] adds them; the receiver [`decrypt`]s.
 //!
+//! Or, instead of a release, the sum goes on as shares: each party makes [`masked_share`]s and keeps its masks, anybody opens the
+//! masked sum with [`masked_open`].
+//!
 //! Source: Brakerski (CRYPTO 2012) and Fan, Vercauteren (2012/144) for BFV; Mouchet, Troncoso-Pastoriza, Bossuat,
 //! Hubaux, "Multiparty homomorphic encryption from ring-learning-with-errors" (PoPETs 2021), protocols EncKeyGen
 //! and PubColKeySwitch; Mouchet, Bertrand, Hubaux (2022/780) for `t` of `n`. Deviations: coefficient packing with
@@ -34,6 +37,7 @@ mod params;
 mod plaintext;
 mod switch;
 mod threshold;
+mod to_shares;
 mod transcript;
 mod wire;
 
@@ -50,4 +54,5 @@ pub use params::{LAMBDA_DEFAULT, PARTIES_MAX, Parameters, Profile};
 pub use plaintext::Plaintext;
 pub use switch::{KeySwitchShare, key_switch_combine, key_switch_share};
 pub use threshold::{ShamirShare, ThresholdKeyShare, shamir_combine, shamir_split};
+pub use to_shares::{MaskWords, MaskedShare, MaskedSum, masked_open, masked_share};
 pub use wire::COUNT_MAX;

@@ -28,6 +28,7 @@ pub(crate) enum Kind {
     KeySwitchShares = 6,
     ShamirShare = 7,
     ThresholdKeyShare = 8,
+    MaskedShares = 9,
 }
 
 impl Kind {

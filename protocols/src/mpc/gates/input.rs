@@ -1,212 +1,232 @@
-//! Input from outside: a hospital deals shares of a column to the three nodes.
+//! What a hospital gives to a computation on shares: words that it splits into three components.
 //!
-//! - Parties: a dealer and three nodes. Input: the dealer's column. Outputs: shares.
-//! - Components 0 and 1 are expanded from seeds; component 2 is what they leave, and goes to `P_1` as words and to `P_2`
-//!   as a hash. `P_1` passes the words on. The dealer sends 8 bytes a word and 200 more.
-//! - The nodes compare hashes of the seeds that two of them hold, and `P_2` the words with the hash that it has.
-//! - Adversary: the dealer and one node, malicious with abort; a dealer can lie about its values, not deal shares that
-//!   are no sharing.
-//! - Rounds: 1, for any number of columns. Bytes: 8 a word from `P_1`; 32 from `P_0` and `P_2`.
-//! - Source: replicated secret sharing, Ito, Saito, Nishizeki 1987; components from seeds as in Cramer, Damgard, Ishai,
-//!   TCC 2005.
+//! - Parties: a hospital (the dealer), nodes P0, P1, P2. Input: integers modulo 2^64, and words of bits. Output: replicated shares;
+//!   P_i holds components i and i + 1. Components 0 and 1 are seeds, component 2 is what they leave, so that one value costs 8 bytes to
+//!   each of two nodes.
+//! - Adversary: one malicious node, whoever carries the messages, a dealer that lies about its own data (it can do nothing else).
+//! - Rounds: 1, and a comparison of what was signed.
+//! - Source: replicated secret sharing, Ito, Saito, Nishizeki 1987; Araki et al., CCS 2016, section 2.1; components from seeds as in
+//!   Cramer, Damgard and Ishai, TCC 2005.
 //!
-//! A compute node's own input: [`from_node`] and [`bits_from_node`], 1 round, 8 bytes a word from the owner.
+//! The dealer signs a salted commitment to every component. Both holders of a component check it, and the nodes
+//! compare what was signed: so a dealer cannot give two nodes different components, and a node cannot exchange its own
+//! unseen. The salt keeps the node without the component from trying values against the commitment. Signing and comparing are the
+//! caller's.
+//!
+//! What a node itself knows: [`from_node`] and [`bits_from_node`], 1 round, 8 bytes a word from the owner. What holders of key shares
+//! made of a sum under encryption: [`from_encryption`].
 
-use chacha20::ChaCha20Rng;
-use rand_core::{CryptoRng, Rng, SeedableRng};
+use rand_core::{CryptoRng, Rng};
 use sha3::{Digest, Sha3_256};
-use ward_math::Secret;
-use zeroize::Zeroize;
+use ward_math::sampling::expand;
+use ward_math::{Secret, sampling};
+use zeroize::Zeroizing;
 
-use super::super::error::{MpcError, Result};
-use super::super::exchange::Route;
+use super::super::error::Result;
 use super::super::group::{Group, Sum, Xor};
-use super::super::planes::planes_of;
-use super::super::role::{Peer, Role};
+use super::super::role::Role;
 use super::super::security::Security;
 use super::super::session::Session;
 use super::super::shares::{BitShares, RingShares};
 use super::multiply::expect_len;
 use super::reshare::{Terms, reshare};
+use crate::he::MaskedSum;
 
-/// What a dealer sends to one node for one column.
+const SALT_BYTES: usize = 32;
+const SEED_BYTES: usize = 32;
+
+/// A salted commitment to a component.
+pub type Commitment = [u8; 32];
+
+/// Words of one hospital, or what a node holds of them.
+#[derive(Clone, Default)]
+pub struct Words {
+    /// Integers modulo 2^64: components add up to the value.
+    pub ring: Vec<u64>,
+    /// Bits: components combine by exclusive or.
+    pub bits: Vec<u64>,
+}
+
+/// How many words of each kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Integers.
+    pub ring: usize,
+    /// Words of bits.
+    pub bits: usize,
+}
+
+/// A hospital's words in components.
 pub struct Dealt {
-    words: usize,
-    own: Component,
-    next: Component,
+    /// Commitments to components 0, 1 and 2.
+    pub commitments: [Commitment; 3],
+    /// What each node gets, by role.
+    pub packages: [Zeroizing<Vec<u8>>; 3],
 }
 
-/// A component as it is dealt.
-enum Component {
-    /// From which it expands.
-    Seed(Secret<[u8; 32]>),
-    /// As it is.
-    Words(Vec<u64>),
-    /// Of which the words come from `P_1`.
-    Hash([u8; 32]),
+/// What a node holds of a hospital's words.
+pub struct Held {
+    /// Component i.
+    pub own: Words,
+    /// Component i + 1.
+    pub next: Words,
 }
 
-/// Deals ring values to `P_0`, `P_1` and `P_2`.
-pub fn deal<R: CryptoRng + ?Sized>(values: &[u64], rng: &mut R) -> [Dealt; 3] {
-    deal_words::<Sum, R>(values, rng)
+/// Why a package is refused. Never shows a word of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// It has another length than the plan says.
+    #[error("an input has {found} bytes, {expected} were due")]
+    Length {
+        /// Bytes that came.
+        found: usize,
+        /// Bytes that were due.
+        expected: usize,
+    },
+    /// A component is not the one that was committed to.
+    #[error("component {0} of an input is not the one that its hospital signed")]
+    Commitment(usize),
 }
 
-/// Deals the low `width` bits of values to `P_0`, `P_1` and `P_2`.
-///
-/// # Errors
-/// When `width` is not in `1..=64`.
-pub fn deal_bits<R: CryptoRng + ?Sized>(values: &[u64], width: usize, rng: &mut R) -> Result<[Dealt; 3]> {
-    super::convert::expect_width(width)?;
-    let mut planes = planes_of(values, width);
-    let dealt = deal_words::<Xor, R>(&planes, rng);
-    planes.zeroize();
-    Ok(dealt)
-}
-
-fn deal_words<G: Group, R: CryptoRng + ?Sized>(words: &[u64], rng: &mut R) -> [Dealt; 3] {
-    let mut seeds = [[0; 32]; 2];
-    seeds.iter_mut().for_each(|seed| rng.fill_bytes(seed));
-    let mut rest = words.to_vec();
-    for seed in &seeds {
-        let mut component = expand(seed, words.len());
-        rest.iter_mut().zip(&component).for_each(|(word, part)| *word = G::sub(*word, *part));
-        component.zeroize();
-    }
-    let hash = hash_column(&rest);
-    let [seed_0, seed_1] = seeds;
-    let seed = |seed: &[u8; 32]| Component::Seed(Secret::new(*seed));
-    let dealt = [
-        Dealt { words: words.len(), own: seed(&seed_0), next: seed(&seed_1) },
-        Dealt { words: words.len(), own: seed(&seed_1), next: Component::Words(rest) },
-        Dealt { words: words.len(), own: Component::Hash(hash), next: seed(&seed_0) },
-    ];
-    seeds.zeroize();
-    dealt
-}
-
-impl Dealt {
-    /// Bytes for the node: the two components, one after the other. Confidential: send it to that node alone.
+impl Words {
+    /// How many there are.
     #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(64 + 8 * self.words);
-        for component in [&self.own, &self.next] {
-            match component {
-                Component::Seed(seed) => out.extend_from_slice(seed.expose()),
-                Component::Words(words) => {
-                    words.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()))
-                }
-                Component::Hash(hash) => out.extend_from_slice(hash),
-            }
-        }
-        out
+    pub fn shape(&self) -> Shape {
+        Shape { ring: self.ring.len(), bits: self.bits.len() }
     }
 
-    /// What the node `role` gets for a column of `words` words: 64 bytes, or at `P_1` 32 and 8 a word.
-    ///
-    /// # Errors
-    /// When the number of bytes is another. Every pattern of the right length is a share.
-    pub fn decode(role: Role, words: usize, bytes: &[u8]) -> Result<Self> {
-        let expected = match role {
-            Role::P1 => 8usize.saturating_mul(words).saturating_add(32),
-            Role::P0 | Role::P2 => 64,
-        };
-        expect_len("bytes of a dealt column", bytes.len(), expected)?;
-        let (first, second) = bytes.split_first_chunk::<32>().ok_or(MpcError::Lengths {
-            what: "bytes of a dealt column",
-            left: bytes.len(),
-            right: expected,
-        })?;
-        let short = || second.first_chunk::<32>().copied().unwrap_or_default();
-        let (own, next) = match role {
-            Role::P0 => (Component::Seed(Secret::new(*first)), Component::Seed(Secret::new(short()))),
-            Role::P1 => {
-                let words = second.as_chunks::<8>().0.iter().map(|le| u64::from_le_bytes(*le)).collect();
-                (Component::Seed(Secret::new(*first)), Component::Words(words))
-            }
-            Role::P2 => (Component::Hash(*first), Component::Seed(Secret::new(short()))),
-        };
-        Ok(Self { words, own, next })
+    fn from_seed(seed: &[u8; SEED_BYTES], shape: Shape) -> Self {
+        let mut stream = expand(seed, 0);
+        let mut words = |count: usize| (0..count).map(|_| stream.next_u64()).collect();
+        Self { ring: words(shape.ring), bits: words(shape.bits) }
     }
 
-    /// Words of the column.
-    #[must_use]
-    pub fn words(&self) -> usize {
-        self.words
+    fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let words = self.ring.iter().chain(&self.bits);
+        Zeroizing::new(words.flat_map(|word| word.to_le_bytes()).collect())
+    }
+
+    fn from_bytes(bytes: &[u8], shape: Shape) -> Self {
+        let mut words = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
+        let ring = words.by_ref().take(shape.ring).collect();
+        Self { ring, bits: words.collect() }
     }
 }
 
-/// Takes in ring columns, in an order that all nodes know.
-///
-/// # Errors
-/// When the dealers' parts do not fit together; when the channel fails.
-pub fn accept<S: Security>(session: &mut Session<'_, S>, dealt: &[Dealt]) -> Result<Vec<RingShares>> {
-    let role = session.role();
-    let mut claim = Sha3_256::new().chain_update(b"ward/mpc/v1/dealt").chain_update(session.step().id().0);
-    let mut answer = claim.clone();
-    // Step 1. P1 passes on component 2; neighbours compare the seed that both were dealt.
-    let words: Vec<u64> = dealt.iter().filter_map(Dealt::passed_on).flatten().copied().collect();
-    let total = dealt.iter().map(Dealt::words).sum();
-    let mut passed = vec![0; if role == Role::P2 { total } else { 0 }];
-    for column in dealt {
-        if let (Role::P0 | Role::P2, Component::Seed(seed)) = (role, &column.next) {
-            claim.update(seed.expose());
-        }
-        if let (Role::P0 | Role::P1, Component::Seed(seed)) = (role, &column.own) {
-            answer.update(seed.expose());
-        }
+impl Shape {
+    /// Bytes of the words themselves; none when that overflows.
+    #[must_use]
+    pub fn bytes(self) -> Option<usize> {
+        self.ring.checked_add(self.bits)?.checked_mul(8)
     }
-    let (claim, answer): ([u8; 32], [u8; 32]) = (claim.finalize().into(), answer.finalize().into());
-    if role != Role::P1 {
-        session.send(Peer::Next, &claim)?;
+
+    /// Bytes of a component: salt, then seed or words.
+    fn component_bytes(self, component: usize) -> Option<usize> {
+        let body = if component == 2 { self.bytes()? } else { SEED_BYTES };
+        body.checked_add(SALT_BYTES)
     }
-    let route = Route {
-        to: (role == Role::P1).then_some(Peer::Next),
-        from: (role == Role::P2).then_some(Peer::Prev),
+
+    /// Bytes of a node's package; none when that overflows.
+    #[must_use]
+    pub fn package_bytes(self, role: Role) -> Option<usize> {
+        let next = role.next().index();
+        self.component_bytes(role.index())?.checked_add(self.component_bytes(next)?)
+    }
+}
+
+fn commit(place: &[u8], component: usize, bytes: &[u8]) -> Commitment {
+    let mut digest = Sha3_256::new()
+        .chain_update(b"ward/mpc/v1/component")
+        .chain_update((place.len() as u64).to_be_bytes())
+        .chain_update(place)
+        .chain_update([component as u8]);
+    // The salt has a fixed length; the body is what follows it.
+    digest.update(bytes);
+    digest.finalize().into()
+}
+
+/// Splits words into components, with fresh randomness. `place` names job, attempt, hospital and step.
+pub fn deal<R: CryptoRng>(place: &[u8], words: &Words, rng: &mut R) -> Dealt {
+    let shape = words.shape();
+    let seeds = [sampling::child_seed(rng), sampling::child_seed(rng)];
+    let [zero, one] = [Words::from_seed(&seeds[0], shape), Words::from_seed(&seeds[1], shape)];
+    let rest = Words {
+        ring: combine(&words.ring, &zero.ring, &one.ring, |x, a, b| x.wrapping_sub(a).wrapping_sub(b)),
+        bits: combine(&words.bits, &zero.bits, &one.bits, |x, a, b| x ^ a ^ b),
     };
-    session.exchange(route, &words, &mut passed)?;
-    if role != Role::P2 && session.receive::<u8>(Peer::Prev, 32)? != answer {
-        return Err(session.check_failed(None, "the seeds of an input column"));
-    }
-    // Step 2. Expansion.
-    let mut passed = passed.as_slice();
-    let mut columns = Vec::with_capacity(dealt.len());
-    for column in dealt {
-        let mut own = match &column.own {
-            Component::Hash(hash) => {
-                let (words, rest) = passed.split_at(column.words.min(passed.len()));
-                passed = rest;
-                if hash_column(words) != *hash {
-                    return Err(session.check_failed(None, "the words of an input column"));
-                }
-                Some(words.to_vec())
-            }
-            other => other.expand(column.words),
-        };
-        let next = column.next.expand(column.words);
-        match (own.take(), next) {
-            (Some(own), Some(next)) => columns.push(RingShares { own, next }),
-            _ => return Err(session.check_failed(None, "an input column dealt for another node")),
-        }
-    }
-    Ok(columns)
+    let component = |body: &[u8], rng: &mut R| {
+        let salt = sampling::child_seed(rng);
+        Zeroizing::new([salt.as_slice(), body].concat())
+    };
+    let components = [
+        component(seeds[0].as_slice(), rng),
+        component(seeds[1].as_slice(), rng),
+        component(&rest.to_bytes(), rng),
+    ];
+    let commitments = std::array::from_fn(|i| commit(place, i, &components[i]));
+    let package = |role: Role| {
+        let (own, next) = (&components[role.index()], &components[role.next().index()]);
+        Zeroizing::new([own.as_slice(), next].concat())
+    };
+    Dealt { commitments, packages: Role::ALL.map(package) }
 }
 
-/// Takes in columns of bits: of each, the width and the number of values.
+fn combine(x: &[u64], a: &[u64], b: &[u64], f: impl Fn(u64, u64, u64) -> u64) -> Vec<u64> {
+    x.iter().zip(a).zip(b).map(|((x, a), b)| f(*x, *a, *b)).collect()
+}
+
+/// Takes a node's package apart, after checking both components against what the hospital signed.
 ///
 /// # Errors
-/// When a column is not of its shape; when the dealers' parts do not fit together; when the channel fails.
-pub fn accept_bits<S: Security>(
-    session: &mut Session<'_, S>,
-    dealt: &[Dealt],
-    shapes: &[(usize, usize)],
-) -> Result<Vec<BitShares>> {
-    expect_len("columns and shapes", dealt.len(), shapes.len())?;
-    for (column, (width, len)) in dealt.iter().zip(shapes) {
-        expect_len("words of a column", column.words, width * len.div_ceil(64))?;
+/// [`InputError`].
+pub fn take(
+    (place, role): (&[u8], Role),
+    shape: Shape,
+    package: &[u8],
+    commitments: &[Commitment; 3],
+) -> std::result::Result<Held, InputError> {
+    let expected = shape.package_bytes(role).unwrap_or(usize::MAX);
+    if package.len() != expected {
+        return Err(InputError::Length { found: package.len(), expected });
     }
-    let columns = accept(session, dealt)?;
-    let shaped = |(RingShares { own, next }, &(width, len))| BitShares { width, len, own, next };
-    Ok(columns.into_iter().zip(shapes).map(shaped).collect())
+    let first = shape.component_bytes(role.index()).unwrap_or(expected).min(expected);
+    let (own, next) = package.split_at(first);
+    let open = |component: usize, bytes: &[u8]| {
+        if commit(place, component, bytes) != commitments[component] {
+            return Err(InputError::Commitment(component));
+        }
+        let body = &bytes[SALT_BYTES..];
+        if component == 2 {
+            return Ok(Words::from_bytes(body, shape));
+        }
+        let mut seed = Secret::new([0; SEED_BYTES]);
+        seed.expose_mut().copy_from_slice(body);
+        Ok(Words::from_seed(seed.expose(), shape))
+    };
+    Ok(Held { own: open(role.index(), own)?, next: open(role.next().index(), next)? })
+}
+
+impl Held {
+    /// Adds another dealer's integers; its bits are appended.
+    pub fn join(&mut self, other: Self) {
+        for (mine, theirs) in [(&mut self.own, other.own), (&mut self.next, other.next)] {
+            for (sum, value) in mine.ring.iter_mut().zip(&theirs.ring) {
+                *sum = sum.wrapping_add(*value);
+            }
+            mine.bits.extend(theirs.bits);
+        }
+    }
+}
+
+/// A sum that was opened under masks, as shares: `d` and the masks' shares, which the holders of key shares dealt, one column each.
+///
+/// Local. The nodes see to it that all take the same `opened`: it follows from messages that all of them compare.
+///
+/// # Errors
+/// When a column is of another length.
+pub fn from_encryption(role: Role, opened: &MaskedSum, masks: &[RingShares]) -> Result<RingShares> {
+    masks.iter().try_fold(RingShares::public(role, &opened.words), |sum, mask| sum.add(mask))
 }
 
 /// Shares values that one node knows: `values` is used at `owner` alone, where it has `len` values.
@@ -252,36 +272,72 @@ fn words_from_node<S: Security, G: Group>(
     Ok((shared.own, shared.next))
 }
 
-impl Dealt {
-    fn passed_on(&self) -> Option<&Vec<u64>> {
-        match &self.next {
-            Component::Words(words) => Some(words),
-            _ => None,
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand_core::SeedableRng;
+
+    use super::*;
+
+    fn rng() -> chacha20::ChaCha20Rng {
+        chacha20::ChaCha20Rng::from_seed([3; 32])
+    }
+
+    fn held(dealt: &Dealt, shape: Shape) -> [Held; 3] {
+        Role::ALL.map(|role| {
+            let package = &dealt.packages[role.index()];
+            take((b"place", role), shape, package, &dealt.commitments).unwrap()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn components_make_the_words_again(
+            ring in prop::collection::vec(any::<u64>(), 0..20), bits in prop::collection::vec(any::<u64>(), 0..20)
+        ) {
+            let words = Words { ring, bits };
+            let dealt = deal(b"place", &words, &mut rng());
+            let held = held(&dealt, words.shape());
+            for (i, x) in words.ring.iter().enumerate() {
+                let sum = held.iter().fold(0u64, |sum, h| sum.wrapping_add(h.own.ring[i]));
+                prop_assert_eq!(sum, *x);
+            }
+            for (i, x) in words.bits.iter().enumerate() {
+                prop_assert_eq!(held.iter().fold(0, |sum, h| sum ^ h.own.bits[i]), *x);
+            }
+            for role in Role::ALL {
+                prop_assert_eq!(&held[role.index()].next.ring, &held[role.next().index()].own.ring);
+                prop_assert_eq!(&held[role.index()].next.bits, &held[role.next().index()].own.bits);
+            }
+        }
+
+        #[test]
+        fn a_changed_byte_is_refused(role in 0usize..3, at in any::<prop::sample::Index>(), change in 1u8..) {
+            let words = Words { ring: vec![1, 2, 3], bits: vec![4] };
+            let mut dealt = deal(b"place", &words, &mut rng());
+            let package = &mut dealt.packages[role];
+            let at = at.index(package.len());
+            package[at] ^= change;
+            let role = Role::from_index(role).unwrap();
+            let taken = take((b"place", role), words.shape(), &dealt.packages[role.index()], &dealt.commitments);
+            prop_assert!(matches!(taken, Err(InputError::Commitment(_))));
+        }
+
+        #[test]
+        fn bytes_that_are_no_package_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let shape = Shape { ring: 3, bits: 1 };
+            let commitments = [[0; 32]; 3];
+            for role in Role::ALL {
+                prop_assert!(take((b"place", role), shape, &bytes, &commitments).is_err());
+            }
         }
     }
-}
 
-impl Component {
-    fn expand(&self, len: usize) -> Option<Vec<u64>> {
-        match self {
-            Self::Seed(seed) => Some(expand(seed.expose(), len)),
-            Self::Words(words) => Some(words.clone()),
-            Self::Hash(_) => None,
-        }
+    #[test]
+    fn a_package_of_another_place_is_refused() {
+        let words = Words { ring: vec![5], bits: vec![] };
+        let dealt = deal(b"attempt 1", &words, &mut rng());
+        let taken = take((b"attempt 2", Role::P0), words.shape(), &dealt.packages[0], &dealt.commitments);
+        assert_eq!(taken.err(), Some(InputError::Commitment(0)));
     }
-}
-
-fn expand(seed: &[u8; 32], len: usize) -> Vec<u64> {
-    let mut key: [u8; 32] =
-        Sha3_256::new().chain_update(b"ward/mpc/v1/input").chain_update(seed).finalize().into();
-    let mut stream = ChaCha20Rng::from_seed(key);
-    key.zeroize();
-    (0..len).map(|_| stream.next_u64()).collect()
-}
-
-fn hash_column(words: &[u64]) -> [u8; 32] {
-    let mut digest =
-        Sha3_256::new().chain_update(b"ward/mpc/v1/column").chain_update((words.len() as u64).to_le_bytes());
-    words.iter().for_each(|word| digest.update(word.to_le_bytes()));
-    digest.finalize().into()
 }

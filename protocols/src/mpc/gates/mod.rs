@@ -7,6 +7,7 @@ pub mod boolean;
 pub mod compare;
 pub mod convert;
 pub mod input;
+pub mod least;
 pub mod multiply;
 pub mod open;
 pub mod random;

@@ -362,40 +362,6 @@ proptest! {
 }
 
 #[test]
-fn dealt_columns_are_taken_in_and_others_refused() {
-    let world = World::new(3);
-    let values: Vec<u64> = (0..300).map(|k| k * 0x0123_4567_89ab).collect();
-    let deal = || {
-        let mut rng = world.rng();
-        let ring = input::deal(&values, &mut rng);
-        let bits = input::deal_bits(&values, 64, &mut rng).unwrap();
-        let sent: Vec<[Vec<u8>; 2]> = ring.iter().zip(&bits).map(|(a, b)| [a.encode(), b.encode()]).collect();
-        <[_; 3]>::try_from(sent).unwrap()
-    };
-    let program = |s: &mut Session<'_, SemiHonest>, [ring, bits]: [Vec<u8>; 2]| {
-        let ring = input::Dealt::decode(s.role(), values.len(), &ring)?;
-        let bits = input::Dealt::decode(s.role(), 64 * 5, &bits)?;
-        let mut ring = input::accept(&mut s.narrow("ring"), &[ring])?;
-        let mut bits = input::accept_bits(&mut s.narrow("bits"), &[bits], &[(64, 300)])?;
-        Ok((ring.remove(0), bits.remove(0)))
-    };
-    let [a, b, c] = world.run(deal(), program).all();
-    assert_eq!(reconstruct_ring(&[a.0, b.0, c.0]), values);
-    assert_eq!(reconstruct_bits(&[a.1.trimmed(), b.1.trimmed(), c.1.trimmed()]), values);
-    for (node, byte) in [(0, 0), (0, 32), (1, 0), (1, 32), (1, 2_431), (2, 0), (2, 63)] {
-        let mut sent = deal();
-        sent[node][0][byte] ^= 1;
-        let results = world.run(sent, program).results;
-        assert!(results.iter().any(Result::is_err), "byte {byte} of P{node}");
-    }
-    for (node, role) in Role::ALL.into_iter().enumerate() {
-        let sent = deal();
-        assert!(input::Dealt::decode(role, 301, &sent[node][0]).is_err() || role != Role::P1);
-        assert!(input::Dealt::decode(role, 300, &sent[node][0][1..]).is_err());
-    }
-}
-
-#[test]
 fn a_node_shares_its_own_values_and_all_learn_a_coin() {
     let values: Vec<u64> = (0..70).collect();
     let out = World::new(1).run::<Malicious, _, _>([(); 3], |s, ()| {

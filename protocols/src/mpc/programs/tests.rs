@@ -3,13 +3,16 @@
 use std::collections::HashSet;
 
 use proptest::prelude::*;
+use rand_core::Rng;
 
 use super::floor::Rule;
 use super::quantile::Quantile;
-use super::top::{Frequent, Top};
+use super::top::Top;
 use super::*;
 use crate::mpc::error::Result;
-use crate::mpc::gates::open::open;
+use crate::mpc::gates::convert::inject;
+use crate::mpc::gates::least::least;
+use crate::mpc::gates::open::{open, open_bits};
 use crate::mpc::security::{Malicious, SemiHonest};
 use crate::mpc::shares::{BitShares, RingShares};
 use crate::mpc::{Security, Session};
@@ -51,11 +54,13 @@ fn pattern(counts: &[u64], rule: &Rule) -> Vec<bool> {
     let complement =
         |is_small: &mut Vec<bool>, lines: usize, places: usize, at: &dyn Fn(usize, usize) -> usize| {
             let crossed: Vec<bool> = (0..places).map(|p| (0..lines).any(|l| is_small[at(l, p)])).collect();
+            let totals: Vec<u64> = (0..places).map(|p| (0..lines).map(|l| counts[at(l, p)]).sum()).collect();
             for line in 0..lines {
                 if (0..places).filter(|p| is_small[at(line, *p)]).count() == 1 {
-                    let left: Vec<usize> = (0..places).filter(|p| !is_small[at(line, *p)]).collect();
-                    let place = left.iter().find(|p| crossed[**p]).or(left.first());
-                    is_small[at(line, *place.unwrap())] = true;
+                    let left = (0..places).filter(|p| !is_small[at(line, *p)]);
+                    let size = |p: usize| if crossed[p] { counts[at(line, p)] } else { totals[p] };
+                    let place = left.min_by_key(|p| (!crossed[*p], size(*p), *p));
+                    is_small[at(line, place.unwrap())] = true;
                 }
             }
         };
@@ -68,12 +73,31 @@ fn pattern(counts: &[u64], rule: &Rule) -> Vec<bool> {
     is_small.into_iter().map(|is_small| !is_small).collect()
 }
 
+/// The released cells, opened.
+fn released<S: Security>(s: &mut Session<'_, S>, counts: &RingShares, rule: &Rule) -> Result<Vec<bool>> {
+    let flags = floor::released(&mut s.narrow("floor"), counts, rule)?;
+    let words = open_bits(&mut s.narrow("open"), &flags)?;
+    Ok((0..counts.len()).map(|cell| words[cell / 64] >> (cell % 64) & 1 == 1).collect())
+}
+
+/// Codes counted from 1 and counts, opened.
+fn most_frequent<S: Security>(
+    s: &mut Session<'_, S>,
+    counts: &RingShares,
+    top: &Top,
+) -> Result<Vec<[u64; 2]>> {
+    let found = top::codes(&mut s.narrow("top"), counts, top)?;
+    let codes = open(&mut s.narrow("codes"), &found.codes)?;
+    let counts = open(&mut s.narrow("counts"), &found.counts)?;
+    Ok(codes.into_iter().zip(counts).map(|(code, count)| [code, count]).collect())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn the_floor_suppresses_what_the_rule_says(
-        (rows, columns, counts) in (1..7usize, 1..7usize).prop_flat_map(|(rows, columns)| {
+        (rows, columns, counts) in (1..13usize, 1..13usize).prop_flat_map(|(rows, columns)| {
             let count = prop_oneof![3 => 0..30u64, 1 => 0..5u64];
             (Just(rows), Just(columns), prop::collection::vec(count, rows * columns))
         }),
@@ -81,7 +105,7 @@ proptest! {
         seed: u64,
     ) {
         let rule = Rule { rows, columns, floor: 5, width: 20, has_margins };
-        let released = in_both!((seed, &counts), |s, x| floor::released(s, &x, &rule));
+        let released = in_both!((seed, &counts), |s, x| released(s, &x, &rule));
         prop_assert_eq!(&released, &pattern(&counts, &rule));
         prop_assert!(released.iter().zip(&counts).all(|(is_released, count)| !is_released || *count >= 5));
         if has_margins {
@@ -90,6 +114,28 @@ proptest! {
             };
             prop_assert!(lines(rows, columns, &|row, column| row * columns + column));
             prop_assert!(lines(columns, rows, &|column, row| row * columns + column));
+        }
+    }
+
+    #[test]
+    fn the_least_key_of_each_line_is_marked(places in 1..70usize, lines in 1..4usize, seed: u64) {
+        let world = World::new(seed);
+        let mut rng = world.rng();
+        // Distinct in a line: the place is in the low bits.
+        let keys: Vec<u64> = (0..places * lines)
+            .map(|v| (rng.next_u64() % 16) << 7 | (v / lines) as u64)
+            .collect();
+        let inputs = share_bits(&keys, 11, &mut rng);
+        let marks = learn::<Malicious, _, _>(&world, inputs, |s, keys| {
+            let marks = least(&mut s.narrow("least"), &keys, lines)?;
+            open_bits(&mut s.narrow("open"), &marks)
+        });
+        for line in 0..lines {
+            let least = (0..places).min_by_key(|place| keys[place * lines + line]);
+            let marked: Vec<usize> = (0..places)
+                .filter(|place| marks[(place * lines + line) / 64] >> ((place * lines + line) % 64) & 1 == 1)
+                .collect();
+            prop_assert_eq!(marked, [least.unwrap()]);
         }
     }
 
@@ -164,11 +210,11 @@ proptest! {
         seed: u64,
     ) {
         let top = Top { codes, floor: 5, width: 10 };
-        let found = in_both!((seed, &counts), |s, x| top::codes(s, &x, &top));
+        let found = in_both!((seed, &counts), |s, x| most_frequent(s, &x, &top));
         let mut order: Vec<usize> = (0..counts.len()).collect();
         order.sort_by_key(|code| (std::cmp::Reverse(counts[*code]), *code));
-        let named = |code: &usize| (counts[*code] >= 5).then_some(Frequent { code: *code, count: counts[*code] });
-        let expected: Vec<Option<Frequent>> = order.iter().take(codes).map(named).collect();
+        let named = |code: &usize| if counts[*code] >= 5 { [*code as u64 + 1, counts[*code]] } else { [0, 0] };
+        let expected: Vec<[u64; 2]> = order.iter().take(codes).map(named).collect();
         prop_assert_eq!(found, expected);
     }
 }
@@ -179,7 +225,9 @@ fn released_values_stay_and_others_are_zero() {
     let kept = world.run::<SemiHonest, _, _>(share_ring(&[10, 2, 30], &mut world.rng()), |s, x| {
         let rule = Rule { rows: 3, columns: 1, floor: 5, width: 10, has_margins: false };
         let released = floor::released(&mut s.narrow("floor"), &x, &rule)?;
-        open(&mut s.narrow("open"), &floor::keep_released(&x, &released)?)
+        let flags = inject(&mut s.narrow("inject"), &released)?;
+        let kept = floor::keep(&mut s.narrow("keep"), &x, &flags)?;
+        open(&mut s.narrow("open"), &kept)
     });
     assert_eq!(kept.all()[0], [10, 0, 30]);
 }

@@ -132,7 +132,7 @@ fn finish<S: Security>(
     let p = newton.beta.len();
     let x = newton.inverse.ok_or(ProgramError::Singular)?;
     let refined = inverse::refine(&mut session.narrow("refine"), masks, &newton.matrix, &x, p)?;
-    if !refined.is_good {
+    if !refined.open_verdict(&mut session.narrow("verdict"))? {
         return Err(ProgramError::Singular);
     }
     let raw =

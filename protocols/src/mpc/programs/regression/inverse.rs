@@ -1,7 +1,7 @@
 //! The inverse of a shared positive semidefinite matrix.
 //!
 //! - Parties: three. Inputs: shares of `A`, `p` by `p`, symmetric, diagonal in [0, 1], [`A_DIGITS`] digits. Outputs: shares
-//!   of `X` with `A X = 1`, and one opened bit: whether `A` is well enough conditioned.
+//!   of `X` with `A X = 1`, and one shared bit: whether `A` is well enough conditioned. Nothing is opened.
 //! - Newton's (Schulz's) iteration `X' = X + X (1 - A X)`, from `X = 1.9 / p`: the eigenvalues of `A` are in [0, p], those of
 //!   `1 - A X` in (-0.9, 1], and each step squares them. [`cold_steps`] steps invert every eigenvalue from `2^-12` on; none can
 //!   make `X` exceed `2^14`, whatever `A` is, so nothing overflows. From an earlier inverse of a matrix not much smaller a few
@@ -44,8 +44,19 @@ pub const ROWS_MAX: usize = 64;
 pub struct Refined {
     /// The whole matrix, [`V_DIGITS`] digits.
     pub inverse: RingShares,
-    /// Whether it is one.
-    pub is_good: bool,
+    /// Whether it is one: one bit.
+    pub is_good: BitShares,
+}
+
+impl Refined {
+    /// Opens to all nodes whether it is an inverse.
+    ///
+    /// # Errors
+    /// When a check or the channel fails.
+    pub fn open_verdict<S: Security>(&self, session: &mut Session<'_, S>) -> Result<bool> {
+        let opened = open_bits(session, &self.is_good)?;
+        Ok(opened.first().is_some_and(|word| word & 1 == 1))
+    }
 }
 
 /// Steps from [`start`] that invert eigenvalues from `2^-12` on.
@@ -117,13 +128,12 @@ pub fn refine<S: Security>(
         truncate_each(&mut session.narrow("cut"), masks, &RingShares::concat(&[&rest, &rest]), &shifts)?;
     let (fine, coarse) = (both.range(0..p * p), both.range(p * p..2 * p * p));
 
-    let is_small = is_small(&mut session.narrow("small"), &coarse, p)?;
+    let is_good = is_small(&mut session.narrow("small"), &coarse, p)?;
 
     let change = symmetric_product(&mut session.narrow("change"), x, &fine, p)?;
     let change = truncate(&mut session.narrow("cut change"), masks, &change, X_DIGITS)?;
     let inverse = x.scale(1 << (V_DIGITS - X_DIGITS)).add(&whole(&change, p))?;
-    let opened = open_bits(&mut session.narrow("verdict"), &is_small)?;
-    Ok(Refined { inverse, is_good: opened.first().is_some_and(|word| word & 1 == 1) })
+    Ok(Refined { inverse, is_good })
 }
 
 /// 1 where the residual is small, 0 where it is not: nothing is opened.

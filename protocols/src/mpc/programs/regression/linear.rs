@@ -1,8 +1,8 @@
 //! Linear regression: the normal equations, solved in shares.
 //!
 //! - Parties: three nodes; any number of hospitals, each of which shared [`super::local::linear_sums`] once.
-//! - Opened: whether the floor forbids an answer; whether the Gram matrix can be inverted. Coefficients, standard errors and
-//!   the residual variance stay in shares, for whoever may have them.
+//! - Opened: nothing. A verdict (suppressed, an answer, a matrix that cannot be inverted), the rows, the coefficients and the
+//!   variances are shares, for whoever may have them; all but the verdict are zero where there is no answer.
 //! - Adversary: one node, semi-honest, or malicious with abort.
 //! - The Gram matrix in units of the rows is inverted ([`super::inverse`]); `b = X X'y` is refined once by its residual, which is
 //!   exact because only the small result has to fit the ring; the residual sum of squares is `y'y - b'X'y - b'r`, in which
@@ -13,37 +13,48 @@ use crate::mpc::fixed::Masks;
 use crate::mpc::fixed::floats::Floats;
 use crate::mpc::fixed::normalise::normalise;
 use crate::mpc::fixed::truncate::{truncate, truncate_each};
+use crate::mpc::gates::boolean::and;
+use crate::mpc::gates::convert::inject;
 use crate::mpc::gates::multiply::{inner_products, multiply};
-use crate::mpc::gates::open::open;
 use crate::mpc::security::Security;
 use crate::mpc::session::Session;
-use crate::mpc::shares::RingShares;
+use crate::mpc::shares::{BitShares, RingShares};
 
-use super::super::{ProgramError, Result};
+use super::super::Result;
 use super::inverse::{self, A_DIGITS, V_DIGITS, X_DIGITS};
 use super::local::{SUM_BITS, triangle};
 use super::scaling::{Scaling, unscale};
-use super::variance::{self, Variances};
-use super::{Model, expect_sums, hold_floor};
+use super::variance::{self, standard_errors};
+use super::{Model, expect_sums, reaches_floor};
 
 /// Digits of a coefficient.
 const B_DIGITS: u32 = 40;
 /// Digits of a coefficient before it is refined.
 const FIRST_DIGITS: u32 = 20;
 
-/// A fitted model, in shares.
-pub struct LinearFit {
-    /// Coefficients, scaled units.
-    coefficients: RingShares,
-    /// Variances of the coefficients and, last, of the residuals, all as normalised numbers.
-    variances: Variances,
-    scalings: Vec<Scaling>,
-    outcome: Scaling,
+/// Words of a model with `p` coefficients: a verdict, the rows, coefficients, then mantissas and exponents of the variances of
+/// the coefficients and of the residuals.
+#[must_use]
+pub fn words(p: usize) -> usize {
+    2 + p + 2 * (p + 1)
+}
+
+/// What was fitted, from its opened words.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// Too few rows.
+    Suppressed,
+    /// The covariates are linearly dependent, or nearly so.
+    Singular,
+    /// A model.
+    Line(Line),
 }
 
 /// A fitted model, opened, in the units of covariates and outcome; the intercept first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
+    /// Rows.
+    pub rows: u64,
     /// Coefficients.
     pub coefficients: Vec<f64>,
     /// Their standard errors.
@@ -52,57 +63,57 @@ pub struct Line {
     pub residual_variance: f64,
 }
 
-impl LinearFit {
-    /// All that may be opened: coefficients, then mantissas and exponents of variances.
+impl Verdict {
+    /// Reads opened words; none when they are not those of a model with these scalings.
     #[must_use]
-    pub fn shares(&self) -> RingShares {
-        RingShares::concat(&[&self.coefficients, &self.variances.shares])
-    }
-
-    /// The model from its opened shares; none when they are not those of a model.
-    #[must_use]
-    pub fn decode(&self, opened: &[u64]) -> Option<Line> {
-        let p = self.coefficients.len();
-        let (coefficients, variances) = opened.split_at_checked(p)?;
-        let y = self.outcome.half();
+    pub fn decode(scalings: &[Scaling], outcome: Scaling, opened: &[u64]) -> Option<Self> {
+        let p = scalings.len() + 1;
+        let ([verdict, rows], rest) = opened.split_first_chunk::<2>()?;
+        if opened.len() != words(p) {
+            return None;
+        }
+        match verdict {
+            0 => return Some(Self::Suppressed),
+            2 => return Some(Self::Singular),
+            1 => {}
+            _ => return None,
+        }
+        let (coefficients, variances) = rest.split_at_checked(p)?;
+        let y = outcome.half();
         let scaled: Vec<f64> = coefficients
             .iter()
             .map(|word| word.cast_signed() as f64 / f64::from(B_DIGITS).exp2() * y)
             .collect();
-        let mut coefficients = unscale(&scaled, &self.scalings, true);
-        *coefficients.first_mut()? += self.outcome.centre();
-        let mut standard_errors: Vec<f64> =
-            self.variances.standard_errors(variances)?.into_iter().map(|error| error * y).collect();
-        let residual_variance = standard_errors.pop()?.powi(2);
-        Some(Line { coefficients, standard_errors, residual_variance })
-    }
-
-    /// Opens the model to all nodes.
-    ///
-    /// # Errors
-    /// When a check or the channel fails.
-    pub fn open<S: Security>(&self, session: &mut Session<'_, S>) -> Result<Line> {
-        let opened = open(session, &self.shares())?;
-        let failed = session.check_failed(None, "an opened model");
-        Ok(self.decode(&opened).ok_or(failed)?)
+        let mut coefficients = unscale(&scaled, scalings, true);
+        *coefficients.first_mut()? += outcome.centre();
+        let mut errors: Vec<f64> =
+            standard_errors(&units(scalings), variances)?.into_iter().map(|error| error * y).collect();
+        let residual_variance = errors.pop()?.powi(2);
+        Some(Self::Line(Line { rows: *rows, coefficients, standard_errors: errors, residual_variance }))
     }
 }
 
-/// Fits a model with an intercept to pooled sums, whose outcome was scaled by `outcome`.
+/// By what the decoded variances are to be multiplied: those of the coefficients, then that of the residuals.
+fn units(scalings: &[Scaling]) -> Vec<f64> {
+    let coefficients = variance::units(scalings, true).into_iter().map(|u| u * (-f64::from(SUM_BITS)).exp2());
+    coefficients.chain(std::iter::once(1.0)).collect()
+}
+
+/// Fits a model with an intercept to pooled sums: [`words`] words, which [`Verdict::decode`] reads when they are opened.
 ///
 /// # Errors
-/// [`ProgramError`]; when the model has no covariate or over 63.
+/// When the model has no covariate or over 63; when a gate fails.
 pub fn fit<S: Security>(
     session: &mut Session<'_, S>,
     model: &Model,
-    outcome: Scaling,
     sums: &RingShares,
-) -> Result<LinearFit> {
+) -> Result<RingShares> {
     let p = model.columns(1)?;
     expect_sums(sums, 2 + p + triangle(p))?;
     let n = sums.range(0..1);
     // More rows than coefficients, so that there is a residual variance.
-    hold_floor(&mut session.narrow("floor"), &[&n], model.floor.max(p as u64 + 1))?;
+    let floor = model.floor.max(p as u64 + 1);
+    let is_enough = reaches_floor(&mut session.narrow("floor"), &[&n], floor)?;
     let mut masks = Masks::new(0);
     let steps = inverse::cold_steps(p);
     masks.reserve(
@@ -128,14 +139,9 @@ pub fn fit<S: Security>(
     let start = inverse::start(session, p);
     let x = inverse::improve(&mut session.narrow("inverse"), &mut masks, &a, start, (p, steps))?;
     let refined = inverse::refine(&mut session.narrow("refine"), &mut masks, &a, &x, p)?;
-    if !refined.is_good {
-        return Err(ProgramError::Singular);
-    }
-
     // Step 3. Coefficients, residuals, variances.
     let (coefficients, residual) = equations.solve(&mut session.narrow("solve"), &mut masks, &x)?;
-    let mut raw =
-        variance::raw(&mut session.narrow("raw"), &mut masks, &refined.inverse, &model.scalings, true)?;
+    let raw = variance::raw(&mut session.narrow("raw"), &mut masks, &refined.inverse, &model.scalings, true)?;
     let freedom = n.add_public(session.role(), (p as u64).wrapping_neg());
     // What is common to numerator and denominator (units of rows and sums) is left out of both.
     let all = RingShares::concat(&[&raw.integers, &residual, &freedom]);
@@ -153,13 +159,23 @@ pub fn fit<S: Security>(
     let sigma = Floats { exponent: sigma.exponent.sub(&away)?, ..sigma };
     let normal =
         Floats::concat(&[&products, &sigma]).normalised(&mut session.narrow("normalise"), &mut masks)?;
-    for unit in &mut raw.units {
-        *unit *= (-f64::from(SUM_BITS)).exp2();
-    }
-    raw.units.push(1.0);
-    let shares = RingShares::concat(&[&normal.mantissa, &normal.exponent]);
-    let variances = Variances { shares, units: raw.units };
-    Ok(LinearFit { coefficients, variances, scalings: model.scalings.clone(), outcome })
+    let answer = RingShares::concat(&[&n, &coefficients, &normal.mantissa, &normal.exponent]);
+    seal(&mut session.narrow("seal"), [&is_enough, &refined.is_good], &answer)
+}
+
+/// The verdict, and the answer where there is one.
+fn seal<S: Security>(
+    session: &mut Session<'_, S>,
+    [is_enough, is_good]: [&BitShares; 2],
+    answer: &RingShares,
+) -> Result<RingShares> {
+    let both = and(&mut session.narrow("both"), is_enough, is_good)?;
+    let flags = inject(&mut session.narrow("inject"), &BitShares::concat(&[is_enough, &both])?)?;
+    let (enough, shown) = (flags.range(0..1), flags.range(1..2));
+    let kept = multiply(&mut session.narrow("keep"), answer, &shown.gather(&vec![0; answer.len()]))?;
+    // 0 when there are too few, 1 when there is an answer, else 2.
+    let verdict = enough.scale(2).sub(&shown)?;
+    Ok(RingShares::concat(&[&verdict, &kept]))
 }
 
 /// The normal equations in units of the rows, 60 digits.

@@ -82,18 +82,29 @@ impl Model {
 
 /// Opens whether all counts reach the floor, and nothing else of them.
 ///
-/// Rounds: a comparison of 34 bits, `ceil(log2(counts))`, and an opening.
+/// Rounds: those of [`reaches_floor`], and an opening.
 fn hold_floor<S: Security>(session: &mut Session<'_, S>, counts: &[&RingShares], floor: u64) -> Result<()> {
-    let role = session.role();
-    let all = RingShares::concat(counts).add_public(role, floor.wrapping_neg());
-    let below = is_negative(&mut session.narrow("below"), &all, 34)?.not(role);
-    let words: Vec<BitShares> = (0..all.len()).map(|k| bit_of(&below, k)).collect();
-    let reached = all_of(&mut session.narrow("all"), &BitShares::concat(&words.iter().collect::<Vec<_>>())?)?;
+    let reached = reaches_floor(&mut session.narrow("reached"), counts, floor)?;
     let opened = open_bits(&mut session.narrow("open"), &reached)?;
     match opened.first() {
         Some(1) => Ok(()),
         _ => Err(ProgramError::Suppressed { floor }),
     }
+}
+
+/// Whether all counts reach the floor: one bit.
+///
+/// Rounds: a comparison of 34 bits, `ceil(log2(counts))`.
+fn reaches_floor<S: Security>(
+    session: &mut Session<'_, S>,
+    counts: &[&RingShares],
+    floor: u64,
+) -> crate::mpc::Result<BitShares> {
+    let role = session.role();
+    let all = RingShares::concat(counts).add_public(role, floor.wrapping_neg());
+    let enough = is_negative(&mut session.narrow("below"), &all, 34)?.not(role);
+    let words: Vec<BitShares> = (0..all.len()).map(|k| bit_of(&enough, k)).collect();
+    all_of(&mut session.narrow("all"), &BitShares::concat(&words.iter().collect::<Vec<_>>())?)
 }
 
 /// One value's bit of a plane, as a column of one.

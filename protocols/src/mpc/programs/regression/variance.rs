@@ -35,9 +35,7 @@ impl Variances {
     /// Standard errors in the units of the covariates, from opened shares; none when they are not those of variances.
     #[must_use]
     pub fn standard_errors(&self, opened: &[u64]) -> Option<Vec<f64>> {
-        let (mantissas, exponents) = opened.split_at_checked(self.units.len())?;
-        let pairs = mantissas.iter().zip(exponents).zip(&self.units);
-        pairs.map(|((m, e), unit)| Some((decode(*m, *e, LEAST_EXPONENT)? * unit).sqrt())).collect()
+        standard_errors(&self.units, opened)
     }
 
     /// Opens the standard errors to all nodes.
@@ -66,24 +64,43 @@ pub(super) fn raw<S: Security>(
     let p = scalings.len() + first;
     let diagonal: Vec<usize> = (first..p).map(|j| j * p + j).collect();
     let mut integers = inverse.gather(&diagonal);
-    let unit = (-f64::from(V_DIGITS)).exp2();
-    let mut units: Vec<f64> = scalings.iter().map(|s| unit / (s.half() * s.half())).collect();
     if has_intercept {
         let quarters: Vec<i64> =
             std::iter::once(4).chain(scalings.iter().map(|s| -s.offset_quarters())).collect();
-        let spread: u64 = quarters.iter().map(|q| q.unsigned_abs()).sum();
-        // The form is at most spread^2 times an entry below 2^14: it is cut to what fits 61 bits.
-        let digits = V_DIGITS.min((61 - 14) - 2 * (64 - spread.leading_zeros()));
-        let cut = match V_DIGITS - digits {
+        let cut = match V_DIGITS - intercept_digits(scalings) {
             0 => inverse.clone(),
             bits => truncate(&mut session.narrow("cut"), masks, inverse, bits)?,
         };
         let weights: Vec<u64> =
             (0..p * p).map(|k| (quarters[k / p] * quarters[k % p]).cast_unsigned()).collect();
         integers = RingShares::concat(&[&cut.scale_each(&weights)?.sum(), &integers]);
-        units.insert(0, (-f64::from(digits) - 4.0).exp2());
     }
-    Ok(Raw { integers, units })
+    Ok(Raw { integers, units: units(scalings, has_intercept) })
+}
+
+/// Standard errors from opened mantissas and exponents; none when they are not those of variances.
+pub(super) fn standard_errors(units: &[f64], opened: &[u64]) -> Option<Vec<f64>> {
+    let (mantissas, exponents) = opened.split_at_checked(units.len())?;
+    if exponents.len() != units.len() {
+        return None;
+    }
+    let pairs = mantissas.iter().zip(exponents).zip(units);
+    pairs.map(|((m, e), unit)| Some((decode(*m, *e, LEAST_EXPONENT)? * unit).sqrt())).collect()
+}
+
+/// How many digits the intercept's quadratic form keeps: it is at most `spread^2` times an entry below `2^14`, cut to what
+/// fits 61 bits. `spread` is the sum of its factors.
+fn intercept_digits(scalings: &[Scaling]) -> u32 {
+    let spread: u64 = 4 + scalings.iter().map(|s| s.offset_quarters().unsigned_abs()).sum::<u64>();
+    V_DIGITS.min((61 - 14) - 2 * (64 - spread.leading_zeros()))
+}
+
+/// By what the integers of [`raw`] are to be multiplied. Public.
+pub(super) fn units(scalings: &[Scaling], has_intercept: bool) -> Vec<f64> {
+    let unit = (-f64::from(V_DIGITS)).exp2();
+    let slopes = scalings.iter().map(|s| unit / (s.half() * s.half()));
+    let intercept = has_intercept.then(|| (-f64::from(intercept_digits(scalings)) - 4.0).exp2());
+    intercept.into_iter().chain(slopes).collect()
 }
 
 /// Variances ready to be opened: normalised, with `exponent` added to every exponent.
