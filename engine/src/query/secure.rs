@@ -324,14 +324,17 @@ pub fn estimate(plan: &Plan) -> Result<Estimate> {
             Program::Release(release) => {
                 let comparisons = (release.cells * (1 + 2 * release.levels.len())) as u64;
                 let slots: u64 = release.blocks.iter().map(|b| u64::from(plan.blocks[*b].slots)).sum();
-                (24, comparisons * count_bits(plan, release.count) + 9 * slots)
+                let longest = release.cells.max(2) as u64;
+                // Two passes of complements; lines longer than 8 take another level.
+                (60 + 2 * 14 * u64::from(longest.ilog2() / 3), comparisons * 260 + 9 * slots)
             }
             Program::Quantile { block, points, .. } => {
-                (28, cells * *points as u64 * (count_bits(plan, *block) + 24))
+                (90 + 12 * cells, cells * *points as u64 * (count_bits(plan, *block) + 24) + 260 * cells)
             }
-            Program::TopK { codes, k, .. } => {
-                (30 * (*k as u64 + 2), cells * (*codes as u64) * 64 * (*k as u64 + 2))
-            }
+            Program::TopK { codes, k, .. } => (
+                90 + 60 * cells + 30 * (*k as u64 + 2),
+                cells * (*codes as u64) * (260 + 64 * (*k as u64 + 2)),
+            ),
             Program::Chi2 { rows, columns, .. } => (120, cells * (rows * columns) as u64 * 2_000),
             Program::Fisher { .. } => (200, cells * 400_000),
             Program::TTest { .. } => (150, cells * 20_000),

@@ -14,6 +14,7 @@ mod hostile_prepare;
 mod hostile_switch;
 mod identity;
 mod jobs;
+mod many_hospitals;
 mod matrix;
 mod mesh;
 mod node_answer;

@@ -9,9 +9,9 @@ use crate::party::local::data::LocalData;
 use crate::party::local::step;
 use crate::problem::{Problem, ProblemKind};
 use crate::query::ast::{Item, Statistic};
-use crate::query::catalogue::Column;
-use crate::query::needs::{DesignTerm, design};
+use crate::query::needs::DesignTerm;
 use crate::query::plan::{Factor, Plan};
+use crate::query::scales::{Scales, scales};
 
 /// A regression of a plan.
 pub(super) struct Design {
@@ -19,8 +19,8 @@ pub(super) struct Design {
     terms: Vec<DesignTerm>,
     /// Their scales.
     pub(super) scalings: Vec<Scaling>,
-    /// The outcome of a linear model, with its scale.
-    pub(super) outcome: Option<(String, u8, Scaling)>,
+    /// Digits and scale of a linear model's outcome.
+    outcome: Option<(u8, Scaling)>,
     /// Names of the outcome columns: y, or time and event.
     responses: Vec<String>,
     /// Most rows of all hospitals together.
@@ -62,41 +62,21 @@ fn unit(digits: u8) -> f64 {
     10f64.powi(i32::from(digits))
 }
 
-fn scaling(column: &Column) -> Result<Scaling, Problem> {
-    let scale = unit(column.digits);
-    Scaling::from_bounds(column.min as f64 / scale, column.max as f64 / scale).ok_or_else(|| {
-        let message =
-            format!("the bounds of `{}` lie too far from zero for a regression on shares", column.name);
-        Problem::new(ProblemKind::Validation, "query.scale", message)
-            .hint("publish the column with an offset, e.g. years since 2000")
-    })
-}
-
 impl Design {
     /// The design of a plan's statistic.
     pub(super) fn of(plan: &Plan, item: usize) -> Result<Self, Problem> {
-        let (y, xs, responses) = match statistic(plan, item)? {
-            Statistic::LinReg { y, xs } | Statistic::Logit { y, xs } => (y, xs, vec![y.clone()]),
-            Statistic::Cox { time, event, xs } => (event, xs, vec![time.clone(), event.clone()]),
+        let statistic = statistic(plan, item)?;
+        let responses = match statistic {
+            Statistic::LinReg { y, .. } | Statistic::Logit { y, .. } => vec![y.clone()],
+            Statistic::Cox { time, event, .. } => vec![time.clone(), event.clone()],
             _ => return Err(Problem::internal(&"a statistic that is no regression")),
         };
-        let (terms, _) = design(y, xs, &plan.columns).map_err(Problem::from)?;
-        let missing = || Problem::internal(&"a column of the plan is missing");
-        let mut scalings = Vec::new();
-        let terms: Vec<DesignTerm> = terms.into_iter().skip(1).collect();
-        for term in &terms {
-            scalings.push(match &term.factor {
-                Some(Factor::Value(name)) => scaling(plan.column(name).ok_or_else(missing)?)?,
-                _ => Scaling::from_bounds(0.0, 1.0).ok_or_else(missing)?,
-            });
-        }
-        let outcome = match statistic(plan, item)? {
-            Statistic::LinReg { y, .. } => {
-                let column = plan.column(y).ok_or_else(missing)?;
-                Some((y.clone(), column.digits, scaling(column)?))
-            }
-            _ => None,
-        };
+        let Scales { terms, covariates: scalings, outcome } =
+            scales(statistic, &plan.columns).map_err(Problem::from)?;
+        let outcome = outcome.zip(responses.first()).map(|(scaling, y)| {
+            let digits = plan.column(y).map_or(0, |column| column.digits);
+            (digits, scaling)
+        });
         let rows_max = plan.multi_party.as_ref().map_or(0, |shares| shares.rows_max);
         Ok(Self { terms, scalings, outcome, responses, rows_max })
     }
@@ -196,7 +176,7 @@ impl Design {
     /// The sums of a linear model over the hospital's rows.
     pub(super) fn linear(&self, observed: &Observed) -> Result<Vec<u64>, Problem> {
         let missing = || Problem::internal(&"a linear model without outcome");
-        let (_, digits, scaling) = self.outcome.as_ref().ok_or_else(missing)?;
+        let (digits, scaling) = self.outcome.as_ref().ok_or_else(missing)?;
         let outcome = observed.responses.first().ok_or_else(missing)?;
         let outcome: Vec<f64> = outcome
             .iter()

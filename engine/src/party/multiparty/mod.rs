@@ -6,12 +6,14 @@
 //! nothing of one is used in another.
 
 mod design;
-pub mod input;
 mod program;
 mod regression;
+mod release;
 mod rows;
 mod seat;
 mod sums;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

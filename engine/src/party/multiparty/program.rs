@@ -1,12 +1,9 @@
 //! Runs the programs of a plan over what a compute node holds, and lays their outputs out as
 //! [`finish_shares`](crate::query::finish_shares) reads them.
 
-use ward_protocols::mpc::gates::boolean::all_of;
-use ward_protocols::mpc::gates::compare::is_negative;
-use ward_protocols::mpc::gates::convert::inject;
-use ward_protocols::mpc::gates::multiply::multiply;
+use ward_protocols::mpc::gates::input::Held;
 use ward_protocols::mpc::planes::planes_of;
-use ward_protocols::mpc::programs::floor::{self, Rule};
+use ward_protocols::mpc::programs::floor;
 use ward_protocols::mpc::programs::quantile::{Quantile, of_histogram};
 use ward_protocols::mpc::programs::statistics::contingency::{Correction, chi_square, chi_square_2x2};
 use ward_protocols::mpc::programs::statistics::fisher::fisher_exact;
@@ -17,19 +14,20 @@ use ward_protocols::mpc::programs::{ProgramError, distinct};
 use ward_protocols::mpc::role::Role;
 use ward_protocols::mpc::shares::{BitShares, RingShares};
 use ward_protocols::mpc::verify::flush;
-use ward_protocols::mpc::{MpcError, Party, Security, Session};
+use ward_protocols::mpc::{Security, Session};
 
-use super::input::Held;
 use super::regression;
+use super::release::Groups;
 use super::seat::problem;
-use super::sums::Iterations;
 use crate::problem::{Problem, ProblemKind};
 use crate::query::catalogue::{Column, ColumnKind};
 use crate::query::plan::Plan;
-use crate::query::secure::{Program, Release, programs};
+use crate::query::secure::{Program, programs};
 
 /// Bits of a count: the planner bounds the rows.
 pub(super) const COUNT_BITS: usize = 24;
+/// Bits of a hashed identifier.
+const IDENTIFIER_BITS: usize = 62;
 
 /// What a node holds of the words that the researcher opens.
 pub(super) struct Opened {
@@ -40,11 +38,22 @@ pub(super) struct Opened {
 }
 
 /// A program's place: the plan and what the node holds of the slots.
-struct Table<'a> {
-    plan: &'a Plan,
+pub(super) struct Table<'a> {
+    pub(super) plan: &'a Plan,
     slots: RingShares,
     rows: Vec<(BitShares, BitShares)>,
-    role: Role,
+    pub(super) role: Role,
+    /// What is decided about whole groups.
+    pub(super) groups: Groups,
+}
+
+/// Who is asked for sums while a program runs.
+pub(super) trait Iterate {
+    /// This node's part of the sums of all hospitals at these coefficients, `words` of them.
+    ///
+    /// # Errors
+    /// What a hospital, or the way to it, failed with.
+    fn sums(&mut self, item: usize, coefficients: &[f64], words: usize) -> Result<Held, Problem>;
 }
 
 /// Runs all programs of the plan, in order.
@@ -52,22 +61,23 @@ struct Table<'a> {
 /// # Errors
 /// `mpc.check` when somebody deviated, `mpc.channel` when a message did not come, and what a hospital's sums failed with.
 pub(super) fn run<S: Security>(
-    party: &mut Party<S>,
+    session: &mut Session<'_, S>,
     plan: &Plan,
     (held, inputs): (Held, &[String]),
-    hospitals: &mut Iterations<'_>,
+    hospitals: &mut dyn Iterate,
 ) -> Result<Opened, Problem> {
-    let mut session = party.session();
     let role = session.role();
     let rows = rows_of(plan, &held, inputs)?;
     let mut slots = RingShares { own: held.own.ring, next: held.next.ring };
     let count = plan.slots();
     let linear = slots.range(count..slots.len());
     slots = slots.range(0..count);
-    let table = Table { plan, slots, rows, role };
+    let mut table = Table { plan, slots, rows, role, groups: Groups::none() };
     let mut regressions = regression::Sums { linear, at: 0 };
     let mut outputs = Vec::new();
-    for (at, program) in programs(plan).map_err(Problem::from)?.iter().enumerate() {
+    let programs = programs(plan).map_err(Problem::from)?;
+    table.decide_groups(&mut session.narrow("groups"), &programs).map_err(|error| failed(&error))?;
+    for (at, program) in programs.iter().enumerate() {
         let mut session = session.narrow_at("program", at);
         let output = match program {
             Program::LinReg { item } | Program::Logit { item } | Program::Cox { item } => {
@@ -95,22 +105,19 @@ pub(super) fn failed(error: &ProgramError) -> Problem {
 fn rows_of(plan: &Plan, held: &Held, hospitals: &[String]) -> Result<Vec<(BitShares, BitShares)>, Problem> {
     let inputs = plan.multi_party.as_ref().map_or(&[][..], |shares| &shares.rows);
     let missing = || Problem::internal(&"rows of an input are missing");
-    if inputs.len() > 1 {
-        // Several inputs would lie interleaved by hospital.
-        return Err(Problem::new(ProblemKind::Validation, "mpc.rows", "one COUNT(DISTINCT) a query"));
-    }
-    let Some(input) = inputs.first() else { return Ok(Vec::new()) };
-    let mut columns = [(); 4].map(|()| Vec::new());
+    let mut columns: Vec<[Vec<u64>; 4]> = inputs.iter().map(|_| [(); 4].map(|()| Vec::new())).collect();
     let (mut own, mut next) = (held.own.bits.as_slice(), held.next.bits.as_slice());
     for hospital in hospitals {
-        let index = plan.hospitals.iter().position(|name| name == hospital);
-        let rows = index.and_then(|index| input.rows.get(index)).ok_or_else(missing)?;
-        let rows = usize::try_from(*rows).map_err(|_| missing())?;
-        for (rest, [ids, counts]) in [(&mut own, [0, 1]), (&mut next, [2, 3])] {
-            let (mine, tail) = rest.split_at_checked(2 * rows).ok_or_else(missing)?;
-            columns[ids].extend_from_slice(&mine[..rows]);
-            columns[counts].extend_from_slice(&mine[rows..]);
-            *rest = tail;
+        let index = plan.hospitals.iter().position(|name| name == hospital).ok_or_else(missing)?;
+        for (input, columns) in inputs.iter().zip(&mut columns) {
+            let rows = input.rows.get(index).ok_or_else(missing)?;
+            let rows = usize::try_from(*rows).map_err(|_| missing())?;
+            for (rest, [ids, counts]) in [(&mut own, [0, 1]), (&mut next, [2, 3])] {
+                let (mine, tail) = rest.split_at_checked(2 * rows).ok_or_else(missing)?;
+                columns[ids].extend_from_slice(&mine[..rows]);
+                columns[counts].extend_from_slice(&mine[rows..]);
+                *rest = tail;
+            }
         }
     }
     let column = |own: &[u64], next: &[u64], width: usize| BitShares {
@@ -119,11 +126,13 @@ fn rows_of(plan: &Plan, held: &Held, hospitals: &[String]) -> Result<Vec<(BitSha
         own: planes_of(own, width),
         next: planes_of(next, width),
     };
-    let [ids, counts, next_ids, next_counts] = &columns;
-    Ok(vec![(column(ids, next_ids, 62), column(counts, next_counts, 1))])
+    let shaped = |[ids, counts, next_ids, next_counts]: &[Vec<u64>; 4]| {
+        (column(ids, next_ids, IDENTIFIER_BITS), column(counts, next_counts, 1))
+    };
+    Ok(columns.iter().map(shaped).collect())
 }
 
-type Done = Result<RingShares, ProgramError>;
+pub(super) type Done = Result<RingShares, ProgramError>;
 
 /// For each table: the flag, then sign, mantissa and exponent of each value.
 fn by_table(shares: &RingShares, tables: usize) -> RingShares {
@@ -140,7 +149,7 @@ fn interleave(columns: &[&RingShares]) -> RingShares {
 }
 
 impl Table<'_> {
-    fn block(&self, block: usize) -> RingShares {
+    pub(super) fn block(&self, block: usize) -> RingShares {
         let start: usize = self.plan.blocks[..block].iter().map(|b| b.slots as usize).sum();
         self.slots.range(start..start + self.plan.blocks[block].slots as usize)
     }
@@ -151,7 +160,7 @@ impl Table<'_> {
         Ok(self.block(block))
     }
 
-    fn floor(&self) -> u64 {
+    pub(super) fn floor(&self) -> u64 {
         u64::from(self.plan.floor)
     }
 
@@ -174,87 +183,6 @@ impl Table<'_> {
         }
     }
 
-    /// Which cells reach the floor, as all nodes learn it.
-    fn released<S: Security>(
-        &self,
-        session: &mut Session<'_, S>,
-        counts: &RingShares,
-        (rows, columns): (usize, usize),
-    ) -> Result<Vec<bool>, MpcError> {
-        let floor = self.floor().max(1);
-        let rule = Rule { rows, columns, floor, width: COUNT_BITS + 1, has_margins: floor > 1 };
-        floor::released(session, counts, &rule)
-    }
-
-    fn release<S: Security>(&self, session: &mut Session<'_, S>, release: &Release) -> Done {
-        let counted = self.block(release.count);
-        let points = counted.len() / release.cells.max(1);
-        let cell = |c: usize| counted.range(c * points..(c + 1) * points).sum();
-        let cells: Vec<RingShares> = (0..release.cells).map(cell).collect();
-        let mut counts = RingShares::concat(&cells.iter().collect::<Vec<_>>());
-        if !release.levels.is_empty() && self.floor() > 1 {
-            counts = self.without_small_levels(&mut session.narrow("levels"), &counts, release)?;
-        }
-        let groups = self.plan.cells();
-        let flags = match release.table {
-            // With a floor of 1 nothing is suppressed: a zero is shown as a zero.
-            _ if self.floor() <= 1 => vec![true; release.cells],
-            Some((rows, columns)) => {
-                let mut flags = Vec::new();
-                for group in 0..groups {
-                    let table = counts.range(group * rows * columns..(group + 1) * rows * columns);
-                    flags.extend(self.released(
-                        &mut session.narrow_at("table", group),
-                        &table,
-                        (rows, columns),
-                    )?);
-                }
-                flags
-            }
-            None => {
-                let (rows, columns) = match self.plan.groups.as_slice() {
-                    [first, second] if release.cells == groups => (first.codes.len(), second.codes.len()),
-                    _ => (groups, release.cells / groups.max(1)),
-                };
-                self.released(&mut session.narrow("cells"), &counts, (rows, columns))?
-            }
-        };
-        let public: Vec<u64> = flags.iter().map(|is_released| u64::from(*is_released)).collect();
-        let mut out = vec![RingShares::public(self.role, &public)];
-        for block in &release.blocks {
-            let values = self.block(*block);
-            let each = values.len() / release.cells.max(1);
-            let wide: Vec<bool> = (0..values.len()).map(|slot| flags[slot / each.max(1)]).collect();
-            out.push(floor::keep_released(&values, &wide)?);
-        }
-        Ok(RingShares::concat(&out.iter().collect::<Vec<_>>()))
-    }
-
-    /// Counts, zero where the ones or the zeros of an indicator that is summed are fewer than the floor.
-    fn without_small_levels<S: Security>(
-        &self,
-        session: &mut Session<'_, S>,
-        counts: &RingShares,
-        release: &Release,
-    ) -> Done {
-        let mut levels = Vec::new();
-        for block in &release.levels {
-            let ones = self.block(*block);
-            levels.push(counts.sub(&ones)?.add_public(self.role, self.floor().wrapping_neg()));
-            levels.push(ones.add_public(self.role, self.floor().wrapping_neg()));
-        }
-        let all = RingShares::concat(&levels.iter().collect::<Vec<_>>());
-        let enough = is_negative(&mut session.narrow("below"), &all, COUNT_BITS + 2)?.not(self.role);
-        // A plane for each level, a value for each cell.
-        let cells = counts.len();
-        let planes: Vec<BitShares> =
-            (0..levels.len()).map(|level| enough.values(level * cells..(level + 1) * cells)).collect();
-        let all = BitShares::concat(&planes.iter().collect::<Vec<_>>())?;
-        let holds = all_of(&mut session.narrow("all"), &all)?;
-        let holds = inject(&mut session.narrow("inject"), &holds)?;
-        Ok(multiply(&mut session.narrow("keep"), &holds, counts)?)
-    }
-
     fn quantile<S: Security>(
         &self,
         session: &mut Session<'_, S>,
@@ -266,22 +194,23 @@ impl Table<'_> {
         let totals: Vec<RingShares> =
             (0..cells).map(|c| counts.range(c * points..(c + 1) * points).sum()).collect();
         let n = RingShares::concat(&totals.iter().collect::<Vec<_>>());
-        let flags = self.released(&mut session.narrow("floor"), &n, (cells, 1))?;
+        let counted = self.in_groups(&mut session.narrow("groups"), &n)?;
+        let flags = self.flags(&mut session.narrow("floor"), &counted, self.group_table())?;
         let numerator = u32::try_from(q_millionths).unwrap_or(u32::MAX);
         let quantile = Quantile { numerator, denominator: 1_000_000 };
-        let mut out = Vec::new();
-        for (cell, is_released) in flags.iter().enumerate() {
-            let flag = RingShares::public(self.role, &[u64::from(*is_released)]);
-            if !is_released {
-                out.push(RingShares::concat(&[&flag, &RingShares::zeros(4)]));
-                continue;
-            }
+        let mut found = Vec::new();
+        for (cell, total) in totals.iter().enumerate() {
             let histogram = counts.range(cell * points..(cell + 1) * points);
             let mut session = session.narrow_at("group", cell);
             let bins = of_histogram(&mut session, &histogram, &[quantile], COUNT_BITS)?;
-            out.push(RingShares::concat(&[&flag, &totals[cell], &bins.lower, &bins.upper, &bins.inverted]));
+            found.push(RingShares::concat(&[total, &bins.lower, &bins.upper, &bins.inverted]));
         }
-        Ok(RingShares::concat(&out.iter().collect::<Vec<_>>()))
+        let found = RingShares::concat(&found.iter().collect::<Vec<_>>());
+        let wide: Vec<usize> = (0..4 * cells).map(|word| word / 4).collect();
+        let kept = floor::keep(&mut session.narrow("keep"), &found, &flags.gather(&wide))?;
+        // The flag of each cell, then its words.
+        let order = (0..cells).flat_map(|c| std::iter::once(c).chain((0..4).map(move |w| cells + 4 * c + w)));
+        Ok(RingShares::concat(&[&flags, &kept]).gather(&order.collect::<Vec<_>>()))
     }
 
     fn top<S: Security>(
@@ -290,20 +219,21 @@ impl Table<'_> {
         block: usize,
         (count, k): (usize, usize),
     ) -> Done {
-        let counts = self.block(block);
+        let (mut counts, cells) = (self.block(block), self.plan.cells());
+        if self.floor() > 1 {
+            // A code's count must not follow from the others' and the total.
+            let counted = self.in_groups(&mut session.narrow("groups"), &counts)?;
+            let flags = self.flags(&mut session.narrow("floor"), &counted, (cells, count))?;
+            counts = floor::keep(&mut session.narrow("keep"), &counts, &flags)?;
+        }
         let mut words = Vec::new();
-        for cell in 0..self.plan.cells() {
+        for cell in 0..cells {
             let own = counts.range(cell * count..(cell + 1) * count);
             let top = Top { codes: k, floor: self.floor().max(1), width: COUNT_BITS + 1 };
             let found = codes(&mut session.narrow_at("group", cell), &own, &top)?;
-            for place in 0..k {
-                match found.get(place).copied().flatten() {
-                    Some(frequent) => words.extend([frequent.code as u64 + 1, frequent.count]),
-                    None => words.extend([0, 0]),
-                }
-            }
+            words.push(interleave(&[&found.codes, &found.counts]));
         }
-        Ok(RingShares::public(self.role, &words))
+        Ok(RingShares::concat(&words.iter().collect::<Vec<_>>()))
     }
 
     fn chi2<S: Security>(
@@ -401,12 +331,9 @@ impl Table<'_> {
             return Ok(RingShares::zeros(2));
         };
         let count = distinct::count(&mut session.narrow("count"), identifiers, counts)?;
-        let flags = match self.floor() {
-            0 | 1 => vec![true],
-            _ => self.released(&mut session.narrow("floor"), &count, (1, 1))?,
-        };
-        let flag = RingShares::public(self.role, &flags.iter().map(|f| u64::from(*f)).collect::<Vec<_>>());
-        Ok(interleave(&[&flag, &floor::keep_released(&count, &flags)?]))
+        let flag = self.flags(&mut session.narrow("floor"), &count, (1, 1))?;
+        let kept = floor::keep(&mut session.narrow("keep"), &count, &flag)?;
+        Ok(RingShares::concat(&[&flag, &kept]))
     }
 }
 

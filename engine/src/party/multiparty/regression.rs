@@ -3,13 +3,12 @@
 use ward_protocols::mpc::programs::ProgramError;
 use ward_protocols::mpc::programs::regression::cox::{self, CoxGrid};
 use ward_protocols::mpc::programs::regression::local_cox::CoxLayout;
-use ward_protocols::mpc::programs::regression::{Fit, Hospitals, Model, Scaling, linear, logistic};
+use ward_protocols::mpc::programs::regression::{Fit, Hospitals, Model, linear, logistic};
 use ward_protocols::mpc::shares::RingShares;
 use ward_protocols::mpc::{MpcError, Security, Session};
 
 use super::design::{Design, statistic};
-use super::program::failed;
-use super::sums::Iterations;
+use super::program::{Iterate, failed};
 use crate::problem::Problem;
 use crate::query::ast::Statistic;
 use crate::query::plan::Plan;
@@ -33,14 +32,14 @@ pub(super) struct Sums {
 }
 
 /// The hospitals of an attempt as a program asks them.
-struct Asking<'a, 'b> {
+struct Asking<'a> {
     item: usize,
     words: usize,
-    iterations: &'a mut Iterations<'b>,
+    iterations: &'a mut dyn Iterate,
     problem: Option<Problem>,
 }
 
-impl<S: Security> Hospitals<S> for Asking<'_, '_> {
+impl<S: Security> Hospitals<S> for Asking<'_> {
     fn sums(
         &mut self,
         session: &mut Session<'_, S>,
@@ -62,7 +61,7 @@ pub(super) fn run<S: Security>(
     session: &mut Session<'_, S>,
     (plan, item): (&Plan, usize),
     n: RingShares,
-    (sums, iterations): (&mut Sums, &mut Iterations<'_>),
+    (sums, iterations): (&mut Sums, &mut dyn Iterate),
 ) -> Result<RingShares, Problem> {
     let design = Design::of(plan, item)?;
     let model = Model {
@@ -71,17 +70,16 @@ pub(super) fn run<S: Security>(
         floor: u64::from(plan.floor),
         iterations_max: ITERATIONS_MAX,
     };
+    if matches!(statistic(plan, item)?, Statistic::LinReg { .. }) {
+        // What it says, a verdict included, is for the researcher alone.
+        let end = sums.at + design.linear_words();
+        let own = sums.linear.range(sums.at..end);
+        sums.at = end;
+        return linear::fit(&mut session.narrow("linear"), &model, &own).map_err(|error| failed(&error));
+    }
     let terms = crate::query::terms(plan, item).map_err(Problem::from)?.len();
     let words = 3 + 4 * terms;
     let fitted = match statistic(plan, item)? {
-        Statistic::LinReg { .. } => {
-            let end = sums.at + design.linear_words();
-            let own = sums.linear.range(sums.at..end);
-            sums.at = end;
-            let outcome = design.outcome.as_ref().map(|(_, _, scaling)| *scaling);
-            let outcome = outcome.ok_or_else(|| Problem::internal(&"a linear model without outcome"))?;
-            line(session, &model, outcome, &own)
-        }
         Statistic::Logit { .. } => {
             let words = design.logit_words();
             let mut asking = Asking { item, words, iterations, problem: None };
@@ -130,21 +128,4 @@ fn terms_of<S: Security>(session: &Session<'_, S>, fit: &Fit) -> Fitted {
         out.push(fit.variances.shares.gather(&[j, p + j]));
     }
     (fit.iterations, RingShares::concat(&out.iter().collect::<Vec<_>>()))
-}
-
-/// A linear model: opened to the compute nodes, as the coefficients of the other models are.
-fn line<S: Security>(
-    session: &mut Session<'_, S>,
-    model: &Model,
-    outcome: Scaling,
-    sums: &RingShares,
-) -> Result<Fitted, ProgramError> {
-    let fit = linear::fit(&mut session.narrow("linear"), model, outcome, sums)?;
-    let line = fit.open(&mut session.narrow("open"))?;
-    let mut words = Vec::new();
-    for (coefficient, error) in line.coefficients.iter().zip(&line.standard_errors) {
-        // The variance as a unit times one, 1 * 2^0.
-        words.extend([coefficient.to_bits(), (error * error).to_bits(), 1, 0]);
-    }
-    Ok((1, RingShares::public(session.role(), &words)))
 }

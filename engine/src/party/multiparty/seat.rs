@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::runtime::Handle;
+use ward_protocols::mpc::gates::input::{self, Commitment, Dealt, Held, Shape, Words};
 use ward_protocols::mpc::role::Role;
 use ward_protocols::mpc::{Malicious, MpcError, Party};
 
 use super::design::Design;
-use super::input::{self, Dealt, Held, Shape, Words};
 use super::{OUTPUT, Told, program, rows, sums};
 use crate::audit::Context;
 use crate::encoding::{Digest, HexBytes, canonical_json, separated};
@@ -18,7 +18,7 @@ use crate::party::aggregate::CONTRIBUTION;
 use crate::party::ceremony::refuse;
 use crate::party::consent::View;
 use crate::party::local::data::LocalData;
-use crate::party::local::step::{self, SlotValue};
+use crate::party::local::step::{self, Contribution, SlotValue};
 use crate::party::mesh::Mesh;
 use crate::party::node::Node;
 use crate::party::task::{ContributionHeader, OutputCost, OutputHeader};
@@ -94,8 +94,12 @@ impl Seat {
         let mut party = Party::<Malicious>::meet(role, Box::new(channel), &context, &mut rng)
             .map_err(|error| problem(&error))?;
         let mut hospitals = sums::Iterations::new(self, runtime, role);
-        let shares =
-            program::run(&mut party, &self.told.taken.plan, (held, &self.told.inputs), &mut hospitals)?;
+        let shares = program::run(
+            &mut party.session(),
+            &self.told.taken.plan,
+            (held, &self.told.inputs),
+            &mut hospitals,
+        )?;
         sums::dismiss(self, runtime, hospitals.number)?;
         let total = party.counters().total();
         let cost = OutputCost {
@@ -122,26 +126,13 @@ impl Seat {
     fn deal(&self) -> Result<(ContributionHeader, Dealt), Problem> {
         let (node, plan) = (&self.node, &self.told.taken.plan);
         let view = self.view()?;
-        let data = &view.data;
-        let local = step::run(plan, data, node.name(), 1).map_err(Problem::from)?;
+        let (words, local) = words_of(plan, &view.data, node.name())?;
         node.check_version(&self.told.taken, &local.dataset_version)?;
         node.admit(&self.told.taken, view, &local, node.floor())?;
-        let mut words = Words::default();
-        for slot in local.slots {
-            match slot {
-                // Sums are signed 64-bit integers: the planner saw to it, and the local step checked.
-                SlotValue::Int(value) => words.ring.push(value as i64 as u64),
-                SlotValue::UniformModT => {
-                    return Err(Problem::internal(&"a masked slot in a plan on shares"));
-                }
-            }
-        }
-        words.ring.extend(self.linear_words(data)?);
-        words.bits = rows::words(plan, data, node.name())?;
         let about = self.told.taken.circumstances(node.name());
         node.audit_within("data.read", &self.job, &node.consent_note(view), about)?;
         let dealt = input::deal(&self.place("input", node.name()), &words, &mut node.fresh_rng()?);
-        let commitments: Vec<&[u8]> = dealt.commitments.iter().map(|d| d.0.as_slice()).collect();
+        let commitments: Vec<&[u8]> = dealt.commitments.iter().map(<[u8; 32]>::as_slice).collect();
         let bytes = words.shape().bytes().unwrap_or_default() as u64;
         let mut header = ContributionHeader {
             hospital: node.name().to_owned(),
@@ -174,17 +165,6 @@ impl Seat {
         self.node.still_consented(&self.told.taken, self.view()?)
     }
 
-    /// The sums of linear models over this hospital's rows.
-    fn linear_words(&self, data: &LocalData) -> Result<Vec<u64>, Problem> {
-        let plan = &self.told.taken.plan;
-        let mut words = Vec::new();
-        for item in linear_items(plan)? {
-            let design = Design::of(plan, item)?;
-            words.extend(design.linear(&design.observe(plan, data, self.node.name())?)?);
-        }
-        Ok(words)
-    }
-
     /// Sends every compute node its package.
     fn hand_over(&self, runtime: &Handle, header: &ContributionHeader, dealt: &Dealt) -> Result<(), Problem> {
         self.still_consented()?;
@@ -195,7 +175,7 @@ impl Seat {
             }
             let mut message = (header.len() as u32).to_be_bytes().to_vec();
             message.extend_from_slice(&header);
-            dealt.commitments.iter().for_each(|digest| message.extend_from_slice(&digest.0));
+            dealt.commitments.iter().for_each(|digest| message.extend_from_slice(digest));
             message.extend_from_slice(package);
             runtime.block_on(self.mesh.send(name, tag("input", 0), message))?;
         }
@@ -232,10 +212,7 @@ impl Seat {
     }
 
     fn shape(&self, hospital: &str) -> Result<Shape, Problem> {
-        let plan = &self.told.taken.plan;
-        let linear = linear_items(plan)?.into_iter().map(|item| Ok(Design::of(plan, item)?.linear_words()));
-        let linear: usize = linear.sum::<Result<usize, Problem>>()?;
-        Ok(Shape { ring: plan.slots() + linear, bits: rows::count(plan, hospital)? })
+        shape_of(&self.told.taken.plan, hospital)
     }
 
     fn receive(
@@ -266,7 +243,7 @@ impl Seat {
             .check_signature(&header.certificate.0, CONTRIBUTION, &parts, &header.signature.0)
             .map_err(|problem| problem.at(hospital))?;
         let commitments = three(commitments);
-        let named: Vec<&[u8]> = commitments.iter().map(|d| d.0.as_slice()).collect();
+        let named: Vec<&[u8]> = commitments.iter().map(<[u8; 32]>::as_slice).collect();
         if separated("mpc-input/1", &named) != header.c0 {
             return Err(bad("the commitments are not those that the hospital signed"));
         }
@@ -328,6 +305,38 @@ impl Seat {
     }
 }
 
+/// What a hospital puts in: the sums of the plan's slots, then those of its linear models; rows as bits. With the local step's result.
+pub(super) fn words_of(
+    plan: &Plan,
+    data: &LocalData,
+    hospital: &str,
+) -> Result<(Words, Contribution), Problem> {
+    let local = step::run(plan, data, hospital, 1).map_err(Problem::from)?;
+    let mut words = Words::default();
+    for slot in &local.slots {
+        match slot {
+            // Sums are signed 64-bit integers: the planner saw to it, and the local step checked.
+            SlotValue::Int(value) => words.ring.push(*value as i64 as u64),
+            SlotValue::UniformModT => {
+                return Err(Problem::internal(&"a masked slot in a plan on shares"));
+            }
+        }
+    }
+    for item in linear_items(plan)? {
+        let design = Design::of(plan, item)?;
+        words.ring.extend(design.linear(&design.observe(plan, data, hospital)?)?);
+    }
+    words.bits = rows::words(plan, data, hospital)?;
+    Ok((words, local))
+}
+
+/// How many words a hospital puts in.
+pub(super) fn shape_of(plan: &Plan, hospital: &str) -> Result<Shape, Problem> {
+    let linear = linear_items(plan)?.into_iter().map(|item| Ok(Design::of(plan, item)?.linear_words()));
+    let linear: usize = linear.sum::<Result<usize, Problem>>()?;
+    Ok(Shape { ring: plan.slots() + linear, bits: rows::count(plan, hospital)? })
+}
+
 /// Linear models of a plan, in order: their sums follow the slots.
 pub(super) fn linear_items(plan: &Plan) -> Result<Vec<usize>, Problem> {
     let programs = programs(plan).map_err(Problem::from)?;
@@ -344,11 +353,11 @@ pub fn output_place(job: &str, attempt: u32, node: &str) -> Vec<u8> {
     canonical_json(&("ward/v1/output", job, attempt, node))
 }
 
-/// Three digests, one after the other.
-pub(super) fn three(bytes: &[u8; 96]) -> [Digest; 3] {
+/// Three commitments, one after the other.
+pub(super) fn three(bytes: &[u8; 96]) -> [Commitment; 3] {
     std::array::from_fn(|i| {
         let mut digest = [0; 32];
         digest.copy_from_slice(&bytes[32 * i..32 * (i + 1)]);
-        Digest(digest)
+        digest
     })
 }

@@ -5,15 +5,17 @@
 //! hospital answers only what all three nodes ask alike, once for each iteration, and for a bounded number of them.
 
 use tokio::runtime::Handle;
+use ward_protocols::mpc::gates::input::{self, Commitment, Dealt, Held, Shape, Words};
 use ward_protocols::mpc::programs::regression::local::logit_sums;
 use ward_protocols::mpc::role::Role;
 
 use super::design::{Design, Observed, local, statistic};
-use super::input::{self, Dealt, Held, Shape, Words};
+use super::program::Iterate;
 use super::seat::{Seat, tag, three};
 use crate::encoding::{Digest, separated};
 use crate::identity::Signature;
 use crate::party::ceremony::refuse;
+use crate::party::local::data::LocalData;
 use crate::problem::{Problem, ProblemKind};
 use crate::query::ast::Statistic;
 use crate::query::plan::Plan;
@@ -61,21 +63,29 @@ fn asked(bytes: &[u8]) -> Option<(u32, Vec<f64>)> {
 
 /// A hospital's rows for the regressions of a plan, read once.
 pub(super) struct Local {
-    item: usize,
+    pub(super) item: usize,
     design: Design,
     observed: Observed,
 }
 
 impl Local {
     fn new(seat: &Seat, item: usize) -> Result<Self, Problem> {
-        let plan = &seat.told.taken.plan;
+        Self::of(&seat.told.taken.plan, &seat.view()?.data, (seat.node.name(), item))
+    }
+
+    /// Of a plan's statistic, over a hospital's data.
+    pub(super) fn of(
+        plan: &Plan,
+        data: &LocalData,
+        (hospital, item): (&str, usize),
+    ) -> Result<Self, Problem> {
         let design = Design::of(plan, item)?;
-        let observed = design.observe(plan, &seat.view()?.data, seat.node.name())?;
+        let observed = design.observe(plan, data, hospital)?;
         Ok(Self { item, design, observed })
     }
 
     /// The sums at these coefficients.
-    fn sums(&self, plan: &Plan, coefficients: &[f64]) -> Result<Vec<u64>, Problem> {
+    pub(super) fn sums(&self, plan: &Plan, coefficients: &[f64]) -> Result<Vec<u64>, Problem> {
         match statistic(plan, self.item)? {
             Statistic::Logit { .. } => {
                 let outcome: Vec<bool> =
@@ -95,7 +105,7 @@ impl Local {
 fn deal(seat: &Seat, number: u64, words: Words) -> Result<(Dealt, Vec<u8>), Problem> {
     let place = seat.place(&format!("iterate {number}"), seat.node.name());
     let dealt = input::deal(&place, &words, &mut seat.node.fresh_rng()?);
-    let commitments: Vec<&[u8]> = dealt.commitments.iter().map(|d| d.0.as_slice()).collect();
+    let commitments: Vec<&[u8]> = dealt.commitments.iter().map(<[u8; 32]>::as_slice).collect();
     let digest = separated("mpc-iterate/1", &commitments);
     let signature = seat.node.sign(ITERATE, &[&place, &digest.0]);
     Ok((dealt, signature))
@@ -113,7 +123,7 @@ fn hand_over(
             continue;
         }
         let mut message = signature.clone();
-        dealt.commitments.iter().for_each(|digest| message.extend_from_slice(&digest.0));
+        dealt.commitments.iter().for_each(|digest| message.extend_from_slice(digest));
         message.extend_from_slice(package);
         runtime.block_on(seat.mesh.send(name, tag("sums", number), message))?;
     }
@@ -183,10 +193,7 @@ impl<'a> Iterations<'a> {
 
     /// Asks every hospital for its sums at these coefficients, `words` of them each; returns what this node holds of
     /// their total.
-    ///
-    /// # Errors
-    /// [`Problem`].
-    pub(super) fn sums(&mut self, item: usize, coefficients: &[f64], words: usize) -> Result<Held, Problem> {
+    fn ask(&mut self, item: usize, coefficients: &[f64], words: usize) -> Result<Held, Problem> {
         self.number += 1;
         let (seat, number) = (self.seat, self.number);
         if number >= ITERATIONS_MAX {
@@ -210,7 +217,7 @@ impl<'a> Iterations<'a> {
                 }
                 None => self.receive(hospital, &place, shape)?,
             };
-            signed.extend(commitments.iter().flat_map(|digest| digest.0));
+            signed.extend(commitments.as_flattened().iter().copied());
             match &mut total {
                 Some(total) => total.join(held),
                 None => total = Some(held),
@@ -247,7 +254,12 @@ impl<'a> Iterations<'a> {
         Ok(Some(dealt))
     }
 
-    fn receive(&self, hospital: &str, place: &[u8], shape: Shape) -> Result<(Held, [Digest; 3]), Problem> {
+    fn receive(
+        &self,
+        hospital: &str,
+        place: &[u8],
+        shape: Shape,
+    ) -> Result<(Held, [Commitment; 3]), Problem> {
         let bad = |what: &str| refuse("mpc.input", what).at(hospital);
         let length = shape.package_bytes(self.role).ok_or_else(|| bad("sums without end"))? + 64 + 96;
         let tag = tag("sums", self.number);
@@ -257,7 +269,7 @@ impl<'a> Iterations<'a> {
         let (commitments, package) =
             rest.split_first_chunk::<96>().ok_or_else(|| bad("sums without commitments"))?;
         let commitments = three(commitments);
-        let named: Vec<&[u8]> = commitments.iter().map(|d| d.0.as_slice()).collect();
+        let named: Vec<&[u8]> = commitments.iter().map(<[u8; 32]>::as_slice).collect();
         let digest = separated("mpc-iterate/1", &named);
         let peers = self.seat.told.peers.iter().find(|peer| peer.name == *hospital);
         let key = &peers.ok_or_else(|| bad("sums of a stranger"))?.key;
@@ -268,6 +280,12 @@ impl<'a> Iterations<'a> {
         let held = input::take((place, self.role), shape, package, &commitments)
             .map_err(|e| refuse("mpc.input", e.to_string()).at(hospital))?;
         Ok((held, commitments))
+    }
+}
+
+impl Iterate for Iterations<'_> {
+    fn sums(&mut self, item: usize, coefficients: &[f64], words: usize) -> Result<Held, Problem> {
+        self.ask(item, coefficients, words)
     }
 }
 

@@ -62,7 +62,10 @@ pub(super) fn program(plan: &Plan, program: &Program) -> String {
     let of = |item: &usize| secure::heading(plan, *item).to_owned();
     match program {
         Program::Release(release) => {
-            format!("compare {} counts with the floor, release the cells that reach it", release.cells)
+            format!(
+                "compare {} counts with the floor; the researcher gets those that reach it, and flags",
+                release.cells
+            )
         }
         Program::Quantile { item, points, .. } => {
             format!("{}: find the rank among counts of {points} values", of(item))
@@ -93,8 +96,10 @@ fn release_on_shares(plan: &Plan) -> Release {
                  number",
                 plan.floor
             ),
-            "where one cell of a row or column is suppressed, a second one is, so that totals do not give it back"
+            "where one cell of a row or column is suppressed, the smallest of the others is too, so that totals do not give \
+             it back; a group that a count suppresses is suppressed in tables, quantiles and rankings of the same query"
                 .into(),
+            "no node learns which cells are suppressed: the researcher opens flags and values".into(),
             "tests and regressions show their statistic alone, and nothing under the floor".into(),
         ],
     }
@@ -201,10 +206,7 @@ pub(super) fn learns(plan: &Plan) -> Vec<Learns> {
     if plan.multi_party.is_some() {
         return vec![
             one("the engine", "the query, who takes part, sizes and times; no share, no number"),
-            one(
-                "each compute node",
-                "shares, which are random numbers to it, and which cells are under the floor",
-            ),
+            one("each compute node", computing_nodes_learn(plan)),
             one(
                 "each hospital",
                 "the query and who takes part; of a LOGIT or COX the coefficients of every step",
@@ -227,6 +229,22 @@ pub(super) fn learns(plan: &Plan) -> Vec<Learns> {
         learns.push(one("the researcher", "an extreme value, which belongs to somebody"));
     }
     learns
+}
+
+/// Newton steps are shown to whoever sums for the next one.
+fn computing_nodes_learn(plan: &Plan) -> &'static str {
+    let is_iterated = |item: &Item| match item {
+        Item::Aggregate { statistic, .. } => {
+            matches!(statistic, Statistic::Logit { .. } | Statistic::Cox { .. })
+        }
+        Item::Group { .. } => false,
+    };
+    if plan.query.items.iter().any(is_iterated) {
+        "shares, which are random numbers to it; of a LOGIT or COX the coefficients of every step, and whether there are \
+         enough rows"
+    } else {
+        "shares, which are random numbers to it; nothing of the result, nor of what is suppressed"
+    }
 }
 
 fn threat_model_on_shares(shares: &MultiParty, who: String) -> Vec<String> {

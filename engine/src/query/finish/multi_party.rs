@@ -11,12 +11,14 @@
 //! | Fisher | flag, number |
 //! | t-test | twice: flag, t squared with its sign, degrees of freedom (Welch; Student) |
 //! | log-rank | flag, number |
-//! | regressions | flag, n, iterations, then for each term: coefficient, unit, mantissa and exponent of the variance |
+//! | linear regression | flag, n, coefficients, mantissas and exponents of variances: [`linear::Verdict`] reads them |
+//! | other regressions | flag, n, iterations, then for each term: coefficient, unit, mantissa and exponent of the variance |
 //! | distinct | flag, count |
 //!
 //! A number is a sign, a mantissa and an exponent ([`decode`]); a coefficient and a unit are the bits of doubles.
 
 use ward_protocols::mpc::fixed::floats::{LEAST_EXPONENT, decode};
+use ward_protocols::mpc::programs::regression::linear;
 use ward_protocols::mpc::programs::statistics::fisher;
 
 use super::super::answer::{
@@ -27,6 +29,7 @@ use super::super::ast::{Item, Statistic};
 use super::super::catalogue::Column;
 use super::super::needs::{Need, design, need};
 use super::super::plan::{Content, Plan, Split};
+use super::super::scales::scales;
 use super::super::secure::{self, Program, Release};
 use super::sums::{Result, Sums, count, inconsistent};
 use super::{finished, key, tails, undefined};
@@ -44,9 +47,8 @@ pub fn words_per_cell(plan: &Plan, program: &Program) -> Result<usize> {
         Program::Distinct { .. } => 2,
         Program::TTest { .. } => 14,
         Program::Fisher { .. } | Program::LogRank { .. } => 4,
-        Program::LinReg { item } | Program::Logit { item } | Program::Cox { item } => {
-            3 + 4 * terms(plan, *item)?.len()
-        }
+        Program::LinReg { item } => linear::words(terms(plan, *item)?.len()),
+        Program::Logit { item } | Program::Cox { item } => 3 + 4 * terms(plan, *item)?.len(),
     })
 }
 
@@ -248,7 +250,7 @@ fn alone(
             Value::Test(chi2(number(words, 1)?, df))
         }
         Program::Distinct { .. } => Value::Count { value: rest.first().copied().unwrap_or_default() },
-        Program::LinReg { item } => model(ModelKind::Linear, &terms(plan, *item)?, rest)?,
+        Program::LinReg { item } => line(plan, (statistic, *item), words)?,
         Program::Logit { item } => model(ModelKind::Logistic, &terms(plan, *item)?, rest)?,
         Program::Cox { item } => model(ModelKind::Cox, &terms(plan, *item)?, rest)?,
         Program::Release(_) | Program::TopK { .. } => return Err(inconsistent("a program out of place")),
@@ -336,19 +338,39 @@ fn model(kind: ModelKind, names: &[String], words: &[u64]) -> Result<Value> {
         let (coef, unit) = (f64::from_bits(term[0]), f64::from_bits(term[1]));
         let variance =
             decode(term[2], term[3], LEAST_EXPONENT).ok_or_else(|| inconsistent("a variance is missing"))?;
-        let se = (variance * unit).sqrt();
-        if !(coef.is_finite() && se.is_finite() && se > 0.0) {
-            return Err(inconsistent("an estimate is not finite"));
-        }
-        let statistic = coef / se;
-        let (p, reach) = match kind {
-            ModelKind::Linear if df > 0.0 => {
-                (tails::t_two_sided(statistic * statistic, df), tails::t_quantile_975(df))
-            }
-            _ => (tails::chi2_upper(statistic * statistic, 1), tails::Z_975),
-        };
-        let ci95 = [coef - reach * se, coef + reach * se];
-        terms.push(ModelTerm { name: name.clone(), coef, se, statistic, p, ci95 });
+        terms.push(estimate((kind, df), name, (coef, (variance * unit).sqrt()))?);
     }
     Ok(Value::Model(Model { kind, n, iterations, terms }))
+}
+
+/// A linear model, which nobody has seen before.
+fn line(plan: &Plan, (statistic, item): (&Statistic, usize), words: &[u64]) -> Result<Value> {
+    let names = terms(plan, item)?;
+    let missing = || inconsistent("a regression is missing");
+    let scales = scales(statistic, &plan.columns)?;
+    let outcome = scales.outcome.ok_or_else(missing)?;
+    let verdict = linear::Verdict::decode(&scales.covariates, outcome, words).ok_or_else(missing)?;
+    let linear::Verdict::Line(line) = verdict else { return Err(missing()) };
+    let n = count(i128::from(line.rows))?;
+    let freedom = (ModelKind::Linear, n as f64 - names.len() as f64);
+    let pairs = line.coefficients.iter().copied().zip(line.standard_errors.iter().copied());
+    let estimates = names.iter().zip(pairs).map(|(name, pair)| estimate(freedom, name, pair));
+    let terms = estimates.collect::<Result<Vec<_>>>()?;
+    Ok(Value::Model(Model { kind: ModelKind::Linear, n, iterations: 1, terms }))
+}
+
+/// A term of a model of so many degrees of freedom, from its coefficient and standard error.
+fn estimate((kind, df): (ModelKind, f64), name: &str, (coef, se): (f64, f64)) -> Result<ModelTerm> {
+    if !(coef.is_finite() && se.is_finite() && se > 0.0) {
+        return Err(inconsistent("an estimate is not finite"));
+    }
+    let statistic = coef / se;
+    let (p, reach) = match kind {
+        ModelKind::Linear if df > 0.0 => {
+            (tails::t_two_sided(statistic * statistic, df), tails::t_quantile_975(df))
+        }
+        _ => (tails::chi2_upper(statistic * statistic, 1), tails::Z_975),
+    };
+    let ci95 = [coef - reach * se, coef + reach * se];
+    Ok(ModelTerm { name: name.to_owned(), coef, se, statistic, p, ci95 })
 }

@@ -4,6 +4,7 @@ use super::super::ast::{Query, Route, Statistic};
 use super::super::catalogue::{Catalogue, Column};
 use super::super::error::QueryError;
 use super::super::plan::{MultiParty, Plan, ProtocolInfo, RowInput, SecurityLevel};
+use super::super::scales::scales;
 use super::super::secure;
 use super::resolve::Resolved;
 use super::{Result, statistics};
@@ -101,7 +102,13 @@ pub(super) fn choose(
     for statistic in statistics(query) {
         match statistic {
             Statistic::TTest { value, .. } => narrow(value, &resolved.columns)?,
-            Statistic::Cox { time, .. } => on_grid(time, &resolved.columns)?,
+            Statistic::LinReg { .. } | Statistic::Logit { .. } => {
+                scales(statistic, &resolved.columns)?;
+            }
+            Statistic::Cox { time, .. } => {
+                scales(statistic, &resolved.columns)?;
+                on_grid(time, &resolved.columns)?;
+            }
             Statistic::Fisher { .. } if resolved.rows_max > FISHER_ROWS_MAX => {
                 return Err(QueryError::Limit {
                     what: "rows of all hospitals together, for an exact test".into(),
