@@ -1,5 +1,6 @@
 //! Tests across the query module.
 
+mod explain_shares;
 mod known;
 mod oracle;
 mod parsing;
