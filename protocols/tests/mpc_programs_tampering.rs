@@ -190,8 +190,11 @@ const PROGRAMS: [(&str, Program); 13] = [
 
 const VALUES: [u64; 12] = [12, 19, 33, 8, 17, 21, 40, 3, 9, 11, 6, 15];
 
+/// Whether the message was changed, what each node opened, and how many messages each pair sent.
+type Run = (bool, [Result<Vec<u64>>; 3], Vec<[usize; 2]>);
+
 /// Runs a program as a job does: its output is verified, and opened (by the researcher, elsewhere) only then.
-fn run(program: Program, world: &World) -> (bool, [Result<Vec<u64>>; 3], Vec<[usize; 2]>) {
+fn run(program: Program, world: &World) -> Run {
     let inputs = share_ring(&VALUES, &mut world.rng());
     let outcome = world.run::<Malicious, _, _>(inputs, |s, x| {
         let out = program(&mut s.narrow("program"), x)?;

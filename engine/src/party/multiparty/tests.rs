@@ -65,7 +65,7 @@ max = 7
 /// Forty patients of a hospital: of the women one in each hospital is of size L.
 fn csv(hospital: usize) -> String {
     let row = |k: usize| {
-        let sex = if k % 2 == 0 { "F" } else { "M" };
+        let sex = if k.is_multiple_of(2) { "F" } else { "M" };
         let size = match (sex, k % 5) {
             ("F", _) if k == 4 => "L",
             ("F", n) => ["S", "M"][n % 2],
@@ -76,7 +76,7 @@ fn csv(hospital: usize) -> String {
         let (age, died, time) =
             (25 + (k * 13 + hospital * 5) % 60, usize::from((k * 7 + hospital) % 10 < 4), k % 8);
         // Every fourth patient is known to two hospitals.
-        let id = if k % 4 == 0 { format!("shared-{k}") } else { format!("{hospital}-{k}") };
+        let id = if k.is_multiple_of(4) { format!("shared-{k}") } else { format!("{hospital}-{k}") };
         format!("{id},x-{k},{age},{sex},{size},{died},{time}\n")
     };
     std::iter::once("id,other,age,sex,size,died,time\n".to_owned()).chain((0..40).map(row)).collect()
