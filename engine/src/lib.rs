@@ -24,3 +24,4 @@ pub mod party;
 pub mod problem;
 pub mod query;
 pub mod store;
+pub mod study;

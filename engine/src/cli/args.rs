@@ -98,6 +98,9 @@ pub enum Command {
         /// Job id.
         job: String,
     },
+    /// Draft studies, look at them, and say what a hospital's administrator says of them.
+    #[command(subcommand)]
+    Study(super::commands::study::Args),
     /// Say what the policies permit to whom, and check them.
     #[command(subcommand)]
     Policy(super::commands::policy::Args),
@@ -289,6 +292,24 @@ pub enum Party {
     /// What the patients consent to.
     #[command(subcommand)]
     Consent(super::commands::consent::Args),
+    /// Decide on studies in the hospital's name.
+    #[command(subcommand)]
+    Study(super::commands::party_study::Args),
+    /// Override the rules of approval for a researcher, for a limited time and a reason.
+    #[command(subcommand)]
+    BreakGlass(super::commands::glass::Args),
+    /// Print what the node has to tell outside (overrides), as JSON lines.
+    Events {
+        /// The node's configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Only after this number.
+        #[arg(long, default_value_t = 0)]
+        after: u64,
+        /// Go on as they come.
+        #[arg(long)]
+        follow: bool,
+    },
     /// Check the node's audit chain.
     Audit {
         /// The node's configuration.
@@ -343,6 +364,9 @@ pub struct Explain {
     /// What the answer is for, as a code of the Data Use Ontology; hospitals hold it against their patients' consent.
     #[arg(long, value_name = "DUO:0000042", value_parser = purpose)]
     pub purpose: Option<Purpose>,
+    /// The study that it is asked in.
+    #[arg(long, value_name = "ID")]
+    pub study: Option<String>,
 }
 
 /// `ward submit`.
@@ -363,6 +387,9 @@ pub struct Submit {
     /// What the answer is for, as a code of the Data Use Ontology; hospitals hold it against their patients' consent.
     #[arg(long, value_name = "DUO:0000042", value_parser = purpose)]
     pub purpose: Option<Purpose>,
+    /// The study that it is asked in.
+    #[arg(long, value_name = "ID")]
+    pub study: Option<String>,
     /// Seconds until the job is given up.
     #[arg(long, default_value_t = 600)]
     pub time_limit: u64,

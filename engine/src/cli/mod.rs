@@ -104,6 +104,7 @@ async fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Problem> {
         Command::Account(command) => commands::account::run(command, terminal).await,
         Command::Login(args) => commands::login::login(args, global, terminal).await,
         Command::Logout => commands::login::logout(global, terminal).await,
+        Command::Study(command) => commands::study::run(command, global, terminal).await,
         Command::Policy(command) => commands::policy::run(command, terminal),
         Command::Issuer(command) => commands::issuer::run(command, terminal),
         Command::Wallet(command) => commands::wallet::run(command, terminal).await,

@@ -85,6 +85,7 @@ async fn commitment(
         purpose: job.plan.purpose,
         consent_roots: selection.iter().filter_map(|h| Some((h.hospital.clone(), h.consent?))).collect(),
         finished_at_ms: now_ms(),
+        study: job.plan.study,
     };
     commitment.check().map_err(|e| Problem::internal(&e))?;
     work.put_part("", "commitment", &canonical_json(&commitment), b"").await?;

@@ -11,6 +11,7 @@ pub mod nodes;
 pub mod protocol;
 pub mod revocation;
 pub mod scheduler;
+pub mod studies;
 pub mod submit;
 pub mod view;
 pub mod work;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::aggregate::Aggregate;
 use super::nodes::{Answered, NodeError};
 use super::protocol::protocol_info;
+use super::studies::admits;
 use super::work::message_of;
 use super::{Engine, audit_event};
 use crate::clock::now_ms;
@@ -22,6 +23,7 @@ use crate::query::catalogue::Catalogue;
 use crate::query::explain::{CostModel, Explanation};
 use crate::query::plan::{Asked, Plan};
 use crate::store::{Job, JobId, JobKind, JobState, NewJob, Submitted, blocking};
+use crate::study::StudyRef;
 
 /// Longest time a job may take.
 pub(super) const TIME_LIMIT_MS_MAX: u64 = 7 * 24 * 3_600_000;
@@ -91,6 +93,9 @@ impl Engine {
         })?;
         let catalogue = self.catalogue().await?;
         let plan = plan(&parsed.sql, asked_of(&parsed), &catalogue, &epoch)?;
+        if let Some(named) = &parsed.study {
+            admits(&self.study_named(named).await?, &plan, &caller.name)?;
+        }
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|e| Problem::internal(&e));
         let now = now_ms();
         let id = JobId::new(now, random::<10>().map_err(|e| Problem::internal(&e))?);
@@ -109,19 +114,19 @@ impl Engine {
                 .hint("use `ward submit` of this version"));
         }
         let kind = if on_shares { JobKind::MultiParty } else { JobKind::Aggregate };
-        let job = Aggregate { prepare, plan, receiver_key: parsed.receiver_key };
-        self.queue(NewJob {
+        let aggregate = Aggregate { prepare, plan, receiver_key: parsed.receiver_key };
+        let job = NewJob {
             id,
             kind,
             owner: caller.name.clone(),
             request: request.to_vec(),
             request_digest: digest,
-            plan: text(canonical_json(&job))?,
+            plan: text(canonical_json(&aggregate))?,
             result_key: None,
             created_ms: now,
             deadline_ms: parsed.expires_unix_ms.min(now + TIME_LIMIT_MS_MAX),
-        })
-        .await
+        };
+        self.queue_in(job, parsed.study.as_ref()).await
     }
 
     async fn check_request(
@@ -157,9 +162,16 @@ impl Engine {
 
     /// Queues a job; the same request again is the job that it made.
     pub(super) async fn queue(&self, job: NewJob) -> Result<Job, Problem> {
+        self.queue_in(job, None).await
+    }
+
+    async fn queue_in(&self, job: NewJob, study: Option<&StudyRef>) -> Result<Job, Problem> {
         let id = job.id.clone();
         let mut audit = audit_event(&job.owner, "member", "job.submit", &format!("job:{id}"));
         audit.detail = job.kind.as_str().to_owned();
+        if let Some(study) = study {
+            audit.detail.push_str(&format!(", study {} {}", study.id, study.digest));
+        }
         let message = message_of(&id, JobState::Queued);
         let submitted = blocking(&self.store, move |s| s.submit(&job, &audit, &message)).await?;
         let id = match submitted {
@@ -223,7 +235,7 @@ impl Engine {
             threshold,
         };
         let request = canonical_json(&spec);
-        self.queue(NewJob {
+        let job = NewJob {
             id,
             kind: JobKind::KeyCeremony,
             owner: caller.name.clone(),
@@ -233,8 +245,8 @@ impl Engine {
             result_key: None,
             created_ms: now,
             deadline_ms: now + time_limit_ms.clamp(1_000, TIME_LIMIT_MS_MAX),
-        })
-        .await
+        };
+        self.queue(job).await
     }
 
     /// Explains a query: the plan, and what each hospital's policy says to it.
@@ -246,11 +258,22 @@ impl Engine {
         caller: &Principal,
         sql: &str,
         (minimum, asked): (u32, Asked),
+        study: &str,
     ) -> Result<Explanation, Problem> {
         self.authorize(caller, "query.explain", Resource::consortium(&self.consortium)).await?;
         let epoch = self.epoch().await?;
         let catalogue = self.catalogue().await?;
+        let named = match study {
+            "" => None,
+            id => Some(self.study_for(caller, id).await?.study),
+        };
+        let study = named.as_ref().map(crate::study::Study::reference);
+        let purpose = named.as_ref().map_or(asked.purpose, |named| named.purpose_of(asked.purpose));
+        let asked = Asked { study: study.as_ref().map(StudyRef::terms), purpose, ..asked };
         let plan = plan(sql, asked, &catalogue, &epoch)?;
+        if let Some(named) = &named {
+            admits(named, &plan, &caller.name)?;
+        }
         let catalogue = String::from_utf8(canonical_json(&catalogue)).map_err(|e| Problem::internal(&e))?;
         let mut nodes = plan.hospitals.clone();
         match &plan.multi_party {
@@ -265,6 +288,7 @@ impl Engine {
             participants_min: minimum,
             route: asked.route,
             purpose: asked.purpose,
+            study,
             catalogue,
             epoch,
         };

@@ -57,6 +57,9 @@ pub struct Commitment {
     pub consent_roots: BTreeMap<String, Digest>,
     /// When the job finished (unix milliseconds).
     pub finished_at_ms: u64,
+    /// Of the study that it was asked in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub study: Option<Digest>,
 }
 
 impl Commitment {
@@ -96,8 +99,8 @@ impl Commitment {
         Ok(())
     }
 
-    /// The canonical bytes, field by field in the order of the type; purpose and consent roots come last, and only
-    /// where there are any.
+    /// The canonical bytes, field by field in the order of the type; purpose, consent roots and study come last, and
+    /// only where there are any.
     #[must_use]
     pub fn canonical_bytes(&self) -> Vec<u8> {
         self.canonical().finish()
@@ -130,10 +133,15 @@ impl Commitment {
             .text(&self.software)
             .bytes(&self.result_digest.0);
         let whole = digests(middle, &self.contribution_digests).number(self.finished_at_ms);
-        if self.purpose.is_none() && self.consent_roots.is_empty() {
-            return whole;
+        let whole = if self.purpose.is_none() && self.consent_roots.is_empty() {
+            whole
+        } else {
+            let purpose = self.purpose.map(|purpose| purpose.to_string());
+            digests(whole.text("consent/1").optional(purpose.as_deref()), &self.consent_roots)
+        };
+        match &self.study {
+            None => whole,
+            Some(study) => whole.text("study/1").bytes(&study.0),
         }
-        let purpose = self.purpose.map(|purpose| purpose.to_string());
-        digests(whole.text("consent/1").optional(purpose.as_deref()), &self.consent_roots)
     }
 }

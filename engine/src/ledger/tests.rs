@@ -310,6 +310,7 @@ fn commitment() -> Commitment {
         result_digest: digest(6),
         contribution_digests: names().map(|n| (n, digest(7))).collect(),
         finished_at_ms: FINISHED_S * 1000,
+        study: None,
     }
 }
 

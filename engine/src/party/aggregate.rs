@@ -21,6 +21,7 @@ use crate::job::protocol::protocol_info;
 use crate::problem::{Problem, ProblemKind};
 use crate::query::catalogue::Catalogue;
 use crate::query::plan::{Asked, Participation, Plan};
+use crate::study::StudyRef;
 
 /// Context of a contribution's signature.
 pub const CONTRIBUTION: &str = "ward/v1/contribution";
@@ -63,7 +64,8 @@ pub fn participation(minimum: u32) -> Participation {
 #[must_use]
 pub fn asked_of(request: &Request) -> Asked {
     let participation = participation(request.participants_min);
-    Asked { participation, route: request.route, purpose: request.purpose }
+    let study = request.study.as_ref().map(StudyRef::terms);
+    Asked { participation, route: request.route, purpose: request.purpose, study }
 }
 
 impl TakenIn {
@@ -112,7 +114,8 @@ impl Node {
         Ok((plan, catalogue))
     }
 
-    fn judge(&self, plan: &Plan, researcher: &str) -> Result<Approval, Problem> {
+    fn judge(&self, plan: &Plan, researcher: &str, study: Option<&StudyRef>) -> Result<Approval, Problem> {
+        self.judge_study(plan, researcher, study)?;
         let data = self.data();
         let hospitals = plan.hospitals.len();
         self.judge_shares(plan)?;
@@ -132,13 +135,13 @@ impl Node {
         &self,
         sql: &str,
         researcher: &str,
-        asked: Asked,
+        (asked, study): (Asked, Option<&StudyRef>),
         catalogue: &str,
         epoch: &Epoch,
     ) -> Result<Outcome, Problem> {
         let held = self.held(epoch)?;
         let (plan, _) = self.replan(sql, asked, catalogue, &held)?;
-        let approval = self.judge(&plan, researcher)?;
+        let approval = self.judge(&plan, researcher, study)?;
         let budget = self.judge_budget(&plan)?.unwrap_or_default();
         Ok(Outcome::Checked { by_hand: matches!(approval, Approval::ByHand), budget })
     }
@@ -157,7 +160,7 @@ impl Node {
                     "the engine's plan is not the one that follows from the query",
                 ));
             }
-            let judged = self.judge(&plan, &request.researcher);
+            let judged = self.judge(&plan, &request.researcher, request.study.as_ref());
             let judged = judged.and_then(|approval| self.judge_budget(&plan).map(|_| approval));
             let approval = judged.inspect_err(|problem| {
                 if let Err(error) = self.audit_refusal("job.accept", &prepare.job, &problem.code) {
@@ -165,7 +168,7 @@ impl Node {
                 }
             })?;
             let request_digest = Digest::of(prepare.request.as_bytes());
-            let by_hand = matches!(approval, Approval::ByHand);
+            let by_hand = matches!(approval, Approval::ByHand) && !self.is_overridden(&request.researcher)?;
             let who = (request.researcher.as_str(), plan.canonical.as_str());
             self.take_in(&prepare.job, request_digest, who, by_hand)?;
             self.once("receiver-key", &prepare.job, request.receiver_key, receiver)?;

@@ -50,7 +50,7 @@ impl Node {
 
     /// Header and ciphertexts over the rows of a view; not kept yet.
     fn compute_contribution(&self, job: &str, taken: &TakenIn, view: &View) -> Result<Vec<u8>, Problem> {
-        let floor = self.floor().max(taken.catalogue.floor);
+        let floor = self.floor().max(taken.catalogue.floor).max(taken.plan.floor);
         let local = self.released(taken, view, floor)?;
         let about = taken.circumstances(self.name());
         self.audit_within("data.read", job, &self.consent_note(view), about)?;

@@ -26,6 +26,7 @@ use crate::query::plan::Asked;
 use crate::store::{
     Accepted, Approval, NewTask, Once, OnceKey, PartyStore, ReleaseStore as _, SqlitePartyStore, TaskState,
 };
+use crate::study::StudyRef;
 
 /// What a hospital has decided about a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,6 +219,7 @@ impl Node {
         self.policy().floor.max(self.consortium_floor.load(Ordering::Relaxed))
     }
 
+    /// Now, unix milliseconds.
     pub(super) fn now_ms(&self) -> u64 {
         now_ms()
     }
@@ -264,6 +266,7 @@ impl Node {
     pub async fn handle(self: &Arc<Self>, task: Task, body: Vec<u8>) -> Result<(Outcome, Vec<u8>), Problem> {
         match &task {
             Task::Compute { job, attempt, inputs, members } => {
+                self.study_stands(job)?;
                 return self.compute((job, *attempt), inputs, members).await;
             }
             Task::Stop { job, attempt } => return Ok((self.stop_attempt(job, *attempt), Vec::new())),
@@ -283,14 +286,19 @@ impl Node {
             Task::KeyDigest { ceremony, openings } => plain(self.key_digest(ceremony, openings)),
             Task::KeyReveal { ceremony, digests } => self.key_reveal(ceremony, digests),
             Task::KeyFinish { ceremony, reveals } => plain(self.key_finish(ceremony, reveals, body)),
-            Task::Check { sql, researcher, participants_min, route, purpose, catalogue, epoch } => {
+            Task::Check { sql, researcher, participants_min, route, purpose, study, catalogue, epoch } => {
                 let participation = participation(*participants_min);
-                let asked = Asked { participation, route: *route, purpose: *purpose };
-                plain(self.check(sql, researcher, asked, catalogue, epoch))
+                let terms = study.as_ref().map(StudyRef::terms);
+                let asked = Asked { participation, route: *route, purpose: *purpose, study: terms };
+                plain(self.check(sql, researcher, (asked, study.as_ref()), catalogue, epoch))
             }
             Task::Prepare(prepare) => plain(self.prepare(prepare, body)),
-            Task::Contribute { job } => self.contribute(job),
+            Task::Contribute { job } => {
+                self.study_stands(job)?;
+                self.contribute(job)
+            }
             Task::KeySwitch { job, contributions, active } => {
+                self.study_stands(job)?;
                 self.key_switch(job, contributions, active, body)
             }
             Task::Cosign { .. } => plain(self.cosign(task)),

@@ -1,5 +1,7 @@
 //! The node's end of its stream: connects out, says hello, answers tasks, and comes back after every break.
 
+pub mod studies;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +46,7 @@ pub async fn run(node: Arc<Node>, target: Target, mut stop: watch::Receiver<bool
         let bound = node.mesh().listen(address, stop.clone()).await?;
         tracing::info!(%bound, "listening for peers");
     }
+    let _telling = AbortOnDrop(tokio::spawn(super::notify::keep_delivering(node.clone())));
     let mut pause = Duration::from_millis(100);
     while !*stop.borrow() {
         let held = current(&node, &target)?;
@@ -93,8 +96,18 @@ async fn renew(node: &Node, channel: &Channel) {
 
 type Outgoing = mpsc::Sender<v1::NodeFrame>;
 
+/// Ends a task when the session ends.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 async fn session(node: &Arc<Node>, target: &Target, pause: &mut Duration) -> Result<(), Problem> {
     let channel = client::connect(target).await?;
+    let channel_for_studies = channel.clone();
     let (outgoing, frames) = mpsc::channel(16);
     send(&outgoing, node_frame::Frame::Hello(hello(node).await?)).await?;
     let mut incoming = service(channel.clone())
@@ -102,6 +115,8 @@ async fn session(node: &Arc<Node>, target: &Target, pause: &mut Duration) -> Res
         .await
         .map_err(|status| problem_of(&status))?
         .into_inner();
+    let in_step = tokio::spawn(studies::keep_in_step(node.clone(), channel_for_studies));
+    let _in_step = AbortOnDrop(in_step);
     let (relay, relayed) = node.mesh().relay().attach();
     tokio::spawn(forward(relayed, outgoing.clone()));
     let permits = Arc::new(Semaphore::new(TASKS_MAX));

@@ -30,4 +30,5 @@ pub use self::finish::{finish, finish_shares, terms};
 pub use self::layout::PLAN_BYTES_MAX;
 pub(crate) use self::parse::scaled;
 pub use self::parse::{DEPTH_MAX, LIST_MAX, TEXT_BYTES_MAX, TOKENS_MAX, locate, parse};
+pub(crate) use self::planner::statistics;
 pub use self::planner::{DOMAIN_MAX, HOSPITALS_MAX, SLOTS_MAX, plan};

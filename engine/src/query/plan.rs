@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::ast::{Comparison, PrivacyClause, Query, Route};
 use super::catalogue::Column;
 use crate::consent::Purpose;
+use crate::encoding::Digest;
 
 /// What the planner must know of the encryption in use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +81,9 @@ pub struct Plan {
     /// Computation on shares; none for sums under encryption.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multi_party: Option<MultiParty>,
+    /// Digest of the study that it is asked in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub study: Option<Digest>,
 }
 
 /// The noise that every hospital adds to its sums, and what it costs.
@@ -173,11 +177,13 @@ pub struct Asked {
     pub route: Route,
     /// What the answer is for.
     pub purpose: Option<Purpose>,
+    /// The study that it is asked in: its digest, and its floor.
+    pub study: Option<(Digest, u32)>,
 }
 
 impl From<Participation> for Asked {
     fn from(participation: Participation) -> Self {
-        Self { participation, route: Route::Auto, purpose: None }
+        Self { participation, route: Route::Auto, purpose: None, study: None }
     }
 }
 

@@ -13,12 +13,14 @@ mod blobs;
 mod consent;
 mod error;
 mod job;
+mod overrides;
 mod party;
 mod people;
 mod records;
 mod registration;
 mod release;
 mod sqlite;
+mod studies;
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +34,7 @@ pub use job::{
     Conclusion, Job, JobEvent, JobEventRow, JobFilter, JobId, JobKind, JobState, JobSummary, Lease, Leased,
     Message, Moved, NewJob, Part, PutPart, Submitted, Transition,
 };
+pub use overrides::{Notice, Override, Overrides};
 pub use party::{
     Accepted, Approval, Ceremony, CeremonyState, NewTask, Once, OnceKey, PartyStore, Pinned, Task, TaskState,
 };
@@ -40,6 +43,7 @@ pub use records::{Epoch, EpochState, MemberRecord, OutboxRow, PublicationRecord,
 pub use registration::{Anchor, AnchorKind, NewRegistration, Registration};
 pub use release::{Charge, Charged, CohortScope, ReleaseStore};
 pub use sqlite::{SqlitePartyStore, SqliteStore};
+pub use studies::{OwnStudies, OwnStudy, Studies, StudyRecord, StudyWord};
 
 use crate::audit::{AuditError, Event, Filter, Sealed};
 use crate::identity::{Claim, Digest};
@@ -391,7 +395,19 @@ pub trait Anchors {
 
 /// The engine's store.
 pub trait Store:
-    Members + People + Epochs + Jobs + Log + Outbox + Registrations + Anchors + AuditLog + Meta + Send + Sync
+    Members
+    + People
+    + Epochs
+    + Jobs
+    + Log
+    + Outbox
+    + Registrations
+    + Anchors
+    + AuditLog
+    + Meta
+    + Studies
+    + Send
+    + Sync
 {
 }
 
@@ -406,6 +422,7 @@ impl<T> Store for T where
         + Anchors
         + AuditLog
         + Meta
+        + Studies
         + Send
         + Sync
 {

@@ -6,7 +6,9 @@ use super::AuditLog;
 use super::consent::Consents;
 use super::error::StoreError;
 use super::job::text_enum;
+use super::overrides::Overrides;
 use super::release::ReleaseStore;
+use super::studies::OwnStudies;
 use crate::audit::Event;
 use crate::identity::{Digest, PublicKey};
 use crate::ledger::Checkpoint;
@@ -132,7 +134,7 @@ pub enum Accepted {
 }
 
 /// A hospital's store. Secret values are sealed before they reach the database.
-pub trait PartyStore: AuditLog + Consents + ReleaseStore + Send + Sync {
+pub trait PartyStore: AuditLog + Consents + OwnStudies + Overrides + ReleaseStore + Send + Sync {
     /// Pins a key under a name: trust on first use, or as configured.
     ///
     /// # Errors

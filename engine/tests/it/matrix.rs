@@ -65,6 +65,11 @@ const CALLS: &[(&str, &str)] = &[
     ("Receipts.Inclusion", "rhcpiaon"),
     ("Receipts.Receipt", "rcpon"),
     ("Receipts.Tile", "rhcpiaon"),
+    ("Studies.Close", "ro"),
+    ("Studies.Decide", "hn"),
+    ("Studies.Draft", "ro"),
+    ("Studies.Get", "rhaon"),
+    ("Studies.List", "rhaon"),
 ];
 
 /// Acts, on what is the caller's own, and who may do them. The caller is `x` of `north`.

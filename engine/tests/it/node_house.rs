@@ -270,6 +270,7 @@ impl House {
             purpose: None,
             seal_key: HexBytes::default(),
             nonce: HexBytes(ward_engine::identity::random::<16>().unwrap().to_vec()),
+            study: None,
             signed_unix_ms: now_ms(),
             expires_unix_ms: now_ms() + 600_000,
         };

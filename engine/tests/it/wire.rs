@@ -291,7 +291,7 @@ async fn a_message_over_one_mebibyte_is_refused() {
     let refused = stand
         .jobs(&stand.ada)
         .await
-        .explain(v1::ExplainRequest { sql, participants_min: 0, ..v1::ExplainRequest::default() })
+        .explain(v1::ExplainRequest { sql, ..v1::ExplainRequest::default() })
         .await;
     assert_eq!(refused.unwrap_err().code(), tonic::Code::OutOfRange);
     let probe = v1::ProbeRequest { body: Vec::new(), reply_bytes: u32::MAX };
@@ -362,6 +362,7 @@ async fn request(stand: &Stand) -> Request {
         purpose: None,
         seal_key: HexBytes::default(),
         nonce: HexBytes(vec![1; 16]),
+        study: None,
         signed_unix_ms: now_ms(),
         expires_unix_ms: now_ms() + 30_000,
     }

@@ -34,7 +34,11 @@ pub fn load(path: &Path) -> Result<PartyConfig, Problem> {
 }
 
 /// The proxy of the command line, or of the configuration.
-fn proxy(global: &args::Global, config: Option<&PartyConfig>) -> Result<Option<Proxy>, Problem> {
+/// The proxy in force.
+///
+/// # Errors
+/// When it does not parse.
+pub fn proxy(global: &args::Global, config: Option<&PartyConfig>) -> Result<Option<Proxy>, Problem> {
     match &global.proxy {
         Some(text) => Proxy::parse(text)
             .map(Some)
@@ -93,6 +97,11 @@ pub async fn run(command: &args::Party, global: &args::Global, terminal: &Termin
         }
         args::Party::Budget { config, limit } => budget(&Node::open(load(config)?)?, *limit, terminal),
         args::Party::Consent(command) => super::consent::run(command, terminal),
+        args::Party::Study(command) => super::party_study::run(command, global, terminal).await,
+        args::Party::BreakGlass(command) => super::glass::run(command, terminal).await,
+        args::Party::Events { config, after, follow } => {
+            events(&Node::open(load(config)?)?, (*after, *follow), terminal).await
+        }
         args::Party::Audit { config, events } => audit(&Node::open(load(config)?)?, *events, terminal),
     }
 }
@@ -150,6 +159,25 @@ async fn doctor(path: &Path, global: &args::Global, terminal: &Terminal) -> Resu
     };
     written(terminal.checks(&report))?;
     Ok(report.exit(Exit::Unavailable))
+}
+
+/// Prints notices, and goes on as they come.
+async fn events(node: &Node, (mut after, follow): (u64, bool), terminal: &Terminal) -> Result<Exit, Problem> {
+    loop {
+        for notice in node.store().notices(after, 100)? {
+            after = notice.seq;
+            let about: serde_json::Value =
+                serde_json::from_str(&notice.json).map_err(|e| Problem::internal(&e))?;
+            let line = serde_json::json!({
+                "seq": notice.seq, "delivered": notice.delivered_ms.is_some(), "notice": about,
+            });
+            written(terminal.json_line(&line))?;
+        }
+        if !follow {
+            return Ok(Exit::Ok);
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
 }
 
 fn jobs(node: &Node, terminal: &Terminal) -> Result<Exit, Problem> {

@@ -133,7 +133,7 @@ async fn parties(session: &Session, terminal: &Terminal) -> Result<Exit, Problem
 /// What the options ask of the planner.
 fn asked(minimum: u32, on_shares: bool, purpose: Option<Purpose>) -> Asked {
     let route = if on_shares { Route::MultiParty } else { Route::Auto };
-    Asked { participation: participation(minimum), route, purpose }
+    Asked { participation: participation(minimum), route, purpose, study: None }
 }
 
 async fn run_explain(session: &Session, explain: &Explain, terminal: &Terminal) -> Result<Exit, Problem> {
@@ -142,6 +142,7 @@ async fn run_explain(session: &Session, explain: &Explain, terminal: &Terminal) 
         participants_min: explain.at_least.unwrap_or(0),
         multi_party: explain.mpc,
         purpose: explain.purpose.map(|purpose| purpose.to_string()).unwrap_or_default(),
+        study: explain.study.clone().unwrap_or_default(),
     };
     let response = session.jobs().explain(request).await.map_err(|s| problem_of(&s))?.into_inner();
     if terminal.is_json() {
@@ -158,8 +159,16 @@ async fn run_submit(session: &Session, submit: &Submit, terminal: &Terminal) -> 
             .map_err(|e| invalid("query.stdin", e.to_string()))?;
     }
     let sql = submit.privacy.apply(&sql);
-    let asked = asked(submit.at_least.unwrap_or(0), submit.mpc, submit.purpose);
-    let job = session.submit(&sql, asked, submit.time_limit).await?;
+    let mut asked = asked(submit.at_least.unwrap_or(0), submit.mpc, submit.purpose);
+    let study = match &submit.study {
+        None => None,
+        Some(id) => Some(session.study(id).await?.study),
+    };
+    if let Some(study) = &study {
+        asked.purpose = study.purpose_of(asked.purpose);
+    }
+    let reference = study.map(|study| study.reference());
+    let job = session.submit_in(reference, &sql, (asked, submit.time_limit)).await?;
     if submit.no_wait {
         let line = if terminal.is_json() { serde_json::json!({ "job": job.id }).to_string() } else { job.id };
         return written(terminal.data(&line));

@@ -4,6 +4,7 @@ mod attestations;
 pub mod login;
 mod recombine;
 mod reconstruct;
+mod studies;
 
 use std::path::{Path, PathBuf};
 
@@ -41,6 +42,7 @@ use crate::problem::{Problem, ProblemKind};
 use crate::query::answer::Answer;
 use crate::query::catalogue::Catalogue;
 use crate::query::plan::{Asked, Participation, Plan};
+use crate::study::StudyRef;
 
 const SEED_PLACE: SealContext<'static> = SealContext { table: "receiver", row: "self", column: "seed" };
 /// Largest result read, bytes.
@@ -225,7 +227,20 @@ impl Session {
         asked: impl Into<Asked>,
         time_limit_s: u64,
     ) -> Result<v1::Job, Problem> {
-        let Asked { participation, route, purpose } = asked.into();
+        self.submit_in(None, sql, (asked.into(), time_limit_s)).await
+    }
+
+    /// The same in a study.
+    ///
+    /// # Errors
+    /// The engine's, or the planner's.
+    pub async fn submit_in(
+        &self,
+        study: Option<StudyRef>,
+        sql: &str,
+        (asked, time_limit_s): (Asked, u64),
+    ) -> Result<v1::Job, Problem> {
+        let Asked { participation, route, purpose, .. } = asked;
         let signer = self.signer()?;
         let (_, epoch) = self.catalogue().await?;
         let epoch = epoch.ok_or_else(|| {
@@ -251,6 +266,7 @@ impl Session {
             epoch: Digest::parse(&epoch.id).ok_or_else(|| unreadable("epoch", &"not a digest"))?,
             receiver_key: Digest::of(&key),
             nonce: HexBytes(random::<16>().map_err(|e| Problem::internal(&e))?.to_vec()),
+            study,
             signed_unix_ms: now,
             expires_unix_ms: now.saturating_add(time_limit_s.saturating_mul(1000)),
         };

@@ -128,12 +128,12 @@ impl jobs_server::Jobs for JobsService {
         request: Request<v1::ExplainRequest>,
     ) -> Result<Response<v1::ExplainResponse>, Status> {
         let caller = peer::allowed(&self.0, &request, "Jobs.Explain").await?;
-        let v1::ExplainRequest { sql, participants_min, multi_party, purpose } = request.into_inner();
+        let v1::ExplainRequest { sql, participants_min, multi_party, purpose, study } = request.into_inner();
         let route = if multi_party { Route::MultiParty } else { Route::Auto };
         let purpose = (!purpose.is_empty()).then(|| Purpose::parse(&purpose)).transpose();
         let purpose = purpose.map_err(|e| invalid(e.to_string()))?;
-        let asked = Asked { participation: participation(participants_min), route, purpose };
-        let explained = self.0.explain(&caller, &sql, (participants_min, asked)).await;
+        let asked = Asked { participation: participation(participants_min), route, purpose, study: None };
+        let explained = self.0.explain(&caller, &sql, (participants_min, asked), &study).await;
         let explanation = explained.map_err(status_of)?;
         let json = crate::encoding::canonical_json(&explanation);
         Ok(Response::new(v1::ExplainResponse { json, text: explanation.text() }))

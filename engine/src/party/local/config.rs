@@ -43,6 +43,8 @@ pub struct PartyConfig {
     pub policy: Policy,
     /// Whose rows may be used.
     pub consent: ConsentConfig,
+    /// Where notices are posted.
+    pub webhook: Option<String>,
 }
 
 /// How the hospital asks for consent.
@@ -323,7 +325,8 @@ impl Checker<'_> {
         let tables = tables::check(self, file.table)?;
         let policy = tables::check_policy(&self.within("policy".into()), file.policy, &tables)?;
         let consent = self.within("consent".into()).consent(file.consent, &tables)?;
-        Ok(PartyConfig { name, data_dir, proxy, mesh, seal_key, proving, tables, policy, consent })
+        let webhook = self.within("notify".into()).webhook(file.notify)?;
+        Ok(PartyConfig { name, data_dir, proxy, mesh, seal_key, proving, tables, policy, consent, webhook })
     }
 
     fn consent(&self, raw: raw::Consent, tables: &[TableConfig]) -> Result<ConsentConfig, ConfigError> {
@@ -342,6 +345,20 @@ impl Checker<'_> {
         }
         let mapping = raw.mapping.map(|path| self.resolve(&path));
         Ok(ConsentConfig { regime: raw.regime, purpose: purpose.transpose()?, mapping })
+    }
+
+    fn webhook(&self, raw: raw::Notify) -> Result<Option<String>, ConfigError> {
+        let Some(text) = raw.webhook else { return Ok(None) };
+        let url = text.get_ref();
+        let is_own = ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|own| {
+            url.strip_prefix(own).is_some_and(|rest| rest.starts_with(':') || rest.starts_with('/'))
+        });
+        let parses = url.parse::<tonic::transport::Uri>().is_ok_and(|uri| uri.host().is_some());
+        if !parses || !(url.starts_with("https://") || is_own) {
+            let message = "the webhook is no https address".to_owned();
+            return Err(self.invalid(&text.span(), message, "write webhook = \"https://host/path\""));
+        }
+        Ok(Some(text.into_inner()))
     }
 
     fn mesh(&self, raw: raw::Mesh) -> Result<MeshSettings, ConfigError> {

@@ -39,6 +39,19 @@ pub struct Policy {
     pub compute_nodes: BTreeSet<String>,
     /// Researchers that may ask; empty lets every enrolled one.
     pub users: BTreeMap<String, UserPolicy>,
+    /// Rules on studies.
+    pub studies: StudyPolicy,
+}
+
+/// Rules on studies.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct StudyPolicy {
+    /// Whether only queries of an approved study run.
+    pub required: bool,
+    /// How many administrators must approve a study before the hospital signs; counts where any is named.
+    pub approvals: u32,
+    /// The administrators, by name, with their public keys (32 bytes, hexadecimal).
+    pub admins: BTreeMap<String, String>,
 }
 
 /// Rules of one table.

@@ -26,6 +26,8 @@ pub(super) struct File {
     pub policy: Policy,
     #[serde(default)]
     pub consent: Consent,
+    #[serde(default)]
+    pub notify: Notify,
 }
 
 #[derive(Default, Deserialize)]
@@ -184,6 +186,34 @@ pub(super) struct Policy {
     pub table: Vec<PolicyTable>,
     #[serde(default)]
     pub user: Vec<PolicyUser>,
+    #[serde(default)]
+    pub studies: Studies,
+    #[serde(default = "one")]
+    pub study_approvals: Spanned<u32>,
+    #[serde(default)]
+    pub admin: Vec<PolicyAdmin>,
+}
+
+/// Whether queries must belong to a study.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Studies {
+    #[default]
+    Optional,
+    Required,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PolicyAdmin {
+    pub name: Spanned<String>,
+    pub key: Spanned<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Notify {
+    pub webhook: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -223,6 +253,9 @@ impl Default for Policy {
             privacy: None,
             table: Vec::new(),
             user: Vec::new(),
+            studies: Studies::default(),
+            study_approvals: one(),
+            admin: Vec::new(),
         }
     }
 }

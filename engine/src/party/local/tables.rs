@@ -6,9 +6,10 @@ use toml::Spanned;
 
 use super::config::{Checker, ColumnConfig, ConfigError, Source, TableConfig};
 use super::decimal::{Decimal, PLACES_MAX};
-use super::policy::{Policy, StatisticKind, TablePolicy, UserPolicy};
+use super::policy::{Policy, StatisticKind, StudyPolicy, TablePolicy, UserPolicy};
 use super::privacy::PrivacyPolicy;
 use super::raw;
+use crate::identity::PublicKey;
 use crate::query::ast::HOSPITAL;
 use crate::query::catalogue::{Column, ColumnKind, IDENTIFIER_MAX, OutOfBounds};
 
@@ -375,8 +376,54 @@ pub(super) fn check_policy(
         tables: rules,
         compute_nodes: raw.compute_nodes.into_iter().collect(),
         privacy: raw.privacy.map(|privacy| PrivacyPolicy::check(here, privacy)).transpose()?,
+        studies: check_studies(here, (raw.studies, &raw.study_approvals), raw.admin)?,
         users: check_users(here, raw.user)?,
     })
+}
+
+fn check_studies(
+    here: &Checker<'_>,
+    (studies, approvals): (raw::Studies, &Spanned<u32>),
+    raws: Vec<raw::PolicyAdmin>,
+) -> Result<StudyPolicy, ConfigError> {
+    let mut admins: BTreeMap<String, String> = BTreeMap::new();
+    for raw in raws {
+        let key = hex::decode(raw.key.get_ref()).ok().and_then(|key| PublicKey::from_slice(&key).ok());
+        let Some(key) = key else {
+            let message = format!("the key of `{}` is no Ed25519 public key", raw.name.get_ref());
+            return Err(here.invalid(
+                &raw.key.span(),
+                message,
+                "write the 64 characters that `ward study key` prints",
+            ));
+        };
+        let key = hex::encode(key.as_bytes());
+        if crate::identity::check_name(raw.name.get_ref()).is_err()
+            || admins.values().any(|other| *other == key)
+        {
+            let message =
+                format!("`{}` is no name, or the key is another administrator's", raw.name.get_ref());
+            return Err(here.invalid(
+                &raw.name.span(),
+                message,
+                "every administrator has a name (a-z, 0-9, -) and a key",
+            ));
+        }
+        if admins.insert(raw.name.get_ref().clone(), key).is_some() {
+            let message = format!("administrator `{}` is there twice", raw.name.get_ref());
+            return Err(here.invalid(&raw.name.span(), message, "name everybody once"));
+        }
+    }
+    let wanted = *approvals.get_ref();
+    if wanted == 0 || (wanted > 1 && wanted as usize > admins.len()) {
+        let message = format!("study_approvals = {wanted}, of {} administrators", admins.len());
+        return Err(here.invalid(
+            &approvals.span(),
+            message,
+            "add a [[policy.admin]] for each, or ask for fewer",
+        ));
+    }
+    Ok(StudyPolicy { required: studies == raw::Studies::Required, approvals: wanted, admins })
 }
 
 fn check_users(

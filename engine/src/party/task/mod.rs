@@ -12,6 +12,7 @@ pub use self::shares::{MeshMember, OutputCost, OutputHeader};
 use crate::consent::Purpose;
 use crate::encoding::{Digest, HexBytes};
 use crate::query::ast::Route;
+use crate::study::StudyRef;
 
 /// An epoch of the collective key: what a finished ceremony made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +131,9 @@ pub struct Request {
     /// X25519 public key to which results of computations on shares are sealed.
     #[serde(default, skip_serializing_if = "HexBytes::is_empty")]
     pub seal_key: HexBytes,
+    /// The study that it is asked in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub study: Option<StudyRef>,
     /// When it was signed.
     pub signed_unix_ms: u64,
     /// After which it must not start any more.
@@ -316,6 +320,9 @@ pub enum Task {
         /// As in [`Request`].
         #[serde(default, skip_serializing_if = "Option::is_none")]
         purpose: Option<Purpose>,
+        /// As in [`Request`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        study: Option<StudyRef>,
         /// The merged catalogue, canonical JSON.
         catalogue: String,
         /// The epoch.

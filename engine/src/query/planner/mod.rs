@@ -31,7 +31,7 @@ pub fn plan(
     protocol: &ProtocolInfo,
     asked: impl Into<Asked>,
 ) -> Result<Plan> {
-    let Asked { participation, route, purpose } = asked.into();
+    let Asked { participation, route, purpose, study } = asked.into();
     let canonical = query.canonical();
     if parse(&canonical).as_ref() != Ok(query) {
         return Err(QueryError::NotCanonical);
@@ -48,7 +48,8 @@ pub fn plan(
     let kinds = (!query.group_by.is_empty(), multi_party.is_none());
     let guarantee = privacy::Guarantee::of(query, participation, resolved.rows_per_patient)?;
     let (strata, blocks, noise) = blocks::blocks(&needs, &sizing, kinds, guarantee.as_ref())?;
-    let floor = multi_party::floor(catalogue, &resolved.hospitals, multi_party.is_some());
+    let floor = multi_party::floor(catalogue, &resolved.hospitals, multi_party.is_some())
+        .max(study.map_or(0, |(_, floor)| floor));
     let mut plan = Plan {
         canonical,
         query: query.clone(),
@@ -66,6 +67,7 @@ pub fn plan(
         ciphertexts: 0,
         privacy: guarantee.map(|guarantee| guarantee.with(noise)),
         multi_party,
+        study: study.map(|(digest, _)| digest),
     };
     if plan.multi_party.is_some() {
         multi_party::reasonable(&plan)?;

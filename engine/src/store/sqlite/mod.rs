@@ -12,10 +12,12 @@ mod jobs;
 mod leases;
 mod log;
 mod members;
+mod overrides;
 mod party;
 mod people;
 mod registrations;
 mod release;
+mod studies;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,6 +48,7 @@ const ENGINE: Schema = Schema {
         include_str!("../migrations/engine/0002.sql"),
         include_str!("../migrations/engine/0003.sql"),
         include_str!("../migrations/engine/0004.sql"),
+        include_str!("../migrations/engine/0005.sql"),
     ],
 };
 
@@ -57,6 +60,7 @@ const PARTY: Schema = Schema {
         include_str!("../migrations/party/0002.sql"),
         include_str!("../migrations/party/0003.sql"),
         include_str!("../migrations/party/0004.sql"),
+        include_str!("../migrations/party/0005.sql"),
     ],
 };
 

@@ -19,6 +19,7 @@ fn policy() -> Policy {
         privacy: None,
         tables: [("breast".to_owned(), TablePolicy { allow: None, deny: ["pgr".to_owned()].into() })].into(),
         users: [("curie".to_owned(), UserPolicy { key: None })].into(),
+        studies: crate::party::local::policy::StudyPolicy::default(),
     }
 }
 

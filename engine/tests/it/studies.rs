@@ -1,0 +1,144 @@
+//! Studies over real processes: required where a hospital says so, approved by each, withdrawn by one; two
+//! administrators where the policy asks for two; and broken glass.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+
+use serde_json::Value as Json;
+
+use crate::world::{Spec, World, small};
+
+const SQL: &str = "SELECT AVG(age) FROM t";
+
+fn world() -> World {
+    let spec = Spec {
+        floor: 5,
+        profile: "study-4096",
+        threshold: None,
+        hospitals: small(2, "[policy]\nstudies = \"required\"\n"),
+    };
+    World::start(&spec)
+}
+
+fn new<'a>(id: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let common = [
+        "study",
+        "new",
+        id,
+        "--title",
+        "Ages",
+        "--purpose",
+        "DUO:0000006",
+        "--ethics",
+        "EK 1",
+        "--ends",
+        "2099-12-31",
+    ];
+    [&common, more].concat()
+}
+
+/// The key that `ward study key` makes, and its file.
+fn admin_key(world: &World, name: &str) -> (String, String) {
+    let file = world.path(&format!("{name}.key"));
+    let made = world.ward("nobody", &["study", "key", "--out", &file]).ok().json();
+    (made["key"].as_str().expect("a key").to_owned(), file)
+}
+
+fn configure(world: &World, hospital: &str, more: &str) {
+    let path = world.toml(hospital);
+    let text = std::fs::read_to_string(&path).expect("a configuration");
+    std::fs::write(path, text.replace("studies = \"required\"\n", more)).expect("a configuration");
+}
+
+fn said(view: &Json, hospital: &str) -> Option<String> {
+    let decisions = view["decisions"].as_array().expect("decisions");
+    let of = decisions.iter().find(|d| d["decision"]["hospital"] == hospital)?;
+    of["decision"]["verdict"].as_str().map(str::to_owned)
+}
+
+#[test]
+fn a_study_runs_where_it_is_approved_and_stops_where_it_is_withdrawn() {
+    let world = world();
+    world.ward("ada", &["submit", SQL]).error(8, "study.required");
+    world.ward("ada", &new("ages", &["--table", "t", "--statistic", "avg", "--floor", "12"])).ok();
+    world.ward("ada", &["submit", "--study", "ages", SQL]).error(8, "study.unapproved");
+    for hospital in ["h1", "h2"] {
+        let config = world.toml(hospital);
+        world.ward("nobody", &["party", "study", "approve", "--config", &config, "ages"]).ok();
+    }
+    let view = world.ward("ada", &["study", "show", "ages"]).ok().json();
+    assert_eq!(said(&view, "h1").as_deref(), Some("approved"), "{view}");
+    let answer = world.ward("ada", &["submit", "--study", "ages", SQL]).answer();
+    assert_eq!(answer.rows.len(), 1);
+    // Other tables, statistics and people do not fall under it; a floor of 12 withholds groups of 10.
+    world.ward("ada", &["submit", "--study", "ages", "SELECT SUM(age) FROM t"]).error(8, "study.statistic");
+    world.ward("ada", &["submit", "--study", "nothing", SQL]).error(5, "study.unknown");
+    world.ward("omar", &["submit", "--study", "ages", SQL]).error(4, "authorization.denied");
+    let split =
+        world.ward("ada", &["submit", "--study", "ages", "SELECT AVG(age) FROM t GROUP BY sex"]).answer();
+    let text = serde_json::to_string(&split).expect("an answer");
+    assert!(text.contains("suppressed") || text.contains("withheld"), "{text}");
+    let config = world.toml("h2");
+    let why = ["--reason", "a new vote is needed"];
+    world
+        .ward("nobody", &[&["party", "study", "withdraw", "--config", &config, "ages"][..], &why].concat())
+        .ok();
+    let refused = world.ward("ada", &["submit", "--study", "ages", SQL]).error(8, "study.withdrawn");
+    assert_eq!(refused["hospital"], "h2");
+    world.ward("ada", &["study", "close", "ages"]).ok();
+    world.ward("ada", &["submit", "--study", "ages", SQL]).error(8, "study.closed");
+}
+
+#[test]
+fn two_administrators_approve_and_one_breaks_glass_which_is_told() {
+    let world = world();
+    let hook = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let address = hook.local_addr().expect("an address");
+    let told = std::thread::spawn(move || {
+        let (mut stream, _) = hook.accept().expect("a post");
+        let mut bytes = vec![0; 65_536];
+        let mut got = 0;
+        while !String::from_utf8_lossy(&bytes[..got]).contains("outbreak") {
+            got += stream.read(&mut bytes[got..]).expect("a body");
+        }
+        stream.write_all(b"HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n").expect("an answer");
+        String::from_utf8_lossy(&bytes[..got]).into_owned()
+    });
+    let ((dora, dora_key), (erik, erik_key)) = (admin_key(&world, "dora"), admin_key(&world, "erik"));
+    let admins = format!(
+        "studies = \"required\"\nstudy_approvals = 2\n[[policy.admin]]\nname = \"dora\"\nkey = \"{dora}\"\n\
+         [[policy.admin]]\nname = \"erik\"\nkey = \"{erik}\"\n[notify]\nwebhook = \"http://{address}/ward\"\n"
+    );
+    configure(&world, "h1", &admins);
+    world.ward("ada", &new("ages", &["--table", "t"])).ok();
+    let config = world.toml("h1");
+    let approve = |more: &[&str]| {
+        world.ward("nobody", &[&["party", "study", "approve", "--config", &config, "ages"], more].concat())
+    };
+    let waiting = approve(&["--as", "dora", "--key", &dora_key]).ok().json();
+    assert_eq!(said(&waiting, "h1"), None, "one is not enough: {waiting}");
+    approve(&["--as", "erik", "--key", &dora_key]).error(4, "study.admin");
+    approve(&["--as", "dora", "--key", &dora_key]).ok();
+    let signed = approve(&["--as", "erik", "--key", &erik_key]).ok().json();
+    assert_eq!(said(&signed, "h1").as_deref(), Some("approved"), "{signed}");
+    let other = world.toml("h2");
+    world.ward("nobody", &["party", "study", "approve", "--config", &other, "ages"]).ok();
+    world.ward("ada", &["submit", "--study", "ages", SQL]).answer();
+    let glass = |key: &str, reason: &str| {
+        let open = ["party", "break-glass", "open", "--config", &config, "--as", "dora", "--key", key];
+        let rest = ["--researcher", "ada", "--minutes", "5", "--reason", reason];
+        world.ward("nobody", &[&open[..], &rest].concat())
+    };
+    glass(&erik_key, "outbreak on ward 7").error(4, "glass.admin");
+    glass(&dora_key, "because").error(3, "glass.reason");
+    let opened = glass(&dora_key, "outbreak on ward 7").ok().json();
+    let posted = told.join().expect("the webhook");
+    assert!(posted.contains("ward-signature") && posted.contains("break_glass.open"), "{posted}");
+    let events = world.ward("nobody", &["party", "audit", "--config", &config, "--events"]).ok().stdout;
+    assert!(events.contains("break_glass.open") && events.contains("PRIORITY"), "{events}");
+    let id = opened[0]["id"].as_str().expect("an id");
+    let close =
+        ["party", "break-glass", "close", "--config", &config, "--as", "dora", "--key", &dora_key, id];
+    world.ward("nobody", &close).ok();
+    world.ward("nobody", &close).error(5, "store.not_found");
+}
