@@ -48,7 +48,9 @@ fn a_study_has_one_form_and_any_change_is_another_study() {
         |s| s.ends_unix_ms += 1,
         |s| s.budget = None,
         |s| s.statistics.clear(),
-        |s| drop(s.members.insert("eve".to_owned())),
+        |s| {
+            s.members.insert("eve".to_owned());
+        },
         |s| s.ethics.push('x'),
     ];
     for change in changes {
@@ -67,7 +69,9 @@ fn studies_that_make_no_sense_are_refused() {
         |s| s.purposes.clear(),
         |s| s.hospitals.clear(),
         |s| s.title = "a\u{1b}[2J".to_owned(),
-        |s| drop(s.statistics.insert("everything".to_owned())),
+        |s| {
+            s.statistics.insert("everything".to_owned());
+        },
         |s| s.floor = 0,
         |s| s.ends_unix_ms = s.drafted_unix_ms,
     ];
