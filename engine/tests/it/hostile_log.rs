@@ -95,6 +95,7 @@ fn commitment(asked: &Asked, gifts: &[Gift]) -> Commitment {
             separated("contribution/1", &[&gift.header.c0.0, &gift.header.c1.0])
         }),
         finished_at_ms: now_ms(),
+        study: None,
     }
 }
 

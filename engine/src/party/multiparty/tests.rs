@@ -148,7 +148,8 @@ impl Consortium {
             log2_t: 104,
             ciphertext_bytes: 442_368,
         };
-        let asked = Asked { participation: Participation::All, route: Route::MultiParty, purpose: None };
+        let asked =
+            Asked { participation: Participation::All, route: Route::MultiParty, purpose: None, study: None };
         let query = parse(sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
         plan(&query, &self.catalogue, &protocol, asked).unwrap_or_else(|e| panic!("{sql}: {e}"))
     }

@@ -36,7 +36,8 @@ fn the_explanation_of_a_query_on_shares_says_who_learns_what() {
         ("explain_release", "SELECT COUNT(*), MEDIAN(age) FROM t WHERE age > 50 GROUP BY sex"),
         ("explain_models", "SELECT LINREG(bmi, age), LOGIT(dead, age), TOPK(dx, 2) FROM t"),
     ] {
-        let asked = Asked { participation: Participation::All, route: Route::MultiParty, purpose: None };
+        let asked =
+            Asked { participation: Participation::All, route: Route::MultiParty, purpose: None, study: None };
         let plan = plan(&parse(sql).unwrap(), &world.catalogue, &world.protocol(), asked);
         let plan = plan.unwrap_or_else(|e| panic!("{sql}: {e}"));
         assert_snapshot(name, &explain(&plan, &CostModel::default()).text());
