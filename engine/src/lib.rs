@@ -1,6 +1,6 @@
 //! Ward: the engine, the hospital's party node and the client.
 //!
-//! - [`query`]: SQL to a plan, sums to statistics. - [`party`]: the hospital's node. - [`job`]: the scheduler and what
+//! - [`query`]: SQL to a plan, sums to statistics. - [`records`]: FHIR and OMOP into tables. - [`party`]: the hospital's node. - [`job`]: the scheduler and what
 //!   it runs. - [`grpc`]: services, hub, client. - [`store`], [`ledger`], [`audit`], [`identity`]: state and proof of
 //!   it. - [`consent`]: what patients allow. - [`attestation`]: credentials, and what is proved of them. - [`cli`]: the command line.
 
@@ -23,5 +23,6 @@ pub mod member;
 pub mod party;
 pub mod problem;
 pub mod query;
+pub mod records;
 pub mod store;
 pub mod study;

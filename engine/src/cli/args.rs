@@ -250,6 +250,9 @@ pub enum Party {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Look at the records behind the published tables; nothing leaves this machine.
+    #[command(subcommand)]
+    Records(Records),
     /// Queries this node has seen.
     Jobs {
         /// The node's configuration.
@@ -318,6 +321,28 @@ pub enum Party {
         /// Print the events instead, as JSON lines.
         #[arg(long)]
         events: bool,
+    },
+}
+
+/// `ward party records ...`
+#[derive(Debug, Subcommand)]
+pub enum Records {
+    /// Read every source, and count rows, patients, and what is left out, by reason.
+    Check {
+        /// The node's configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// What a table's columns hold: counts, and bounds that would fit.
+    Preview {
+        /// The node's configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Name of the table in the catalogue.
+        table: String,
+        /// Also print this many rows, patients' values among them; written into the audit chain.
+        #[arg(long, value_name = "N")]
+        show_rows: Option<u32>,
     },
 }
 

@@ -21,4 +21,5 @@ pub mod study;
 pub mod task;
 mod trail;
 pub mod transport;
+mod version;
 mod witness;

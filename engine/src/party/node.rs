@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::aggregate::participation;
 use super::consent::ConsentDesk;
+use super::local::LocalError;
 use super::local::config::{PartyConfig, SealKey as SealSource};
 use super::local::data::LocalData;
 use super::local::policy::Policy;
@@ -23,6 +24,7 @@ use crate::identity::{Member, PublicKey, Role, SealKey, Signature};
 use crate::member::Membership;
 use crate::problem::{Problem, ProblemKind};
 use crate::query::plan::Asked;
+use crate::records::version::VersionKey;
 use crate::store::{
     Accepted, Approval, NewTask, Once, OnceKey, PartyStore, ReleaseStore as _, SqlitePartyStore, TaskState,
 };
@@ -82,8 +84,7 @@ impl Node {
     /// # Errors
     /// When nobody has enrolled in its folder, or its store or data cannot be opened.
     pub fn open(config: PartyConfig) -> Result<Self, Problem> {
-        let data = LocalData::open(&config)?;
-        Self::with_data(config, data)
+        Self::with_data(config, LocalData::open)
     }
 
     /// Opens an enrolled node whose tables are looked at when they are first asked for.
@@ -91,11 +92,13 @@ impl Node {
     /// # Errors
     /// As [`Self::open`], but for its data.
     pub fn open_lazily(config: PartyConfig) -> Result<Self, Problem> {
-        let data = LocalData::new(&config);
-        Self::with_data(config, data)
+        Self::with_data(config, |config, key| Ok(LocalData::new(config, key)))
     }
 
-    fn with_data(config: PartyConfig, data: LocalData) -> Result<Self, Problem> {
+    fn with_data(
+        config: PartyConfig,
+        data: impl FnOnce(&PartyConfig, VersionKey) -> Result<LocalData, LocalError>,
+    ) -> Result<Self, Problem> {
         let membership = Membership::load(&config.data_dir, seal_key(&config)?)?;
         if membership.member.role != Role::Hospital {
             let message = format!(
@@ -119,6 +122,7 @@ impl Node {
             .map_err(|e| Problem::internal(&e))?,
         );
         let store = SqlitePartyStore::open(&config.data_dir, signer, seal_key(&config)?)?;
+        let data = data(&config, super::version::key(&store, &membership.member.name)?)?;
         let consents = ConsentDesk::open(&config.data_dir, &seal_key(&config)?)?;
         let identity =
             MeshIdentity::new(&membership.certificate, &membership.identity, membership.authority.clone())?;

@@ -206,7 +206,7 @@ impl Node {
         let cohorts: Vec<Partition> =
             local.cohorts.iter().map(|c| c.at_least(floor)).filter(|c| !c.is_empty()).collect();
         let table = &taken.plan.query.table;
-        let patients = self.data().patients(table).map_err(Problem::from)?;
+        let patients = self.data().patients(table, &local.dataset_version).map_err(Problem::from)?;
         let judge = |kept: &[u8]| {
             let corrupt = || StoreError::Corrupt { what: "cohort", reason: "it does not parse".to_owned() };
             let kept = Partition::decode(kept).ok_or_else(corrupt)?;

@@ -19,6 +19,7 @@ mod people;
 mod records;
 mod registration;
 mod release;
+mod snapshot;
 mod sqlite;
 mod studies;
 
@@ -42,6 +43,7 @@ pub use people::{AccountRecord, LoginRecord, People, PersonRecord, RevocationRec
 pub use records::{Epoch, EpochState, MemberRecord, OutboxRow, PublicationRecord, TokenRecord};
 pub use registration::{Anchor, AnchorKind, NewRegistration, Registration};
 pub use release::{Charge, Charged, CohortScope, ReleaseStore};
+pub use snapshot::{Batch, DatabaseError, DatabaseSettings, Password, Snapshot};
 pub use sqlite::{SqlitePartyStore, SqliteStore};
 pub use studies::{OwnStudies, OwnStudy, Studies, StudyRecord, StudyWord};
 

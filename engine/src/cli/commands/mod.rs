@@ -17,6 +17,7 @@ pub mod party_study;
 pub mod policy;
 pub mod presentation;
 pub mod prove;
+mod records;
 pub mod registration;
 pub mod research;
 pub mod setup;

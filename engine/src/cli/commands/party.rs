@@ -82,6 +82,7 @@ pub async fn run(command: &args::Party, global: &args::Global, terminal: &Termin
             Ok(Exit::Ok)
         }
         args::Party::Doctor { config } => doctor(config, global, terminal).await,
+        args::Party::Records(command) => super::records::run(command, terminal),
         args::Party::Jobs { config } => jobs(&Node::open(load(config)?)?, terminal),
         args::Party::Approve { config, job } => {
             decide(&Node::open(load(config)?)?, job, Approval::Approved, terminal)
@@ -106,7 +107,7 @@ pub async fn run(command: &args::Party, global: &args::Global, terminal: &Termin
     }
 }
 
-fn line_of(check: Check) -> CheckLine {
+pub(super) fn line_of(check: Check) -> CheckLine {
     CheckLine {
         name: check.name,
         status: match check.status {

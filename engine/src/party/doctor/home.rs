@@ -5,6 +5,7 @@ use std::path::Path;
 use super::Check;
 use crate::party::local::config::{PartyConfig, TableConfig};
 use crate::party::local::data::{ColumnSurvey, LocalData, Survey};
+use crate::records::version::VersionKey;
 
 /// Free bytes under which the node is in danger: it stores keys and shares before it sends them.
 const FREE_BYTES_MIN: u64 = 64 << 20;
@@ -32,7 +33,8 @@ pub fn check_config(path: &Path) -> (Check, Option<PartyConfig>) {
 /// Reads every source and counts what maps: two checks per table, its source and its mapping.
 #[must_use]
 pub fn check_data(config: &PartyConfig) -> Vec<Check> {
-    let data = LocalData::new(config);
+    // Nothing that is made under this key leaves the check.
+    let data = LocalData::new(config, VersionKey::from_bytes(&[0; 32]));
     let mut checks = Vec::new();
     for table in &config.tables {
         let name = format!("data.{}", table.name);
@@ -49,6 +51,9 @@ pub fn check_data(config: &PartyConfig) -> Vec<Check> {
 
 fn source(name: String, table: &TableConfig, survey: &Survey) -> Check {
     let mut detail = format!("{} rows of at most {}", survey.rows, table.rows_max);
+    if survey.rejects.total() > 0 {
+        detail.push_str(&format!(", left out: {}", survey.rejects.text()));
+    }
     if let Some(patients) = survey.patients {
         detail.push_str(&format!(", {} patients", patients.distinct));
         if patients.missing > 0 {

@@ -11,13 +11,14 @@ use serde::Serialize;
 
 use super::decimal::Decimal;
 use super::policy::Policy;
-use super::{raw, tables};
+use super::{databases, raw, tables};
 use crate::attestation::prove;
 use crate::consent::{Purpose, PurposeError, Regime};
 use crate::party::connect::Proxy;
 use crate::party::mesh::MeshSettings;
 use crate::party::proving::ProvingSettings;
 use crate::query::catalogue::Column;
+use crate::records::source::RecordsSource;
 
 /// Largest configuration file that is read, in bytes.
 const BYTES_MAX: u64 = 1 << 20;
@@ -70,18 +71,22 @@ pub enum SealKey {
 /// Where a table's rows are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A CSV file with a heading line.
+    /// A CSV file with a heading line; gzip where its name ends in `.gz`.
     Csv(PathBuf),
     /// A Parquet file.
     Parquet(PathBuf),
+    /// Records through a mapping file.
+    Records(RecordsSource),
 }
 
 impl Source {
-    /// The file.
+    /// True where the rows are read into memory once, and not scanned for every query.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub fn is_held(&self) -> bool {
         match self {
-            Self::Csv(path) | Self::Parquet(path) => path,
+            Self::Csv(path) => path.extension().is_some_and(|e| e == "gz"),
+            Self::Parquet(_) => false,
+            Self::Records(_) => true,
         }
     }
 
@@ -91,6 +96,7 @@ impl Source {
         match self {
             Self::Csv(_) => "CSV",
             Self::Parquet(_) => "Parquet",
+            Self::Records(records) => records.format(),
         }
     }
 }
@@ -322,7 +328,8 @@ impl Checker<'_> {
             allows_development_key: raw.development_key,
             policy: prove::Policy { studies: raw.studies, audiences: raw.audiences },
         });
-        let tables = tables::check(self, file.table)?;
+        let origins = databases::check(self, file.postgres)?;
+        let tables = tables::check(self, file.table, &origins)?;
         let policy = tables::check_policy(&self.within("policy".into()), file.policy, &tables)?;
         let consent = self.within("consent".into()).consent(file.consent, &tables)?;
         let webhook = self.within("notify".into()).webhook(file.notify)?;

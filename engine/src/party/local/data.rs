@@ -1,25 +1,25 @@
 //! The sources behind the published tables: opened, surveyed, digested, and looked at again when they change.
 
-use std::collections::{BTreeSet, HashMap};
-use std::io::Read;
-use std::path::Path;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::Instant;
 
 use polars::prelude::{DataFrame, DataType};
-use sha2::{Digest, Sha256};
 
 use super::config::{PartyConfig, Source, TableConfig};
 use super::gate::{self, Asking, Gate, RowGate};
-use super::mapping::{Mapped, Mapping};
-use super::shape::Shape;
-use super::{LocalError, scan};
+use super::survey::{first_rows, survey};
+use super::{LocalError, held, scan, shape};
 use crate::query::catalogue::{Publication, Table};
+use crate::records::source::{self, FileStamp};
+use crate::records::version::VersionKey;
+use crate::records::{Reader, Rejects};
 
 /// The data of one hospital.
 #[derive(Debug)]
 pub struct LocalData {
     tables: Vec<TableConfig>,
+    key: VersionKey,
     states: Arc<Mutex<HashMap<String, Arc<TableState>>>>,
     gate: Gate,
 }
@@ -27,10 +27,15 @@ pub struct LocalData {
 /// What is known of a table's source as long as the file does not change.
 #[derive(Debug)]
 pub(super) struct TableState {
-    stamp: Stamp,
-    /// Digest of the file and its mapping, hexadecimal.
+    stamp: Vec<FileStamp>,
+    read_at: Instant,
+    /// Root of the Merkle tree over the mapped rows, hexadecimal.
     pub(super) dataset_version: String,
     pub(super) survey: Survey,
+    /// The place of each row in the version, whatever the order of the source.
+    pub(super) places: Vec<u32>,
+    /// The rows, where they are not scanned from the source for every query.
+    pub(super) held: Option<DataFrame>,
 }
 
 /// Counts over a source, for the hospital's own eyes.
@@ -42,6 +47,8 @@ pub struct Survey {
     pub patients: Option<PatientSurvey>,
     /// Counts per published column, in the order of the configuration.
     pub columns: Vec<ColumnSurvey>,
+    /// What was read of mapped records, and what was left out.
+    pub rejects: Rejects,
 }
 
 /// Counts over the patient column.
@@ -66,28 +73,23 @@ pub struct ColumnSurvey {
     pub unmapped: u64,
     /// Numbers out of bounds.
     pub out_of_bounds: u64,
-}
-
-/// What tells that a file is another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    bytes: u64,
-    modified: SystemTime,
+    /// Smallest and largest number, in fixed point; for the hospital's own eyes, like everything here.
+    pub range: Option<(i64, i64)>,
 }
 
 impl LocalData {
-    /// The sources, not looked at yet.
+    /// The sources, not looked at yet. Dataset versions are made under `key`.
     #[must_use]
-    pub fn new(config: &PartyConfig) -> Self {
+    pub fn new(config: &PartyConfig, key: VersionKey) -> Self {
         let gate = Gate::of(config.consent.regime);
-        Self { tables: config.tables.clone(), states: Arc::default(), gate }
+        Self { tables: config.tables.clone(), key, states: Arc::default(), gate }
     }
 
     /// The same sources, read through a gate.
     #[must_use]
     pub fn through(&self, rows: Arc<dyn RowGate>) -> Self {
-        let gate = Gate::Asked(rows);
-        Self { tables: self.tables.clone(), states: Arc::clone(&self.states), gate }
+        let (tables, states) = (self.tables.clone(), Arc::clone(&self.states));
+        Self { tables, key: self.key.clone(), states, gate: Gate::Asked(rows) }
     }
 
     /// What decides whose rows of a table are read, with the source column that names the patient; none where
@@ -103,7 +105,7 @@ impl LocalData {
     pub fn each_patient(&self, table: &str, mut each: impl FnMut(&str)) -> Result<(), LocalError> {
         let table = self.table(table)?;
         let state = self.state(table)?;
-        gate::patients(table, state.survey.rows, &mut each)?;
+        gate::patients(table, &state, &mut each)?;
         state.still_holds(table)
     }
 
@@ -111,8 +113,8 @@ impl LocalData {
     ///
     /// # Errors
     /// The first [`LocalError`].
-    pub fn open(config: &PartyConfig) -> Result<Self, LocalError> {
-        let data = Self::new(config);
+    pub fn open(config: &PartyConfig, key: VersionKey) -> Result<Self, LocalError> {
+        let data = Self::new(config, key);
         for table in &data.tables {
             data.state(table)?;
         }
@@ -158,17 +160,119 @@ impl LocalData {
         Ok(self.state(self.table(table)?)?.dataset_version.clone())
     }
 
-    /// The patient of every row of a table, as numbers of this reading alone; none where the table names no patients.
-    /// A row without a patient has `u32::MAX`.
+    /// The patient of every row of a table, by the row's place in this version, as numbers of this reading alone; none
+    /// where the table names no patients. A row without a patient has `u32::MAX`.
+    ///
+    /// # Errors
+    /// As [`Self::survey`]; [`LocalError::SourceChanged`] where the table has another version by now.
+    pub fn patients(&self, table: &str, version: &str) -> Result<Option<Vec<u32>>, LocalError> {
+        let table = self.table(table)?;
+        let state = self.state(table)?;
+        if state.dataset_version != version {
+            return Err(LocalError::SourceChanged { table: table.name.clone() });
+        }
+        let Some(patients) = state.patients(table)? else { return Ok(None) };
+        let mut placed = vec![u32::MAX; patients.len()];
+        for (patient, place) in patients.into_iter().zip(&state.places) {
+            if let Some(own) = placed.get_mut(*place as usize) {
+                *own = patient;
+            }
+        }
+        Ok(Some(placed))
+    }
+
+    /// The first rows of a table, as the source's texts, in the order of the published columns: patients' values, for
+    /// a person at the hospital who has asked for them.
     ///
     /// # Errors
     /// As [`Self::survey`].
-    pub fn patients(&self, table: &str) -> Result<Option<Vec<u32>>, LocalError> {
+    pub fn rows(&self, table: &str, count: usize) -> Result<Vec<Vec<Option<String>>>, LocalError> {
         let table = self.table(table)?;
+        let state = self.state(table)?;
+        first_rows(table, state.held.as_ref(), state.survey.rows.min(count as u64))
+    }
+
+    pub(super) fn table(&self, name: &str) -> Result<&TableConfig, LocalError> {
+        self.tables
+            .iter()
+            .find(|t| t.name == name)
+            .ok_or_else(|| LocalError::TableUnknown { table: name.into() })
+    }
+
+    /// The state of a table, from memory as long as the files' sizes and times stay, and a database is not due to be
+    /// read again. Tables of one database are read together, at one moment.
+    pub(super) fn state(&self, table: &TableConfig) -> Result<Arc<TableState>, LocalError> {
+        let known = self.states.lock().unwrap_or_else(PoisonError::into_inner).get(&table.name).cloned();
+        if let Some(known) = known
+            && known.is_good(table)?
+        {
+            return Ok(known);
+        }
+        let Source::Records(source) = &table.source else { return self.load(table, None) };
+        let failed = |error| LocalError::Records { table: table.name.clone(), error };
+        // What is wrong with the mapping is said before a database is asked for.
+        source.mapping().map_err(failed)?;
+        let mut reader = source.open().map_err(failed)?;
+        let state = self.load(table, Some(reader.as_mut()))?;
+        if source.refresh().is_some() {
+            let is_sibling = |other: &&TableConfig| match &other.source {
+                Source::Records(own) => other.name != table.name && own.origin == source.origin,
+                _ => false,
+            };
+            for sibling in self.tables.iter().filter(is_sibling) {
+                // What fails here fails again, and is said, when that table is asked for.
+                let _ = self.load(sibling, Some(reader.as_mut()));
+            }
+        }
+        Ok(state)
+    }
+
+    fn load(
+        &self,
+        table: &TableConfig,
+        reader: Option<&mut dyn Reader>,
+    ) -> Result<Arc<TableState>, LocalError> {
+        let stamp = stamp_of(table)?;
+        let (held, rejects, rows) = match &table.source {
+            source if source.is_held() => {
+                let (frame, rejects) = held::read(table, reader)?;
+                (Some(frame), rejects, None)
+            }
+            Source::Csv(path) => (None, Rejects::default(), Some(shape::check(table, path)?)),
+            _ => (None, Rejects::default(), None),
+        };
+        let (mut survey, version, places) = survey(table, held.as_ref(), rows, &self.key)?;
+        if rows.is_some_and(|rows| rows != survey.rows) {
+            return Err(malformed(table, "its rows cannot be told apart"));
+        }
+        survey.rejects = rejects;
+        if stamp_of(table)? != stamp {
+            return Err(LocalError::SourceChanged { table: table.name.clone() });
+        }
+        let dataset_version = version.to_string();
+        let state =
+            Arc::new(TableState { stamp, read_at: Instant::now(), dataset_version, survey, places, held });
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.insert(table.name.clone(), Arc::clone(&state));
+        Ok(state)
+    }
+}
+
+impl TableState {
+    fn is_good(&self, table: &TableConfig) -> Result<bool, LocalError> {
+        let refresh = match &table.source {
+            Source::Records(source) => source.refresh(),
+            _ => None,
+        };
+        Ok(stamp_of(table)? == self.stamp && refresh.is_none_or(|refresh| self.read_at.elapsed() < refresh))
+    }
+
+    /// The patient of every row, in the order of the source: [`LocalData::patients`] of this reading.
+    pub(super) fn patients(&self, table: &TableConfig) -> Result<Option<Vec<u32>>, LocalError> {
         let Some(source) = table.patient.as_deref() else { return Ok(None) };
         let absent = || LocalError::ColumnAbsent { table: table.name.clone(), source_column: source.into() };
-        let rows = self.state(table)?.survey.rows;
-        let frame = scan::collect(table, scan::scan(table, &[source], Some(rows))?)?;
+        let lazy = scan::scan(table, self.held.as_ref(), &[source], Some(self.survey.rows))?;
+        let frame = scan::collect(table, lazy)?;
         let named = frame.column(source).and_then(|series| series.cast(&DataType::String));
         let named = named.map_err(|_| absent())?;
         let named = named.str().map_err(|_| absent())?;
@@ -188,147 +292,27 @@ impl LocalData {
         ))
     }
 
-    pub(super) fn table(&self, name: &str) -> Result<&TableConfig, LocalError> {
-        self.tables
-            .iter()
-            .find(|t| t.name == name)
-            .ok_or_else(|| LocalError::TableUnknown { table: name.into() })
-    }
-
-    /// The state of a table, from memory as long as the file's size and time stay.
-    pub(super) fn state(&self, table: &TableConfig) -> Result<Arc<TableState>, LocalError> {
-        let stamp = stamp_of(table)?;
-        let known = self.states.lock().unwrap_or_else(PoisonError::into_inner).get(&table.name).cloned();
-        if let Some(known) = known.filter(|known| known.stamp == stamp) {
-            return Ok(known);
-        }
-        let (dataset_version, rows) = dataset_version(table)?;
-        let survey = survey(table, rows)?;
-        let state = Arc::new(TableState { stamp, dataset_version, survey });
-        state.still_holds(table)?;
-        if rows.is_some_and(|rows| rows != state.survey.rows) {
-            return Err(malformed(table, "its rows cannot be told apart"));
-        }
-        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        states.insert(table.name.clone(), Arc::clone(&state));
-        Ok(state)
-    }
-}
-
-impl TableState {
-    /// Checks after reading that the file read is the file digested.
+    /// Checks after reading that the file read is the file digested; what is held in memory is.
     pub(super) fn still_holds(&self, table: &TableConfig) -> Result<(), LocalError> {
-        if stamp_of(table)? == self.stamp {
+        if self.held.is_some() || stamp_of(table)? == self.stamp {
             return Ok(());
         }
         Err(LocalError::SourceChanged { table: table.name.clone() })
     }
 }
 
-fn unreadable(table: &TableConfig, error: &std::io::Error) -> LocalError {
+pub(super) fn unreadable(table: &TableConfig, error: &std::io::Error) -> LocalError {
     LocalError::SourceUnreadable { table: table.name.clone(), reason: error.kind().to_string() }
 }
 
-fn malformed(table: &TableConfig, reason: &'static str) -> LocalError {
+pub(super) fn malformed(table: &TableConfig, reason: &'static str) -> LocalError {
     LocalError::SourceMalformed { table: table.name.clone(), format: table.source.format(), reason }
 }
 
-fn stamp_of(table: &TableConfig) -> Result<Stamp, LocalError> {
-    let read = |path: &Path| {
-        let metadata = std::fs::metadata(path)?;
-        if metadata.is_dir() {
-            return Err(std::io::ErrorKind::IsADirectory.into());
-        }
-        Ok(Stamp { bytes: metadata.len(), modified: metadata.modified()? })
-    };
-    read(table.source.path()).map_err(|error| unreadable(table, &error))
-}
-
-/// SHA-256 of a domain, the file's SHA-256 and the mapping's: the same rows read another way are another
-/// dataset.
-///
-/// Returns the number of rows of a CSV file with it, whose shape is checked on the way.
-fn dataset_version(table: &TableConfig) -> Result<(String, Option<u64>), LocalError> {
-    let mut shape = matches!(table.source, Source::Csv(_)).then(|| Shape::new(table.delimiter));
-    let mut file = std::fs::File::open(table.source.path()).map_err(|error| unreadable(table, &error))?;
-    let mut content = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer).map_err(|error| unreadable(table, &error))? {
-            0 => break,
-            read => {
-                content.update(&buffer[..read]);
-                shape.iter_mut().for_each(|shape| shape.update(&buffer[..read]));
-            }
-        }
+fn stamp_of(table: &TableConfig) -> Result<Vec<FileStamp>, LocalError> {
+    let records = |error| LocalError::Records { table: table.name.clone(), error };
+    match &table.source {
+        Source::Csv(path) | Source::Parquet(path) => Ok(vec![source::stamp(path).map_err(records)?]),
+        Source::Records(source) => source.stamps().map_err(records),
     }
-    let rows = shape.map(Shape::finish).transpose().map_err(|reason| malformed(table, reason))?;
-    let mut mapping = Sha256::new();
-    let shape = (table.delimiter, &table.null_values, &table.columns);
-    mapping.update(serde_json::to_vec(&shape).map_err(|_| LocalError::PlanInconsistent {
-        detail: format!("the mapping of table `{}` cannot be written down", table.name),
-    })?);
-    let mut version = Sha256::new();
-    version.update(b"ward dataset version v1\0");
-    version.update(content.finalize());
-    version.update(mapping.finalize());
-    Ok((hex::encode(version.finalize()), rows))
-}
-
-fn survey(table: &TableConfig, rows: Option<u64>) -> Result<Survey, LocalError> {
-    let mut needed: BTreeSet<&str> = table.columns.iter().map(|c| c.source.as_str()).collect();
-    needed.extend(table.patient.as_deref());
-    let needed: Vec<&str> = needed.into_iter().collect();
-    let frame = scan::collect(table, scan::scan(table, &needed, rows)?)?;
-    let rows = frame.height() as u64;
-    if rows > table.rows_max {
-        return Err(LocalError::TooManyRows { table: table.name.clone(), rows, rows_max: table.rows_max });
-    }
-    let mut columns = Vec::with_capacity(table.columns.len());
-    for config in &table.columns {
-        let mapped = mapped(table, &frame, &config.source, &Mapping::new(table, config))?;
-        let count = |of: fn(&Mapped) -> bool| mapped.iter().filter(|m| of(m)).count() as u64;
-        let (min, max) = (config.column.min, config.column.max);
-        let found = ColumnSurvey {
-            column: config.column.name.clone(),
-            missing: count(|m| *m == Mapped::Missing),
-            unparseable: count(|m| *m == Mapped::Unparseable),
-            unmapped: count(|m| *m == Mapped::Unmapped),
-            out_of_bounds: mapped
-                .iter()
-                .filter(|m| matches!(m, Mapped::Value(v) if *v < min || *v > max))
-                .count() as u64,
-        };
-        let present = rows - found.missing;
-        if present > 0 && found.unparseable + found.unmapped == present {
-            let column = config.column.name.clone();
-            return Err(LocalError::NothingMapped { table: table.name.clone(), column, present });
-        }
-        columns.push(found);
-    }
-    let patients = match &table.patient {
-        Some(source) => Some(patients(table, &frame, source)?),
-        None => None,
-    };
-    Ok(Survey { rows, patients, columns })
-}
-
-fn mapped(
-    table: &TableConfig,
-    frame: &DataFrame,
-    source: &str,
-    mapping: &Mapping,
-) -> Result<Vec<Mapped>, LocalError> {
-    frame
-        .column(source)
-        .and_then(|series| mapping.column(series))
-        .map_err(|_| LocalError::ColumnAbsent { table: table.name.clone(), source_column: source.into() })
-}
-
-fn patients(table: &TableConfig, frame: &DataFrame, source: &str) -> Result<PatientSurvey, LocalError> {
-    let absent = |_| LocalError::ColumnAbsent { table: table.name.clone(), source_column: source.into() };
-    let series = frame.column(source).map_err(absent)?;
-    let missing = series.null_count() as u64;
-    let distinct = series.n_unique().map_err(absent)? as u64;
-    Ok(PatientSurvey { distinct: distinct - u64::from(missing > 0), missing })
 }

@@ -13,6 +13,7 @@ use polars::prelude::{
 
 use super::LocalError;
 use super::config::TableConfig;
+use super::data::TableState;
 use super::scan::{self, named};
 use crate::consent::Regime;
 
@@ -81,11 +82,16 @@ fn named_in<'a>(text: &'a str, null_values: &BTreeSet<String>) -> Option<&'a str
 }
 
 /// Calls `each` for the patient of every row.
-pub(super) fn patients(table: &TableConfig, rows: u64, each: &mut dyn FnMut(&str)) -> Result<(), LocalError> {
+pub(super) fn patients(
+    table: &TableConfig,
+    state: &TableState,
+    each: &mut dyn FnMut(&str),
+) -> Result<(), LocalError> {
     let Some(patient) = table.patient.as_deref() else {
         return Err(LocalError::ConsentNotAsked { table: table.name.clone() });
     };
-    let frame = scan::collect(table, scan::scan(table, &[patient], Some(rows))?)?;
+    let frame =
+        scan::collect(table, scan::scan(table, state.held.as_ref(), &[patient], Some(state.survey.rows))?)?;
     let absent =
         |_| LocalError::ColumnAbsent { table: table.name.clone(), source_column: patient.to_owned() };
     let texts = frame.column(patient).and_then(|series| series.cast(&DataType::String)).map_err(absent)?;

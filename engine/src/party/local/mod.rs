@@ -9,9 +9,11 @@ pub mod cohort;
 mod complement;
 pub mod config;
 pub mod data;
+mod databases;
 pub mod decimal;
 mod filter;
 pub mod gate;
+mod held;
 pub mod mapping;
 pub mod noise;
 pub mod policy;
@@ -22,11 +24,13 @@ mod shape;
 mod statistic;
 pub mod step;
 mod sums;
+mod survey;
 mod tables;
 #[cfg(test)]
 mod tests;
 
 use crate::query::plan::{Content, Split};
+use crate::records::RecordsError;
 
 /// Why the local step, or reading a source, failed. Carries names and numbers of the configuration and the
 /// plan, never a value of a row.
@@ -41,12 +45,20 @@ pub enum LocalError {
         /// What the system says.
         reason: String,
     },
+    /// Mapped records cannot be read.
+    #[error("table `{table}`: {error}")]
+    Records {
+        /// The table.
+        table: String,
+        /// Why.
+        error: RecordsError,
+    },
     /// The source is no table of its kind.
     #[error("the source of table `{table}` is not a readable {format} file: {reason}")]
     SourceMalformed {
         /// The table.
         table: String,
-        /// `CSV` or `Parquet`.
+        /// `CSV`, `Parquet`, ...
         format: &'static str,
         /// What is wrong, without content.
         reason: &'static str,
@@ -135,6 +147,7 @@ impl LocalError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::SourceUnreadable { .. } => "data.unreadable",
+            Self::Records { error, .. } => error.code(),
             Self::SourceMalformed { .. } => "data.malformed",
             Self::ColumnAbsent { .. } => "data.column",
             Self::TypeUnsupported { .. } => "data.type",
@@ -154,6 +167,7 @@ impl LocalError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::SourceUnreadable { .. } => "check the path in [[table]] source and the file's permissions",
+            Self::Records { error, .. } => error.hint(),
             Self::SourceMalformed { .. } => {
                 "check the delimiter, the quotes and the encoding (UTF-8) of the file"
             }

@@ -21,6 +21,8 @@ pub(super) struct File {
     pub keys: Keys,
     pub proving: Option<Proving>,
     #[serde(default)]
+    pub postgres: BTreeMap<String, Postgres>,
+    #[serde(default)]
     pub table: Vec<Table>,
     #[serde(default)]
     pub policy: Policy,
@@ -113,6 +115,40 @@ pub(super) struct Table {
 pub(super) enum Source {
     Csv(PathBuf),
     Parquet(PathBuf),
+    Fhir(Mapped),
+    Omop(Mapped),
+    Postgres(FromDatabase),
+}
+
+/// Tables of a database, and how a table is made of them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FromDatabase {
+    pub connection: Spanned<String>,
+    pub mapping: PathBuf,
+    pub table: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Postgres {
+    pub host: Spanned<String>,
+    pub port: Option<u16>,
+    pub database: String,
+    pub user: String,
+    pub password: Option<SealKey>,
+    pub schema: Option<String>,
+    pub ca: Option<PathBuf>,
+    pub refresh_s: Option<u64>,
+}
+
+/// A folder of records, and how a table is made of them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Mapped {
+    pub folder: PathBuf,
+    pub mapping: PathBuf,
+    pub table: Option<String>,
 }
 
 #[derive(Deserialize)]

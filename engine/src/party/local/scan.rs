@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use polars::prelude::{
-    DataFrame, DataType, Expr, Field, LazyCsvReader, LazyFileListReader, LazyFrame, NULL, PlRefPath,
-    PolarsError, PolarsResult, ScanArgsParquet, lit, when,
+    DataFrame, DataType, Expr, Field, IntoLazy, LazyCsvReader, LazyFileListReader, LazyFrame, NULL,
+    PlRefPath, PolarsError, PolarsResult, ScanArgsParquet, lit, when,
 };
 
 use super::LocalError;
@@ -31,9 +31,18 @@ pub(super) fn named(name: &str) -> Expr {
 /// # Errors
 /// [`LocalError`] when the file is absent, malformed, lacks a column in `needed`, or has it in a type without
 /// mapping.
-pub(super) fn scan(table: &TableConfig, needed: &[&str], rows: Option<u64>) -> Result<LazyFrame, LocalError> {
+pub(super) fn scan(
+    table: &TableConfig,
+    held: Option<&DataFrame>,
+    needed: &[&str],
+    rows: Option<u64>,
+) -> Result<LazyFrame, LocalError> {
     let mut frame = guarded(table, || {
-        let path = PlRefPath::try_from_path(table.source.path())?;
+        let path = match (held, &table.source) {
+            (Some(held), _) => return Ok(held.clone().lazy()),
+            (None, Source::Csv(path) | Source::Parquet(path)) => PlRefPath::try_from_path(path)?,
+            (None, Source::Records(_)) => return Ok(DataFrame::empty().lazy()),
+        };
         match &table.source {
             Source::Csv(_) => LazyCsvReader::new(path)
                 .with_has_header(true)
@@ -43,7 +52,7 @@ pub(super) fn scan(table: &TableConfig, needed: &[&str], rows: Option<u64>) -> R
                 .with_glob(false)
                 .with_cache(false)
                 .finish(),
-            Source::Parquet(_) => {
+            _ => {
                 let args = ScanArgsParquet { glob: false, cache: false, ..ScanArgsParquet::default() };
                 LazyFrame::scan_parquet(path, args)
             }
@@ -71,12 +80,18 @@ pub(super) fn scan(table: &TableConfig, needed: &[&str], rows: Option<u64>) -> R
 /// Name of the column that counts the rows of the source.
 pub(super) const ROW: &str = ":row";
 
-/// The mapped and bounded columns under their catalogue names, each with its flag column, and [`ROW`].
+/// The rows with their places in the source in [`ROW`]: before any of them is left out.
+pub(super) fn numbered(frame: LazyFrame) -> LazyFrame {
+    frame.with_row_index(ROW, None)
+}
+
+/// The mapped and bounded columns of [`numbered`] rows under their catalogue names, each with its flag column, and
+/// [`ROW`].
 pub(super) fn mapped(frame: LazyFrame, table: &TableConfig, columns: &[&ColumnConfig]) -> LazyFrame {
     let row = || std::iter::once(named(ROW));
     let raw: Vec<Expr> = columns.iter().map(|c| mapped_column(table, c)).chain(row()).collect();
     let bounded: Vec<Expr> = columns.iter().flat_map(|c| bounded_column(c)).chain(row()).collect();
-    frame.with_row_index(ROW, None).select(raw).select(bounded)
+    frame.select(raw).select(bounded)
 }
 
 fn mapped_column(table: &TableConfig, config: &ColumnConfig) -> Expr {

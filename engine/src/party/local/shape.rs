@@ -1,12 +1,31 @@
-//! The shape of a CSV file, checked while its bytes are digested: UTF-8, quotes closed, and as many fields in
+//! The shape of a CSV file, checked from end to end: UTF-8, quotes closed, and as many fields in
 //! every row as in the heading. A reader that takes only some columns does not see a row that has shifted.
 
 use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::Path;
+
+use super::LocalError;
+use super::config::TableConfig;
+use super::data::{malformed, unreadable};
 
 const NOT_TEXT: &str = "it is not UTF-8 text";
 const RAGGED: &str = "a row has more or fewer fields than the heading";
 const UNCLOSED: &str = "a quote is not closed";
 const TWICE: &str = "two columns have the same heading";
+
+/// Checks a CSV file from end to end; its number of rows.
+pub(super) fn check(table: &TableConfig, path: &Path) -> Result<u64, LocalError> {
+    let mut shape = Shape::new(table.delimiter);
+    let mut file = std::fs::File::open(path).map_err(|error| unreadable(table, &error))?;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer).map_err(|error| unreadable(table, &error))? {
+            0 => return shape.finish().map_err(|reason| malformed(table, reason)),
+            read => shape.update(&buffer[..read]),
+        }
+    }
+}
 
 /// Follows the bytes of a file. Any quote opens or closes, wherever it stands, as the reader has it.
 pub(super) struct Shape {

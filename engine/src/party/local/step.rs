@@ -6,7 +6,7 @@ use polars::prelude::{BooleanChunked, DataFrame, DataType, lit};
 
 use super::cohort::{NOWHERE, Partition};
 use super::config::{ColumnConfig, TableConfig};
-use super::data::LocalData;
+use super::data::{LocalData, TableState};
 use super::scan::{named, outside_name};
 use super::sums::{MISSING, Rows, Withheld, cell_count, inconsistent};
 use super::{LocalError, filter, scan};
@@ -46,9 +46,9 @@ pub fn run(plan: &Plan, data: &LocalData, hospital: &str, floor: u32) -> Result<
     let table = data.table(&plan.query.table)?;
     let state = data.state(table)?;
     let needs = Needs::of(plan);
-    let mut frame = read(plan, (data, table), &needs, (index, state.survey.rows))?;
+    let mut frame = read(plan, (data, table), &needs, (index, &state))?;
     if let Some(privacy) = &plan.privacy {
-        frame = bounded(table, frame, data.patients(&table.name)?.as_deref(), privacy.rows_per_patient)?;
+        frame = bounded(table, frame, state.patients(table)?.as_deref(), privacy.rows_per_patient)?;
     }
     state.still_holds(table)?;
 
@@ -72,7 +72,7 @@ pub fn run(plan: &Plan, data: &LocalData, hospital: &str, floor: u32) -> Result<
     let ungrouped = rows.group()?;
     let mut withheld = plan.strata.iter().map(|s| rows.withheld(s)).collect::<Result<Vec<_>, _>>()?;
     rows.complement(&mut withheld)?;
-    let cohorts = cohorts(&rows, &withheld, &indices(table, &frame)?, state.survey.rows)?;
+    let cohorts = cohorts(&rows, &withheld, &placed(&state, indices(table, &frame)?), state.survey.rows)?;
     let step = Step { rows, hospital: index, outside, ungrouped, withheld };
     let mut slots = Vec::new();
     for (at, block) in plan.blocks.iter().enumerate() {
@@ -92,6 +92,12 @@ fn indices(table: &TableConfig, frame: &DataFrame) -> Result<Vec<u32>, LocalErro
     let rows = rows.map_err(|_| unread(table, scan::ROW))?;
     let rows = rows.u32().map_err(|_| unread(table, scan::ROW))?;
     Ok(rows.iter().map(|row| row.unwrap_or(NOWHERE)).collect())
+}
+
+/// The places of these rows in the version: what was shown is told by the rows, whatever order they come in.
+fn placed(state: &TableState, mut rows: Vec<u32>) -> Vec<u32> {
+    rows.iter_mut().for_each(|row| *row = state.places.get(*row as usize).copied().unwrap_or(NOWHERE));
+    rows
 }
 
 /// The rows of a query with noise: the first `most` of each patient, and none that names no patient.
@@ -118,7 +124,7 @@ fn bounded(
 fn cohorts(
     rows: &Rows<'_>,
     withheld: &[Withheld],
-    indices: &[u32],
+    places: &[u32],
     count: u64,
 ) -> Result<Vec<Partition>, LocalError> {
     let mut cohorts: Vec<Partition> = Vec::new();
@@ -126,9 +132,9 @@ fn cohorts(
         let mut labels = vec![NOWHERE; usize::try_from(count).unwrap_or_default()];
         // Rows in which a value is missing are of the cell all the same: who has a value is not what a cohort is.
         let cells = rows.cells_of(&stratum.by)?;
-        for (row, cell) in indices.iter().zip(cells) {
+        for (place, cell) in places.iter().zip(cells) {
             let is_shown = withheld.get(cell as usize).is_some_and(|withheld| !withheld);
-            if let Some(label) = labels.get_mut(*row as usize).filter(|_| is_shown) {
+            if let Some(label) = labels.get_mut(*place as usize).filter(|_| is_shown) {
                 *label = cell;
             }
         }
@@ -161,7 +167,7 @@ pub fn columns(
     let mut needs = Needs::of(plan);
     needs.sums = names.iter().copied().collect();
     needs.outside.clear();
-    let frame = read(plan, (data, table), &needs, (index, state.survey.rows))?;
+    let frame = read(plan, (data, table), &needs, (index, &state))?;
     state.still_holds(table)?;
     let present = |value: i64| (value != MISSING).then_some(value);
     let column = |name: &&str| Ok(integers(table, &frame, name)?.into_iter().map(present).collect());
@@ -233,12 +239,12 @@ fn filter_columns<'a>(filter: &'a Filter, depth: usize, columns: &mut BTreeSet<&
     }
 }
 
-/// Reads the table's `rows` of patients who consented, maps, bounds and filters them; keeps the columns that are summed.
+/// Reads the table's rows of patients who consented, maps, bounds and filters them; keeps the columns that are summed.
 fn read(
     plan: &Plan,
     (data, table): (&LocalData, &TableConfig),
     needs: &Needs<'_>,
-    (hospital, rows): (usize, u64),
+    (hospital, state): (usize, &TableState),
 ) -> Result<DataFrame, LocalError> {
     let names: BTreeSet<&str> = needs.filter.union(&needs.sums).copied().collect();
     let mut columns: Vec<&ColumnConfig> = Vec::new();
@@ -261,7 +267,8 @@ fn read(
     sources.extend(gate.as_ref().map(|asking| asking.patient));
     let sources: Vec<&str> = sources.into_iter().collect();
     let code = lit(hospital as i64).cast(DataType::Int64).alias(HOSPITAL);
-    let mut source = scan::scan(table, &sources, Some(rows))?;
+    let source = scan::scan(table, state.held.as_ref(), &sources, Some(state.survey.rows))?;
+    let mut source = scan::numbered(source);
     if let Some(asking) = gate {
         source = source.filter(asking.admits(table));
     }

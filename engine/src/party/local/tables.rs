@@ -1,6 +1,7 @@
 //! Checks of the `[[table]]` and `[policy]` sections.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use toml::Spanned;
 
@@ -12,6 +13,8 @@ use super::raw;
 use crate::identity::PublicKey;
 use crate::query::ast::HOSPITAL;
 use crate::query::catalogue::{Column, ColumnKind, IDENTIFIER_MAX, OutOfBounds};
+use crate::records::mapping;
+use crate::records::source::{Origin, RecordsSource};
 
 /// Most rows a table may announce.
 const ROWS_MAX: u64 = 1 << 40;
@@ -23,7 +26,11 @@ const BOUND_MAX: i64 = 1 << 53;
 const NULL_VALUES: [&str; 5] = ["NA", "N/A", "NaN", "null", "NULL"];
 
 /// Checks the tables.
-pub(super) fn check(checker: &Checker<'_>, raws: Vec<raw::Table>) -> Result<Vec<TableConfig>, ConfigError> {
+pub(super) fn check(
+    checker: &Checker<'_>,
+    raws: Vec<raw::Table>,
+    databases: &BTreeMap<String, Origin>,
+) -> Result<Vec<TableConfig>, ConfigError> {
     let mut tables: Vec<TableConfig> = Vec::with_capacity(raws.len());
     for raw in raws {
         let name = raw.name.clone();
@@ -33,12 +40,16 @@ pub(super) fn check(checker: &Checker<'_>, raws: Vec<raw::Table>) -> Result<Vec<
             let message = format!("the table is there twice, or there are more than {COUNT_MAX}");
             return Err(here.invalid(&name.span(), message, "give every table its own name"));
         }
-        tables.push(check_table(&here, raw)?);
+        tables.push(check_table(&here, raw, databases)?);
     }
     Ok(tables)
 }
 
-fn check_table(here: &Checker<'_>, raw: raw::Table) -> Result<TableConfig, ConfigError> {
+fn check_table(
+    here: &Checker<'_>,
+    raw: raw::Table,
+    databases: &BTreeMap<String, Origin>,
+) -> Result<TableConfig, ConfigError> {
     let span = raw.name.span();
     let name = raw.name.into_inner();
     if !(1..=ROWS_MAX).contains(raw.rows_max.get_ref()) {
@@ -53,13 +64,11 @@ fn check_table(here: &Checker<'_>, raw: raw::Table) -> Result<TableConfig, Confi
         let message = format!("{} columns, not between 1 and {COUNT_MAX}", raw.column.len());
         return Err(here.invalid(&span, message, "add [[table.column]] sections below the table"));
     }
-    let source = match raw.source {
-        raw::Source::Csv(path) => Source::Csv(here.resolve(&path)),
-        raw::Source::Parquet(path) => Source::Parquet(here.resolve(&path)),
-    };
+    let source = check_source(here, &name, raw.source, databases)?;
     let delimiter = check_delimiter(here, raw.delimiter.as_ref(), &source)?;
+    let is_mapped = matches!(source, Source::Records(_));
     let rows_per_patient_max =
-        rows_per_patient(here, raw.rows_per_patient_max.as_ref(), raw.patient.is_some())?;
+        rows_per_patient(here, raw.rows_per_patient_max.as_ref(), is_mapped || raw.patient.is_some())?;
     let mut columns: Vec<ColumnConfig> = Vec::with_capacity(raw.column.len());
     for raw in raw.column {
         let within = here.within(format!("table `{name}`, column `{}`", raw.name.get_ref()));
@@ -79,6 +88,8 @@ fn check_table(here: &Checker<'_>, raw: raw::Table) -> Result<TableConfig, Confi
         Some(values) => values.into_iter().map(|v| v.trim().to_owned()).collect(),
         None => NULL_VALUES.into_iter().map(str::to_owned).collect(),
     };
+    // A mapped table has this column, whatever its source names the patient.
+    let patient = raw.patient.or_else(|| is_mapped.then(|| mapping::PATIENT.to_owned()));
     Ok(TableConfig {
         name,
         description: raw.description,
@@ -88,31 +99,10 @@ fn check_table(here: &Checker<'_>, raw: raw::Table) -> Result<TableConfig, Confi
         rows_max: raw.rows_max.into_inner(),
         data_use: raw.data_use,
         rows_per_patient_max,
-        patient: raw.patient,
+        patient,
         data_class,
         columns,
     })
-}
-
-fn check_delimiter(
-    here: &Checker<'_>,
-    asked: Option<&Spanned<String>>,
-    source: &Source,
-) -> Result<u8, ConfigError> {
-    match (asked, source) {
-        (None, _) => Ok(b','),
-        (Some(text), Source::Csv(_)) => match text.get_ref().as_bytes() {
-            [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => Ok(*byte),
-            _ => {
-                let message = "the delimiter is not one ASCII character".to_owned();
-                Err(here.invalid(&text.span(), message, "write delimiter = \";\" or \"\\t\""))
-            }
-        },
-        (Some(text), Source::Parquet(_)) => {
-            let message = "a Parquet file has no delimiter".to_owned();
-            Err(here.invalid(&text.span(), message, "remove the line"))
-        }
-    }
 }
 
 fn rows_per_patient(
@@ -148,6 +138,59 @@ fn check_class(here: &Checker<'_>, class: Spanned<String>) -> Result<String, Con
     }
     let message = format!("the data class `{text}` is not 1 to 64 lower-case letters, digits, `_` or `-`");
     Err(here.invalid(&class.span(), message, "name it as consents do, e.g. data_class = \"labs\""))
+}
+
+fn check_delimiter(
+    here: &Checker<'_>,
+    delimiter: Option<&Spanned<String>>,
+    source: &Source,
+) -> Result<u8, ConfigError> {
+    let Some(text) = delimiter else { return Ok(b',') };
+    if !matches!(source, Source::Csv(_)) {
+        let message = format!("{} has no delimiter to set", source.format());
+        return Err(here.invalid(&text.span(), message, "remove the line"));
+    }
+    match text.get_ref().as_bytes() {
+        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => Ok(*byte),
+        _ => {
+            let message = "the delimiter is not one ASCII character".to_owned();
+            Err(here.invalid(&text.span(), message, "write delimiter = \";\" or \"\\t\""))
+        }
+    }
+}
+
+/// The table of the mapping file is of the same name unless the source says otherwise.
+fn check_source(
+    here: &Checker<'_>,
+    name: &str,
+    raw: raw::Source,
+    databases: &BTreeMap<String, Origin>,
+) -> Result<Source, ConfigError> {
+    let records = |origin: Origin, mapping: &Path, table: Option<String>| {
+        let table = table.unwrap_or_else(|| name.to_owned());
+        Source::Records(RecordsSource { origin, mapping: here.resolve(mapping), table })
+    };
+    Ok(match raw {
+        raw::Source::Csv(path) => Source::Csv(here.resolve(&path)),
+        raw::Source::Parquet(path) => Source::Parquet(here.resolve(&path)),
+        raw::Source::Fhir(mapped) => {
+            records(Origin::Fhir(here.resolve(&mapped.folder)), &mapped.mapping, mapped.table)
+        }
+        raw::Source::Omop(mapped) => {
+            records(Origin::OmopFiles(here.resolve(&mapped.folder)), &mapped.mapping, mapped.table)
+        }
+        raw::Source::Postgres(mapped) => {
+            let Some(origin) = databases.get(mapped.connection.get_ref()) else {
+                let message = format!("no section [postgres.{}]", mapped.connection.get_ref());
+                return Err(here.invalid(
+                    &mapped.connection.span(),
+                    message,
+                    "say there where the database is",
+                ));
+            };
+            records(origin.clone(), &mapped.mapping, mapped.table)
+        }
+    })
 }
 
 fn check_name(here: &Checker<'_>, name: &Spanned<String>) -> Result<(), ConfigError> {

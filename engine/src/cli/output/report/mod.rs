@@ -4,11 +4,13 @@
 mod catalogue;
 mod checks;
 mod jobs;
+mod records;
 
 pub use catalogue::{catalogue, table};
 pub use checks::{CheckLine, CheckReport, CheckStatus, checks};
 pub(super) use jobs::state_tone;
 pub use jobs::{HospitalLine, JobDetail, JobLine, ReceiptLine, Verdict, VerdictLine, job, jobs, verdicts};
+pub use records::{ColumnLine, TablePreview, preview};
 
 use super::terminal::{Style, Tone};
 use super::text;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Folder, World};
+use super::{Folder, World, key};
 use crate::party::local::LocalError;
 use crate::party::local::data::{ColumnSurvey, LocalData, PatientSurvey};
 
@@ -11,7 +11,7 @@ const X: &str = "[[table.column]]\nname = \"x\"\nkind = \"integer\"\nmin = 0\nma
 fn opened(content: &[u8], source: &str, columns: &str) -> Result<LocalData, LocalError> {
     let folder = Folder::new(&[]);
     folder.write("t.csv", content);
-    LocalData::open(&folder.config(source, columns))
+    LocalData::open(&folder.config(source, columns), key())
 }
 
 #[test]
@@ -91,8 +91,22 @@ fn a_survey_counts_what_does_not_map() {
     let survey = Folder::new(&[("t.csv", rows)]).data("{ csv = \"t.csv\" }", &columns).survey("t").unwrap();
     assert_eq!(survey.rows, 5);
     assert_eq!(survey.patients, Some(PatientSurvey { distinct: 3, missing: 1 }));
-    let x = ColumnSurvey { column: "x".into(), missing: 1, unparseable: 1, unmapped: 0, out_of_bounds: 1 };
-    let c = ColumnSurvey { column: "c".into(), missing: 1, unparseable: 0, unmapped: 1, out_of_bounds: 0 };
+    let x = ColumnSurvey {
+        column: "x".into(),
+        missing: 1,
+        unparseable: 1,
+        unmapped: 0,
+        out_of_bounds: 1,
+        range: Some((1, 12)),
+    };
+    let c = ColumnSurvey {
+        column: "c".into(),
+        missing: 1,
+        unparseable: 0,
+        unmapped: 1,
+        out_of_bounds: 0,
+        range: Some((0, 1)),
+    };
     assert_eq!(survey.columns, [x, c]);
 }
 

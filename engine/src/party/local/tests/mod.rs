@@ -3,6 +3,7 @@
 mod config;
 mod data;
 mod policy;
+mod records;
 mod release;
 mod step;
 mod sums;
@@ -18,6 +19,12 @@ use crate::query::catalogue::Catalogue;
 use crate::query::plan::{Participation, Plan, ProtocolInfo};
 use crate::query::reference::sum;
 use crate::query::{finish, parse, plan};
+use crate::records::version::VersionKey;
+
+/// A key of dataset versions.
+pub(super) fn key() -> VersionKey {
+    VersionKey::from_bytes(&[7; 32])
+}
 
 /// A path in the repository.
 pub(super) fn repository(path: &str) -> PathBuf {
@@ -69,7 +76,7 @@ impl Folder {
     }
 
     pub(super) fn data(&self, source: &str, columns: &str) -> LocalData {
-        LocalData::open(&self.config(source, columns)).unwrap_or_else(|e| panic!("{e}"))
+        LocalData::open(&self.config(source, columns), key()).unwrap_or_else(|e| panic!("{e}"))
     }
 }
 
@@ -127,7 +134,7 @@ pub(super) fn breast(floor: u32) -> World {
         ["A", "B", "C", "D"].map(|name| {
             let config = PartyConfig::load(&repository(&format!("examples/breast/{name}.toml")));
             let config = config.unwrap_or_else(|e| panic!("{e}"));
-            (name.to_owned(), LocalData::open(&config).unwrap_or_else(|e| panic!("{e}")))
+            (name.to_owned(), LocalData::open(&config, key()).unwrap_or_else(|e| panic!("{e}")))
         }),
     )
 }
