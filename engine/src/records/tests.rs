@@ -188,12 +188,10 @@ fn omop_tables_in_files_are_read_by_their_names_in_any_case_and_order() {
         "measurement_id,person_id,measurement_date,value_as_number,unit_source_value\n\
         1,1,2020-01-01,90,mg/dL\n2,1,2021-01-01,5,mmol/L\n3,9,2021-01-01,5,mmol/L\n4,2,2021-01-01,5,\n",
     );
-    let text = format!(
-        "schema = \"ward-mapping/1\"\nstandard = \"omop-5.4\"\n[table.t]\nrow = \"person\"\n\
-        [table.t.column]\nborn = \"year_of_birth\"\nglucose = {{ of = \"measurement\", path = \"value_as_number\", \
-        unit_path = \"unit_source_value\", unit = \"mg/dL\", molar_mass = 180.156, take = \"last\" }}\n"
-    );
-    write("mapping.toml", &text);
+    let text = "schema = \"ward-mapping/1\"\nstandard = \"omop-5.4\"\n[table.t]\nrow = \"person\"\n\
+        [table.t.column]\nborn = \"year_of_birth\"\nglucose = { of = \"measurement\", path = \"value_as_number\", \
+        unit_path = \"unit_source_value\", unit = \"mg/dL\", molar_mass = 180.156, take = \"last\" }\n";
+    write("mapping.toml", text);
     let source = RecordsSource {
         origin: Origin::OmopFiles(folder.path().to_owned()),
         mapping: folder.path().join("mapping.toml"),

@@ -85,7 +85,7 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, PathError> {
                 None => return fail("unexpected character"),
                 Some(sign) => {
                     at += sign.len();
-                    Token::Sign(*sign)
+                    Token::Sign(sign)
                 }
             }
         };
