@@ -333,6 +333,12 @@ pub enum Records {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// The dataset version of every table now: what queries name and receipts contain.
+    Version {
+        /// The node's configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
     /// What a table's columns hold: counts, and bounds that would fit.
     Preview {
         /// The node's configuration.

@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod glass;
 pub mod local;
 pub mod mesh;
+pub mod messages;
 pub mod multiparty;
 pub mod node;
 pub mod notify;

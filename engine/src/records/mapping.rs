@@ -283,7 +283,7 @@ fn check_column(standard: Standard, row: &'static Kind, raw: RawFull) -> Result<
         }
         (None, Some(of)) => {
             let kind = kind(standard, &of)?;
-            let default = (kind.patient == kind.key).then_some(Take::First);
+            let default = (kind.at.is_empty() && !kind.patient.is_empty()).then_some(Take::First);
             let take = raw.take.or(default).ok_or("of needs take: first, last, min, max, count or any")?;
             let path = expression(standard, kind, raw.path.as_deref())?;
             match (take, &path) {

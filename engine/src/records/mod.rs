@@ -1,5 +1,5 @@
 //! A hospital's records where they already are, made into tables: FHIR R4 bulk exports, OMOP CDM in files or in
-//! PostgreSQL.
+//! PostgreSQL; and what HL7 v2 messages said.
 //!
 //! A [`mapping`] file says which rows a table has and what stands in its columns, in the [`path`] language. A
 //! [`Reader`] passes the items of one kind by, one at a time; [`table`] makes the rows of them in two passes, keeping
@@ -10,6 +10,7 @@
 pub mod csv;
 pub mod date;
 pub mod fhir;
+pub mod hl7;
 pub mod mapping;
 pub mod omop;
 pub mod path;

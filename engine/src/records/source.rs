@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use super::mapping::{Mapping, TableMap};
 use super::standard::Standard;
 use super::table::{Sink, build};
-use super::{Reader, RecordsError, Rejects, fhir, omop};
-use crate::store::DatabaseSettings;
+use super::{Reader, RecordsError, Rejects, fhir, hl7, omop};
+use crate::store::{DatabaseSettings, Password};
 
 /// A mapped table's source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,15 @@ pub enum Origin {
         /// How long what was read is good for.
         refresh: Duration,
     },
+    /// What messages left at the node.
+    Messages {
+        /// The node's folder.
+        folder: PathBuf,
+        /// What opens what is sealed there.
+        seal: Password,
+        /// How long what was read is good for.
+        refresh: Duration,
+    },
 }
 
 /// What tells that a file is another one: its path, size and time.
@@ -46,6 +55,7 @@ impl RecordsSource {
         match self.origin {
             Origin::Fhir(_) => "FHIR",
             Origin::OmopFiles(_) | Origin::Postgres { .. } => "OMOP",
+            Origin::Messages { .. } => "HL7 v2",
         }
     }
 
@@ -66,6 +76,7 @@ impl RecordsSource {
             Origin::OmopFiles(_) | Origin::Postgres { .. } => {
                 matches!(mapping.standard, Standard::Omop53 | Standard::Omop54)
             }
+            Origin::Messages { .. } => mapping.standard == Standard::Hl7V2,
         };
         if !fits {
             return Err(refuse(format!(
@@ -102,6 +113,7 @@ impl RecordsSource {
             Origin::Fhir(folder) => Box::new(fhir::Export::new(folder)),
             Origin::OmopFiles(folder) => Box::new(omop::files::Folder::new(folder)),
             Origin::Postgres { settings, .. } => Box::new(omop::postgres::Database::open(settings)?),
+            Origin::Messages { folder, seal, .. } => Box::new(hl7::reader::Kept::open(folder, seal)?),
         })
     }
 
@@ -122,7 +134,7 @@ impl RecordsSource {
     #[must_use]
     pub fn refresh(&self) -> Option<Duration> {
         match &self.origin {
-            Origin::Postgres { refresh, .. } => Some(*refresh),
+            Origin::Postgres { refresh, .. } | Origin::Messages { refresh, .. } => Some(*refresh),
             Origin::Fhir(_) | Origin::OmopFiles(_) => None,
         }
     }
@@ -135,7 +147,7 @@ impl RecordsSource {
         let mut stamps = vec![stamp(&self.mapping)?];
         let folder = match &self.origin {
             Origin::Fhir(folder) | Origin::OmopFiles(folder) => folder,
-            Origin::Postgres { .. } => return Ok(stamps),
+            Origin::Postgres { .. } | Origin::Messages { .. } => return Ok(stamps),
         };
         let unreadable = |error: std::io::Error| RecordsError::Unreadable {
             path: folder.display().to_string(),

@@ -14,6 +14,9 @@ pub enum Standard {
     /// OMOP common data model 5.4.
     #[serde(rename = "omop-5.4")]
     Omop54,
+    /// What HL7 v2 messages say.
+    #[serde(rename = "hl7-v2")]
+    Hl7V2,
 }
 
 /// One kind of item.
@@ -60,6 +63,12 @@ const OMOP: [Kind; 8] = [
     kind("concept", "", "concept_id", ""),
 ];
 
+const HL7: [Kind; 3] = [
+    kind("patient", "patient_id", "patient_id", ""),
+    kind("visit", "patient_id", "visit_id", "admitted_at"),
+    kind("observation", "patient_id", "observation_id", "observed_at"),
+];
+
 impl Standard {
     /// Its kinds.
     #[must_use]
@@ -67,6 +76,7 @@ impl Standard {
         match self {
             Self::FhirR4 => &FHIR,
             Self::Omop53 | Self::Omop54 => &OMOP,
+            Self::Hl7V2 => &HL7,
         }
     }
 
@@ -83,6 +93,7 @@ impl Standard {
             Self::FhirR4 => "fhir-r4",
             Self::Omop53 => "omop-5.3",
             Self::Omop54 => "omop-5.4",
+            Self::Hl7V2 => "hl7-v2",
         }
     }
 
@@ -92,6 +103,7 @@ impl Standard {
         match self {
             Self::FhirR4 => true,
             Self::Omop53 | Self::Omop54 => super::omop::columns(self, kind).any(|name| name == column),
+            Self::Hl7V2 => super::hl7::columns(kind).contains(&column),
         }
     }
 }

@@ -13,6 +13,7 @@ mod blobs;
 mod consent;
 mod error;
 mod job;
+mod messages;
 mod overrides;
 mod party;
 mod people;
@@ -35,6 +36,7 @@ pub use job::{
     Conclusion, Job, JobEvent, JobEventRow, JobFilter, JobId, JobKind, JobState, JobSummary, Lease, Leased,
     Message, Moved, NewJob, Part, PutPart, Submitted, Transition,
 };
+pub use messages::{ITEMS_MAX, Kept, Messages, NewItem, NewMessage};
 pub use overrides::{Notice, Override, Overrides};
 pub use party::{
     Accepted, Approval, Ceremony, CeremonyState, NewTask, Once, OnceKey, PartyStore, Pinned, Task, TaskState,
@@ -44,7 +46,7 @@ pub use records::{Epoch, EpochState, MemberRecord, OutboxRow, PublicationRecord,
 pub use registration::{Anchor, AnchorKind, NewRegistration, Registration};
 pub use release::{Charge, Charged, CohortScope, ReleaseStore};
 pub use snapshot::{Batch, DatabaseError, DatabaseSettings, Password, Snapshot};
-pub use sqlite::{SqlitePartyStore, SqliteStore};
+pub use sqlite::{MessageSnapshot, SqlitePartyStore, SqliteStore};
 pub use studies::{OwnStudies, OwnStudy, Studies, StudyRecord, StudyWord};
 
 use crate::audit::{AuditError, Event, Filter, Sealed};

@@ -6,6 +6,7 @@ use super::AuditLog;
 use super::consent::Consents;
 use super::error::StoreError;
 use super::job::text_enum;
+use super::messages::Messages;
 use super::overrides::Overrides;
 use super::release::ReleaseStore;
 use super::studies::OwnStudies;
@@ -134,7 +135,9 @@ pub enum Accepted {
 }
 
 /// A hospital's store. Secret values are sealed before they reach the database.
-pub trait PartyStore: AuditLog + Consents + OwnStudies + Overrides + ReleaseStore + Send + Sync {
+pub trait PartyStore:
+    AuditLog + Consents + Messages + OwnStudies + Overrides + ReleaseStore + Send + Sync
+{
     /// Pins a key under a name: trust on first use, or as configured.
     ///
     /// # Errors

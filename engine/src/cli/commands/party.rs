@@ -17,6 +17,7 @@ use crate::party::connect::{ConnectLimits, Proxy};
 use crate::party::doctor::{self, Check, Status};
 use crate::party::local::config::PartyConfig;
 use crate::party::mesh::{Endpoint, MeshIdentity};
+use crate::party::messages;
 use crate::party::node::{Node, seal_key};
 use crate::party::probe::GrpcProbe;
 use crate::party::proving;
@@ -74,9 +75,13 @@ pub async fn run(command: &args::Party, global: &args::Global, terminal: &Termin
             if let Some(settings) = &node.config().proving {
                 terminal.say(&format!("proving for clinicians at {}", settings.socket.display()));
             }
+            let messages = messages::start(&node, stop.clone()).await?;
+            if let Some((address, _)) = &messages {
+                terminal.say(&format!("taking HL7 v2 messages at {address}"));
+            }
             let ran = transport::run(node, target, stop).await;
-            if let Some(proving) = proving {
-                proving.abort();
+            for service in proving.into_iter().chain(messages.map(|(_, service)| service)) {
+                service.abort();
             }
             ran?;
             Ok(Exit::Ok)

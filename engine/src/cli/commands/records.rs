@@ -6,7 +6,7 @@ use super::party::{line_of, load};
 use crate::cli::args;
 use crate::cli::exit::Exit;
 use crate::cli::output::number::fixed;
-use crate::cli::output::report::{CheckReport, ColumnLine, TablePreview, preview};
+use crate::cli::output::report::{CheckReport, ColumnLine, TablePreview, TableVersion, preview, versions};
 use crate::cli::output::terminal::Terminal;
 use crate::cli::written;
 use crate::party::doctor;
@@ -27,6 +27,7 @@ const SHOW_ROWS_MAX: u32 = 1000;
 pub fn run(command: &args::Records, terminal: &Terminal) -> Result<Exit, Problem> {
     match command {
         args::Records::Check { config } => check(config, terminal),
+        args::Records::Version { config } => version(config, terminal),
         args::Records::Preview { config, table, show_rows } => show(config, table, *show_rows, terminal),
     }
 }
@@ -46,6 +47,22 @@ fn check(path: &Path, terminal: &Terminal) -> Result<Exit, Problem> {
     };
     written(terminal.checks(&report))?;
     Ok(report.exit(Exit::Unavailable))
+}
+
+/// Versions are made under a key of the node: they are those of the catalogue and of receipts.
+fn version(path: &Path, terminal: &Terminal) -> Result<Exit, Problem> {
+    let node = Node::open_lazily(load(path)?)?;
+    let data = node.data();
+    let mut lines = Vec::with_capacity(node.config().tables.len());
+    for table in &node.config().tables {
+        lines.push(TableVersion {
+            table: table.name.clone(),
+            rows: data.survey(&table.name)?.rows,
+            version: data.dataset_version(&table.name)?,
+        });
+    }
+    written(terminal.show(lines.as_slice(), versions))?;
+    Ok(Exit::Ok)
 }
 
 fn show(path: &Path, table: &str, rows: Option<u32>, terminal: &Terminal) -> Result<Exit, Problem> {

@@ -16,6 +16,7 @@ use crate::attestation::prove;
 use crate::consent::{Purpose, PurposeError, Regime};
 use crate::party::connect::Proxy;
 use crate::party::mesh::MeshSettings;
+use crate::party::messages::MessageSettings;
 use crate::party::proving::ProvingSettings;
 use crate::query::catalogue::Column;
 use crate::records::source::RecordsSource;
@@ -38,6 +39,8 @@ pub struct PartyConfig {
     pub seal_key: SealKey,
     /// Proving for the house's own clinicians; none without the section.
     pub proving: Option<ProvingSettings>,
+    /// Taking HL7 v2 messages; none without the section.
+    pub messages: Option<MessageSettings>,
     /// The published tables.
     pub tables: Vec<TableConfig>,
     /// What may be asked.
@@ -328,12 +331,25 @@ impl Checker<'_> {
             allows_development_key: raw.development_key,
             policy: prove::Policy { studies: raw.studies, audiences: raw.audiences },
         });
-        let origins = databases::check(self, file.postgres)?;
+        let (messages, kept) = databases::check_hl7(self, file.hl7, (&data_dir, &seal_key))?;
+        let origins = databases::Origins { databases: databases::check(self, file.postgres)?, kept };
         let tables = tables::check(self, file.table, &origins)?;
         let policy = tables::check_policy(&self.within("policy".into()), file.policy, &tables)?;
         let consent = self.within("consent".into()).consent(file.consent, &tables)?;
         let webhook = self.within("notify".into()).webhook(file.notify)?;
-        Ok(PartyConfig { name, data_dir, proxy, mesh, seal_key, proving, tables, policy, consent, webhook })
+        Ok(PartyConfig {
+            name,
+            data_dir,
+            proxy,
+            mesh,
+            seal_key,
+            proving,
+            messages,
+            tables,
+            policy,
+            consent,
+            webhook,
+        })
     }
 
     fn consent(&self, raw: raw::Consent, tables: &[TableConfig]) -> Result<ConsentConfig, ConfigError> {

@@ -1,16 +1,75 @@
-//! Checks of the `[postgres.NAME]` sections.
+//! Checks of the `[postgres.NAME]` and `[hl7]` sections.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
-use super::config::{Checker, ConfigError};
+use super::config::{Checker, ConfigError, SealKey};
 use super::raw;
+use crate::party::messages::MessageSettings;
+use crate::records::hl7::message::Expected;
 use crate::records::source::Origin;
 use crate::store::{DatabaseSettings, Password};
 
 /// Port that PostgreSQL listens on, and how long what was read is good for, where the file does not say.
 const PORT: u16 = 5432;
 const REFRESH_S: u64 = 3600;
+
+/// Where messages are taken, and how large they may be, where the file does not say.
+const LISTEN: &str = "127.0.0.1:2575";
+const MESSAGE_BYTES: usize = 256 << 10;
+/// Largest message that a file may allow, in bytes.
+const MESSAGE_BYTES_MAX: usize = 4 << 20;
+
+/// Where mapped tables may come from, beside folders.
+pub(super) struct Origins {
+    /// Databases, by name.
+    pub(super) databases: BTreeMap<String, Origin>,
+    /// What messages left, where the node takes messages.
+    pub(super) kept: Option<Origin>,
+}
+
+/// How the node takes messages, and where tables find them.
+pub(super) fn check_hl7(
+    checker: &Checker<'_>,
+    raw: Option<raw::Hl7>,
+    (data_dir, seal): (&Path, &SealKey),
+) -> Result<(Option<MessageSettings>, Option<Origin>), ConfigError> {
+    let Some(raw) = raw else { return Ok((None, None)) };
+    let here = checker.within("hl7".into());
+    let (text, span) =
+        raw.listen.map_or_else(|| (LISTEN.to_owned(), 0..0), |s| (s.get_ref().clone(), s.span()));
+    let Ok(listen) = text.parse::<SocketAddr>() else {
+        let message = format!("`{text}` is no address with a port");
+        return Err(here.invalid(&span, message, "write listen = \"127.0.0.1:2575\""));
+    };
+    if !listen.ip().is_loopback() {
+        let message = format!("`{text}` can be reached from other machines, and MLLP authenticates nobody");
+        let hint = "listen on this machine alone; an interface engine elsewhere comes through a TLS tunnel";
+        return Err(here.invalid(&span, message, hint));
+    }
+    let bytes_max = match raw.bytes_max {
+        None => MESSAGE_BYTES,
+        Some(bytes) if (1024..=MESSAGE_BYTES_MAX).contains(bytes.get_ref()) => bytes.into_inner(),
+        Some(bytes) => {
+            let message =
+                format!("bytes_max = {} is not between 1024 and {MESSAGE_BYTES_MAX}", bytes.get_ref());
+            return Err(here.invalid(&bytes.span(), message, "leave it out for 262144"));
+        }
+    };
+    let processing = raw.processing.unwrap_or_else(|| "P".to_owned());
+    let expected = Expected { authority: raw.authority, processing };
+    let kept = Origin::Messages {
+        folder: data_dir.to_owned(),
+        seal: match seal {
+            SealKey::File(path) => Password::File(path.clone()),
+            SealKey::Env(name) => Password::Env(name.clone()),
+        },
+        refresh: Duration::from_secs(raw.refresh_s.unwrap_or(REFRESH_S)),
+    };
+    Ok((Some(MessageSettings { listen, expected, bytes_max }), Some(kept)))
+}
 
 /// The databases, by name.
 pub(super) fn check(

@@ -22,6 +22,7 @@ pub(super) struct File {
     pub proving: Option<Proving>,
     #[serde(default)]
     pub postgres: BTreeMap<String, Postgres>,
+    pub hl7: Option<Hl7>,
     #[serde(default)]
     pub table: Vec<Table>,
     #[serde(default)]
@@ -118,6 +119,24 @@ pub(super) enum Source {
     Fhir(Mapped),
     Omop(Mapped),
     Postgres(FromDatabase),
+    Hl7(FromMessages),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FromMessages {
+    pub mapping: Spanned<PathBuf>,
+    pub table: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Hl7 {
+    pub listen: Option<Spanned<String>>,
+    pub authority: Option<String>,
+    pub processing: Option<String>,
+    pub bytes_max: Option<Spanned<usize>>,
+    pub refresh_s: Option<u64>,
 }
 
 /// Tables of a database, and how a table is made of them.

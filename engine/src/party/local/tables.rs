@@ -6,6 +6,7 @@ use std::path::Path;
 use toml::Spanned;
 
 use super::config::{Checker, ColumnConfig, ConfigError, Source, TableConfig};
+use super::databases::Origins;
 use super::decimal::{Decimal, PLACES_MAX};
 use super::policy::{Policy, StatisticKind, StudyPolicy, TablePolicy, UserPolicy};
 use super::privacy::PrivacyPolicy;
@@ -29,7 +30,7 @@ const NULL_VALUES: [&str; 5] = ["NA", "N/A", "NaN", "null", "NULL"];
 pub(super) fn check(
     checker: &Checker<'_>,
     raws: Vec<raw::Table>,
-    databases: &BTreeMap<String, Origin>,
+    origins: &Origins,
 ) -> Result<Vec<TableConfig>, ConfigError> {
     let mut tables: Vec<TableConfig> = Vec::with_capacity(raws.len());
     for raw in raws {
@@ -40,16 +41,12 @@ pub(super) fn check(
             let message = format!("the table is there twice, or there are more than {COUNT_MAX}");
             return Err(here.invalid(&name.span(), message, "give every table its own name"));
         }
-        tables.push(check_table(&here, raw, databases)?);
+        tables.push(check_table(&here, raw, origins)?);
     }
     Ok(tables)
 }
 
-fn check_table(
-    here: &Checker<'_>,
-    raw: raw::Table,
-    databases: &BTreeMap<String, Origin>,
-) -> Result<TableConfig, ConfigError> {
+fn check_table(here: &Checker<'_>, raw: raw::Table, origins: &Origins) -> Result<TableConfig, ConfigError> {
     let span = raw.name.span();
     let name = raw.name.into_inner();
     if !(1..=ROWS_MAX).contains(raw.rows_max.get_ref()) {
@@ -64,7 +61,7 @@ fn check_table(
         let message = format!("{} columns, not between 1 and {COUNT_MAX}", raw.column.len());
         return Err(here.invalid(&span, message, "add [[table.column]] sections below the table"));
     }
-    let source = check_source(here, &name, raw.source, databases)?;
+    let source = check_source(here, &name, raw.source, origins)?;
     let delimiter = check_delimiter(here, raw.delimiter.as_ref(), &source)?;
     let is_mapped = matches!(source, Source::Records(_));
     let rows_per_patient_max =
@@ -164,7 +161,7 @@ fn check_source(
     here: &Checker<'_>,
     name: &str,
     raw: raw::Source,
-    databases: &BTreeMap<String, Origin>,
+    origins: &Origins,
 ) -> Result<Source, ConfigError> {
     let records = |origin: Origin, mapping: &Path, table: Option<String>| {
         let table = table.unwrap_or_else(|| name.to_owned());
@@ -180,7 +177,7 @@ fn check_source(
             records(Origin::OmopFiles(here.resolve(&mapped.folder)), &mapped.mapping, mapped.table)
         }
         raw::Source::Postgres(mapped) => {
-            let Some(origin) = databases.get(mapped.connection.get_ref()) else {
+            let Some(origin) = origins.databases.get(mapped.connection.get_ref()) else {
                 let message = format!("no section [postgres.{}]", mapped.connection.get_ref());
                 return Err(here.invalid(
                     &mapped.connection.span(),
@@ -189,6 +186,13 @@ fn check_source(
                 ));
             };
             records(origin.clone(), &mapped.mapping, mapped.table)
+        }
+        raw::Source::Hl7(mapped) => {
+            let Some(origin) = &origins.kept else {
+                let hint = "add the section, with the port that messages come to";
+                return Err(here.invalid(&mapped.mapping.span(), "no section [hl7]".to_owned(), hint));
+            };
+            records(origin.clone(), mapped.mapping.get_ref(), mapped.table)
         }
     })
 }

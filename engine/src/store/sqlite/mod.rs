@@ -12,6 +12,7 @@ mod jobs;
 mod leases;
 mod log;
 mod members;
+mod messages;
 mod overrides;
 mod party;
 mod people;
@@ -25,6 +26,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
+pub use self::messages::MessageSnapshot;
 use super::error::StoreError;
 use crate::identity::{Identity, SealKey};
 
@@ -61,6 +63,7 @@ const PARTY: Schema = Schema {
         include_str!("../migrations/party/0003.sql"),
         include_str!("../migrations/party/0004.sql"),
         include_str!("../migrations/party/0005.sql"),
+        include_str!("../migrations/party/0006.sql"),
     ],
 };
 

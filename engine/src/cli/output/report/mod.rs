@@ -10,7 +10,7 @@ pub use catalogue::{catalogue, table};
 pub use checks::{CheckLine, CheckReport, CheckStatus, checks};
 pub(super) use jobs::state_tone;
 pub use jobs::{HospitalLine, JobDetail, JobLine, ReceiptLine, Verdict, VerdictLine, job, jobs, verdicts};
-pub use records::{ColumnLine, TablePreview, preview};
+pub use records::{ColumnLine, TablePreview, TableVersion, preview, versions};
 
 use super::terminal::{Style, Tone};
 use super::text;

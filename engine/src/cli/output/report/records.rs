@@ -32,6 +32,32 @@ pub struct TablePreview {
     pub shown: Vec<Vec<Option<String>>>,
 }
 
+/// The version of a table.
+#[derive(Clone, Debug, Serialize)]
+pub struct TableVersion {
+    /// Its name.
+    pub table: String,
+    /// Rows.
+    pub rows: u64,
+    /// The dataset version, hexadecimal.
+    pub version: String,
+}
+
+/// Versions as text.
+#[must_use]
+pub fn versions(lines: &[TableVersion], style: &Style) -> String {
+    let mut grid = Grid::new()
+        .column("table", Align::Name)
+        .column("rows", Align::Number)
+        .column("dataset version", Align::Name);
+    for line in lines {
+        let entries =
+            [Entry::from(&line.table), Entry::from(line.rows.to_string()), Entry::from(&line.version)];
+        grid.row(entries.into_iter().collect());
+    }
+    grid.render(style)
+}
+
 /// A column.
 #[derive(Clone, Debug, Serialize)]
 pub struct ColumnLine {

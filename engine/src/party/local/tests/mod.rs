@@ -3,6 +3,7 @@
 mod config;
 mod data;
 mod policy;
+mod postgres;
 mod records;
 mod release;
 mod step;

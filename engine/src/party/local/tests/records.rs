@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
+use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -10,8 +11,10 @@ use polars::prelude::{DataFrame, IntoColumn, NamedFrom, ParquetWriter, Series};
 use serde_json::Value as Json;
 
 use super::{Folder, World, key, repository};
+use crate::party::local::cohort::NOWHERE;
 use crate::party::local::config::PartyConfig;
 use crate::party::local::data::LocalData;
+use crate::party::local::gate::RowGate;
 use crate::party::local::step::columns;
 use crate::query::answer::Value;
 
@@ -225,4 +228,38 @@ fn two_hundred_thousand_rows_have_a_version_and_keep_it() {
     eprintln!("200,000 rows: {:?}", started.elapsed());
     assert_eq!(data.survey("t").unwrap().rows, 200_000);
     assert_eq!(config(COLUMNS).dataset_version("t").unwrap(), version);
+}
+
+/// Lets everybody through but one.
+#[derive(Debug)]
+struct AllBut(&'static str);
+
+impl RowGate for AllBut {
+    fn admit(&self, patients: &mut dyn Iterator<Item = Option<&str>>) -> Vec<bool> {
+        patients.map(|patient| patient.is_some_and(|patient| patient != self.0)).collect()
+    }
+}
+
+#[test]
+fn what_was_shown_is_told_by_rows_and_patients_whatever_the_gate_and_the_order() {
+    let rows = ["a,1,u", "b,2,u", "b,3,v", "c,4,u", "d,5,v", "e,6,u"];
+    let shown = |order: &[usize]| {
+        let text: String = order.iter().map(|at| format!("{}\n", rows[*at])).collect();
+        let folder = Folder::new(&[("t.csv", &format!("id,x,c\n{text}"))]);
+        let data = folder.data("{ csv = \"t.csv\" }", COLUMNS).through(Arc::new(AllBut("b")));
+        let version = data.dataset_version("t").unwrap();
+        let patients = data.patients("t", &version).unwrap().unwrap();
+        let world = World::one(1, data);
+        let cohorts = world.contribution(&world.plan("SELECT COUNT(*) FROM t WHERE x < 6"), "H").cohorts;
+        let [all] = cohorts.as_slice() else { panic!("{cohorts:?}") };
+        // Three rows are in the answer, and none of them is of the patient who is kept out.
+        let seen: Vec<u32> =
+            patients.iter().zip(&all.labels).filter(|(_, l)| **l != NOWHERE).map(|(p, _)| *p).collect();
+        assert_eq!(seen.len(), 3);
+        let twice =
+            patients.iter().find(|p| patients.iter().filter(|other| other == p).count() == 2).unwrap();
+        assert!(!seen.contains(twice), "{seen:?} has {twice}");
+        (version, all.labels.clone())
+    };
+    assert_eq!(shown(&[0, 1, 2, 3, 4, 5]), shown(&[5, 2, 0, 4, 1, 3]));
 }
