@@ -31,7 +31,7 @@ use crate::problem::{Problem, ProblemKind};
 use crate::records::hl7::answer::{Refusal, acknowledgement};
 use crate::records::hl7::frame::{Frames, framed};
 use crate::records::hl7::message::{Expected, Header, Message};
-use crate::store::{Kept, Messages as _, NewItem, NewMessage};
+use crate::store::{Kept, NewItem, NewMessage};
 
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 32;

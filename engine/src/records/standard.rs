@@ -26,7 +26,7 @@ pub struct Kind {
     pub name: &'static str,
     /// Path of the patient's key.
     pub patient: &'static str,
-    /// Path of the item's own key.
+    /// Path of the item's own key, by which it counts once; empty where every item counts.
     pub key: &'static str,
     /// Path of when it happened; empty where an item has no time.
     pub at: &'static str,
@@ -52,15 +52,17 @@ const FHIR: [Kind; 6] = [
     kind("Procedure", SUBJECT, "id", "performed.ofType(dateTime) | performed.start"),
 ];
 
+/// Rows of the common data model are taken as they are: a database keeps their keys apart, and files that people ship
+/// number different rows alike.
 const OMOP: [Kind; 8] = [
-    kind("person", "person_id", "person_id", ""),
-    kind("visit_occurrence", "person_id", "visit_occurrence_id", "visit_start_date"),
-    kind("condition_occurrence", "person_id", "condition_occurrence_id", "condition_start_date"),
-    kind("drug_exposure", "person_id", "drug_exposure_id", "drug_exposure_start_date"),
-    kind("measurement", "person_id", "measurement_id", "measurement_date"),
-    kind("observation", "person_id", "observation_id", "observation_date"),
-    kind("procedure_occurrence", "person_id", "procedure_occurrence_id", "procedure_date"),
-    kind("concept", "", "concept_id", ""),
+    kind("person", "person_id", "", ""),
+    kind("visit_occurrence", "person_id", "", "visit_start_date"),
+    kind("condition_occurrence", "person_id", "", "condition_start_date"),
+    kind("drug_exposure", "person_id", "", "drug_exposure_start_date"),
+    kind("measurement", "person_id", "", "measurement_date"),
+    kind("observation", "person_id", "", "observation_date"),
+    kind("procedure_occurrence", "person_id", "", "procedure_date"),
+    kind("concept", "", "", ""),
 ];
 
 const HL7: [Kind; 3] = [

@@ -94,7 +94,7 @@ fn a_patients_row_takes_one_value_of_many() {
         ];
         let (table, rejects) = fhir(&files, &mapping).unwrap();
         assert_eq!(table.column("patient"), ["a", "b", "c"]);
-        assert_eq!(table.column("first"), ["90", "-", "-"]);
+        assert_eq!(table.column("first"), ["90.0", "-", "-"]);
         assert_eq!(table.column("last"), ["180.156", "-", "-"]);
         assert_eq!(table.column("min"), ["70.5", "-", "-"]);
         assert_eq!(table.column("max"), ["180.156", "-", "-"]);
