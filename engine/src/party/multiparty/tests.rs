@@ -20,6 +20,7 @@ use crate::query::ast::Route;
 use crate::query::catalogue::Catalogue;
 use crate::query::plan::{Asked, Participation, Plan, ProtocolInfo};
 use crate::query::{finish_shares, parse, plan};
+use crate::records::version::VersionKey;
 
 const HOSPITALS: [&str; 3] = ["A", "B", "C"];
 const FLOOR: u32 = 5;
@@ -95,7 +96,8 @@ fn consortium() -> Consortium {
         std::fs::write(folder.path().join("data.csv"), csv(hospital)).unwrap();
         let config = PartyConfig::from_text(TABLE, &folder.path().join("party.toml"));
         data.push(
-            LocalData::open(&config.unwrap_or_else(|e| panic!("{e}"))).unwrap_or_else(|e| panic!("{e}")),
+            LocalData::open(&config.unwrap_or_else(|e| panic!("{e}")), VersionKey::from_bytes(&[7; 32]))
+                .unwrap_or_else(|e| panic!("{e}")),
         );
         folders.push(folder);
     }

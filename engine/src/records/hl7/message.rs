@@ -80,9 +80,9 @@ impl Message {
     ///
     /// # Errors
     /// [`Refused`], to be answered.
-    pub fn read(bytes: &[u8], expected: &Expected) -> Result<Self, Refused> {
+    pub fn read(bytes: &[u8], expected: &Expected) -> Result<Self, Box<Refused>> {
         let header = Header::read(bytes).unwrap_or_default();
-        let refused = |refusal| Refused { header: header.clone(), refusal };
+        let refused = |refusal| Box::new(Refused { header: header.clone(), refusal });
         header.check(expected).map_err(refused)?;
         let sent = Moment::parse(&header.sent_at).ok_or(Refusal::Missing("MSH-7")).map_err(refused)?;
         let text = header.decode(bytes).map_err(refused)?;

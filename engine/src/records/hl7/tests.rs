@@ -24,7 +24,7 @@ fn expected() -> Expected {
     Expected { authority: Some("GENERAL".into()), processing: "P".into() }
 }
 
-fn read(text: &str) -> Result<Message, Refused> {
+fn read(text: &str) -> Result<Message, Box<Refused>> {
     Message::read(text.as_bytes(), &expected())
 }
 
