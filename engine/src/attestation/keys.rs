@@ -71,6 +71,7 @@ pub struct ProverKey {
 /// # Security
 /// None: see the module.
 pub fn create_development(folder: &Path) -> Result<KeyFile, AttestationError> {
+    check_empty(folder)?;
     let (key, bytes) =
         insecure_single_party_setup::<Eligibility>(&mut system_rng()?).map_err(|e| bad_key(&e))?;
     write_folder(folder, &key, Some(&bytes), true)
@@ -92,17 +93,21 @@ pub fn import(
     write_folder(folder, &key.map_err(|e| bad_key(&e))?, proving, false)
 }
 
+fn check_empty(folder: &Path) -> Result<(), AttestationError> {
+    if folder.join("key.json").exists() {
+        let reason = format!("{} holds a key already", folder.display());
+        return Err(AttestationError::Conflict { reason });
+    }
+    Ok(())
+}
+
 fn write_folder(
     folder: &Path,
     key: &VerifyingKey<Eligibility>,
     proving: Option<&[u8]>,
     development: bool,
 ) -> Result<KeyFile, AttestationError> {
-    if folder.join("key.json").exists() {
-        return Err(AttestationError::Conflict {
-            reason: format!("{} holds a key already", folder.display()),
-        });
-    }
+    check_empty(folder)?;
     let mut hash = None;
     if let Some(proving) = proving {
         // Who made a key knows that its points are right; looking at each takes seconds.

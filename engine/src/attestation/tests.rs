@@ -155,18 +155,15 @@ impl World {
         let claim = prove::claim(&self.wallet, opened, request, registry, now_ms)?;
         claim.prove(prover_key(), &mut system_rng().unwrap())
     }
-
-    fn verifier(&self, request: &Request) -> Verifier {
-        verifier(request, &self.registry_at(NOW_MS))
-    }
 }
 
-/// One attestation of P-1, for the tests that change nothing: a proof takes a second.
+/// One attestation of P-1 and one of P-4, for the tests that change nothing: a proof takes a second.
 struct Shared {
     world: World,
     request: Request,
     registry: RegistryFile,
     attestation: Attestation,
+    other: Attestation,
 }
 
 fn shared() -> &'static Shared {
@@ -174,10 +171,12 @@ fn shared() -> &'static Shared {
     SHARED.get_or_init(|| {
         let mut world = world();
         world.receive("P-1");
+        world.receive("P-4");
         let request = Request { expires_unix_ms: NOW_MS + 60 * DAY_MS, ..request("trial-7") };
         let registry = world.registry_at(NOW_MS);
         let attestation = world.attest_under("P-1", &request, &registry, NOW_MS).unwrap();
-        Shared { world, request, registry, attestation }
+        let other = world.attest_under("P-4", &request, &registry, NOW_MS).unwrap();
+        Shared { world, request, registry, attestation, other }
     })
 }
 
@@ -205,7 +204,7 @@ fn refusal<T>(result: Result<T, AttestationError>) -> (&'static str, String) {
 
 #[test]
 fn a_patient_who_meets_the_criteria_shows_it_and_nothing_else() {
-    let Shared { world, request, registry, attestation } = shared();
+    let Shared { world, request, registry, attestation, .. } = shared();
     let verified = verifier(request, registry).verify(attestation, NOW_MS).unwrap();
     assert_eq!(verified.request(), request);
     assert_eq!(verified.evaluated().to_string(), "2026-11-22");
@@ -220,7 +219,7 @@ fn a_patient_who_meets_the_criteria_shows_it_and_nothing_else() {
     assert_eq!((again.nullifier, again.digest()), (attestation.nullifier, attestation.digest()));
     assert_ne!(again.proof, attestation.proof);
     let other = Request { study: "trial-8".to_owned(), ..request.clone() };
-    let opened = world.wallet.credential(None).unwrap();
+    let opened = world.wallet.credential(Some("p-1")).unwrap();
     let claim = prove::claim(&world.wallet, opened, &other, registry, NOW_MS).unwrap();
     assert_ne!(claim.nullifier(), attestation.nullifier);
 }
@@ -275,7 +274,7 @@ fn what_is_asked_is_what_is_answered() {
 
 #[test]
 fn what_is_too_old_is_refused() {
-    let Shared { world, request, registry, attestation } = shared();
+    let Shared { world, request, registry, attestation, .. } = shared();
     let at = |verifier: &Verifier, ms: u64| refusal(verifier.verify(attestation, ms)).0;
     let mut verifier = verifier(request, registry);
     verifier.verify(attestation, NOW_MS + 6 * DAY_MS).unwrap();
@@ -369,17 +368,13 @@ fn a_patient_with_credentials_of_two_issuers_counts_once() {
 
 #[test]
 fn a_batch_answers_for_each_of_its_attestations() {
-    let mut world = world();
-    for patient in ["P-1", "P-4"] {
-        world.receive(patient);
-    }
-    let request = request("trial-7");
-    let (one, four) = (world.attest("P-1", &request).unwrap(), world.attest("P-4", &request).unwrap());
+    let Shared { request, registry, attestation, other, .. } = shared();
+    let (one, four) = (attestation.clone(), other.clone());
     let mut false_proof = one.clone();
     false_proof.proof = four.proof.clone();
     let mut other_key = one.clone();
     other_key.key.0[0] ^= 1;
-    let verifier = world.verifier(&request);
+    let verifier = verifier(request, registry);
     let codes = |batch: &[Attestation]| -> Vec<Option<&'static str>> {
         let answers = verifier.verify_batch(batch, NOW_MS, &mut system_rng().unwrap());
         answers.iter().map(|answer| answer.as_ref().err().map(AttestationError::code)).collect()
@@ -580,7 +575,7 @@ fn a_holder_shows_chosen_attributes_to_one_verifier_while_the_credential_serves(
 /// The files of a credential and of an attestation, with bytes changed, cut and repeated: none is taken for another's.
 #[test]
 fn of_a_thousand_changed_files_none_is_accepted() {
-    let Shared { world, request, registry, attestation } = shared();
+    let Shared { world, request, registry, attestation, .. } = shared();
     let (json, text) = (attestation.to_json().unwrap().into_bytes(), qr::to_text(attestation).unwrap());
     let issued = issue(&world.issuer, "P-1", world.wallet.request(), 180);
     let published = world.issuer.publish(&world.folder.path().join("fuzzed"), NOW_MS).unwrap();
