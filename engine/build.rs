@@ -7,7 +7,7 @@ use prost::Message;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("../proto");
     println!("cargo:rerun-if-changed={}", root.display());
-    let files = ["types", "jobs", "attestations", "parties", "identity", "services", "studies"]
+    let files = ["types", "jobs", "attestations", "setup", "parties", "identity", "services", "studies"]
         .map(|f| root.join(format!("ward/v1/{f}.proto")));
     let descriptors = protox::compile(&files, [&root])?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);

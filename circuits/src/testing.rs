@@ -1,7 +1,13 @@
 //! Randomness of tests: everything from one printed seed.
 
+pub(crate) mod stock;
+
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
+
+use crate::Element;
+use crate::groth16::KeyParts;
+use crate::r1cs::Matrices;
 
 /// A generator from a seed.
 pub(crate) fn rng(seed: u64) -> ChaCha20Rng {
@@ -19,11 +25,7 @@ pub(crate) fn assert_bound(builder: crate::r1cs::Builder) {
 }
 
 /// The variables that can be changed alone without breaking a constraint.
-pub(crate) fn free_variables(
-    matrices: &crate::r1cs::Matrices,
-    variables: &[crate::field::Element],
-) -> Vec<usize> {
-    use crate::field::Element;
+pub(crate) fn free_variables(matrices: &Matrices, variables: &[Element]) -> Vec<usize> {
     let products = [&matrices.a, &matrices.b, &matrices.c].map(|matrix| matrices.product(matrix, variables));
     let mut uses = vec![Vec::new(); variables.len()];
     for (at, matrix) in [&matrices.a, &matrices.b, &matrices.c].into_iter().enumerate() {
@@ -43,35 +45,4 @@ pub(crate) fn free_variables(
         rows.values().any(|[a, b, c]| *a * b != *c)
     };
     (1..variables.len()).filter(|&variable| !broken(&uses[variable])).collect()
-}
-
-/// Recorded constraints with their variables, for the constraint system of arkworks.
-pub(crate) struct Stock<'a> {
-    pub matrices: &'a crate::r1cs::Matrices,
-    pub variables: &'a [crate::field::Element],
-}
-
-impl ark_relations::gr1cs::ConstraintSynthesizer<crate::field::Element> for Stock<'_> {
-    fn generate_constraints(
-        self,
-        cs: ark_relations::gr1cs::ConstraintSystemRef<crate::field::Element>,
-    ) -> ark_relations::gr1cs::Result<()> {
-        use ark_relations::gr1cs::{LinearCombination, Variable};
-        let mut variables = vec![Variable::one()];
-        for (at, value) in self.variables.iter().enumerate().skip(1) {
-            variables.push(if at <= self.matrices.inputs {
-                cs.new_input_variable(|| Ok(*value))?
-            } else {
-                cs.new_witness_variable(|| Ok(*value))?
-            });
-        }
-        let [a, b, c] = [&self.matrices.a, &self.matrices.b, &self.matrices.c].map(|m| self.matrices.rows(m));
-        for ((a, b), c) in a.zip(b).zip(c) {
-            let [a, b, c] = [a.collect::<Vec<_>>(), b.collect(), c.collect()].map(|row| {
-                LinearCombination(row.into_iter().map(|(column, value)| (value, variables[column])).collect())
-            });
-            cs.enforce_r1cs_constraint(|| a, || b, || c)?;
-        }
-        Ok(())
-    }
 }

@@ -13,16 +13,21 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use ward_circuits::eligibility::Eligibility;
+use ward_circuits::groth16::{Proof, eip2537};
+
+use crate::attestation::file::Attestation;
 use crate::clock::now_ms;
+use crate::encoding::HexBytes;
 use crate::identity::{Digest, SealKey};
 use crate::job::Engine;
-use crate::ledger::EmbeddedLedger;
 use crate::ledger::evm::{
     ChainKey, End, EvmConfig, EvmError, EvmLedger, FileOutbox, Follow, Follower, Intent, Mode, Outbox, Post,
-    Settlement,
+    Settlement, audience,
 };
+use crate::ledger::{EmbeddedLedger, evm};
 use crate::problem::{Problem, ProblemKind};
-use crate::store::{Anchor, AnchorKind, Store, blocking};
+use crate::store::{Anchor, AnchorKind, Message, Store, blocking};
 
 /// Topic of the store's outbox for what goes to a chain.
 pub const TOPIC: &str = "evm";
@@ -83,6 +88,30 @@ pub fn chain_key(folder: &Path) -> Result<String, Problem> {
     let key = ChainKey::generate()?;
     key.save(&path, &seal)?;
     Ok(key.address().to_string())
+}
+
+/// The message that puts an attestation on the chain: for one that was made for the registry there, and for no other. Where
+/// the chain cannot check proofs the adapter anchors the attestation's digest instead.
+///
+/// # Errors
+/// `evm.config` for a registry that is no address; a proof that does not decode, which no verified one does.
+pub fn registration(config: &EvmConfig, attestation: &Attestation) -> Result<Option<Message>, Problem> {
+    let Some(registry) = &config.registry else { return Ok(None) };
+    let request = &attestation.request;
+    if request.chain_id != config.chain_id || request.audience != audience(registry)? {
+        return Ok(None);
+    }
+    let proof = Proof::<Eligibility>::from_bytes(&attestation.proof.0).map_err(|e| Problem::internal(&e))?;
+    let inputs: Vec<Digest> = attestation.inputs.0.chunks(32).filter_map(Digest::from_slice).collect();
+    let inputs = inputs.try_into().map_err(|_| Problem::internal(&"an attestation with other inputs"))?;
+    let post = Post::Attestation(Box::new(evm::Attestation {
+        commitment: attestation.digest(),
+        proof: HexBytes(eip2537::proof_points(&proof).to_vec()),
+        inputs,
+        nonce: request.digest(),
+    }));
+    let payload = serde_json::to_string(&post).map_err(|e| Problem::internal(&e))?;
+    Ok(Some(Message { topic: TOPIC.to_owned(), payload }))
 }
 
 /// Starts anchoring; ends when `stop` turns true.

@@ -25,6 +25,7 @@ use crate::job::{Engine, audit_event, scheduler};
 use crate::ledger::EmbeddedLedger;
 use crate::member::{is_renewal_due, write_private};
 use crate::problem::{Problem, ProblemKind};
+use crate::setup::statements::Known;
 use crate::store::{Blobs, SqliteStore, Store, TokenRecord};
 
 /// Jobs worked on at once.
@@ -220,6 +221,19 @@ pub fn policy_files(folder: &Path) -> Result<Vec<PathBuf>, Problem> {
 /// # Errors
 /// When another engine runs on the folder, or serving fails.
 pub async fn run(folder: &Path, listener: TcpListener, stop: watch::Receiver<bool>) -> Result<(), Problem> {
+    run_for(folder, listener, stop, crate::setup::statements::all()).await
+}
+
+/// Runs the engine of a folder, whose ceremonies make keys for these statements, until `stop` turns true.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_for(
+    folder: &Path,
+    listener: TcpListener,
+    stop: watch::Receiver<bool>,
+    statements: Vec<Known>,
+) -> Result<(), Problem> {
     let mut opened = EngineFolder::open(folder)?;
     let _lock = lock(folder)?;
     renew_own(&mut opened, folder)?;
@@ -249,6 +263,9 @@ pub async fn run(folder: &Path, listener: TcpListener, stop: watch::Receiver<boo
         store: opened.store,
         blobs: Arc::new(Blobs::open(&folder.join("blobs"))?),
         attestations: config.attestations,
+        #[cfg(feature = "evm")]
+        chain: config.ledger.evm.clone(),
+        statements,
         nodes: hub.clone(),
         identity: opened.identity,
         certificate,

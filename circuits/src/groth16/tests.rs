@@ -130,7 +130,7 @@ fn arkworks_accepts_our_proof_and_we_accept_that_of_arkworks() {
     let (matrices, _) = constraints::<Composite>();
     let parts = insecure_single_party_parts(&matrices, &mut rng(4));
     let (verifying, file) = ProvingKey::<Composite>::write(&matrices, &parts).unwrap();
-    let stock = stock_key(&parts);
+    let stock = crate::testing::stock::key(parts.clone());
     let keys = Keys { verifying, file };
     let (claim, inputs, proof) = keys.prove(6);
     let point = |bytes: &[u8]| G1Affine::deserialize_compressed(bytes).unwrap();
@@ -147,7 +147,7 @@ fn arkworks_accepts_our_proof_and_we_accept_that_of_arkworks() {
     let (mut builder, nums) = Builder::shape(&elements);
     Composite::synthesize(&mut builder, &nums, &claim, &(7, 13));
     let (matrices, variables) = builder.finish();
-    let circuit = crate::testing::Stock { matrices: &matrices, variables: variables.expose() };
+    let circuit = crate::testing::stock::Recorded { matrices: &matrices, variables: variables.expose() };
     let theirs = Groth16::<Bls12_381>::create_proof_with_reduction(
         circuit,
         &stock,
@@ -158,26 +158,6 @@ fn arkworks_accepts_our_proof_and_we_accept_that_of_arkworks() {
     let mut bytes = Vec::new();
     ark_serialize::CanonicalSerialize::serialize_compressed(&theirs, &mut bytes).unwrap();
     assert_eq!(keys.verify(claim, &inputs, &bytes), Ok(claim));
-}
-
-fn stock_key(parts: &KeyParts) -> ark_groth16::ProvingKey<Bls12_381> {
-    let parts = parts.clone();
-    ark_groth16::ProvingKey {
-        vk: ark_groth16::VerifyingKey {
-            alpha_g1: parts.alpha_g1,
-            beta_g2: parts.beta_g2,
-            gamma_g2: parts.gamma_g2,
-            delta_g2: parts.delta_g2,
-            gamma_abc_g1: parts.inputs_g1,
-        },
-        beta_g1: parts.beta_g1,
-        delta_g1: parts.delta_g1,
-        a_query: parts.a_g1,
-        b_g1_query: parts.b_g1,
-        b_g2_query: parts.b_g2,
-        h_query: parts.quotient_g1,
-        l_query: parts.witnesses_g1,
-    }
 }
 
 #[test]

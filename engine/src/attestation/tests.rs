@@ -664,3 +664,38 @@ fn a_registrar_takes_answers_in_its_names_and_to_its_requests_alone() {
     assert_eq!(under(&[], Vec::new()).unwrap_err(), "attest.audience");
     assert_eq!(under(&[], vec![audience(AUDIENCE, 5)]).unwrap_err(), "attest.chain");
 }
+
+#[cfg(feature = "evm")]
+#[test]
+fn an_attestation_made_for_the_registry_of_a_chain_goes_there_and_no_other_does() {
+    use crate::ledger::evm::{EvmConfig, Post};
+    let registry = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
+    let config = |registry: Option<&str>| {
+        let named = registry.map(|address| format!("registry = {address:?}")).unwrap_or_default();
+        let text =
+            format!("endpoint = \"http://127.0.0.1:1\"\nchain_id = 7\nanchor_log = {:?}\n{named}", "0x00");
+        toml::from_str::<EvmConfig>(&text).unwrap()
+    };
+    let Shared { attestation, .. } = shared();
+    let made_for = |audience: &str, chain_id: u64| {
+        let request = Request { audience: audience.to_owned(), chain_id, ..attestation.request.clone() };
+        Attestation { request, ..attestation.clone() }
+    };
+    let message = |config: &EvmConfig, attestation: &Attestation| {
+        crate::anchoring::registration(config, attestation).unwrap()
+    };
+    let named = config(Some(registry));
+    let own = made_for(&registry.to_lowercase(), 7);
+    let post = message(&named, &own).expect("it goes to the chain");
+    assert_eq!(post.topic, crate::anchoring::TOPIC);
+    let Post::Attestation(posted) = serde_json::from_str(&post.payload).unwrap() else {
+        panic!("another post")
+    };
+    assert_eq!((posted.commitment, posted.nonce), (own.digest(), own.request.digest()));
+    let inputs: Vec<u8> = posted.inputs.iter().flat_map(|input| input.0).collect();
+    assert_eq!(inputs, own.inputs.0);
+    for other in [made_for(&registry.to_lowercase(), 8), made_for(AUDIENCE, 7), attestation.clone()] {
+        assert!(message(&named, &other).is_none());
+    }
+    assert!(message(&config(None), &own).is_none());
+}

@@ -100,7 +100,7 @@ async fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Problem> {
         Command::Demo(demo) => commands::demo::run(demo, terminal).await,
         Command::Engine(command) => commands::engine::run(command, terminal).await,
         Command::Party(command) => commands::party::run(command, global, terminal).await,
-        Command::Setup(command) => commands::setup::run(command.clone(), terminal).await,
+        Command::Setup(command) => commands::setup::run(command.clone(), global, terminal).await,
         Command::Account(command) => commands::account::run(command, terminal).await,
         Command::Login(args) => commands::login::login(args, global, terminal).await,
         Command::Logout => commands::login::logout(global, terminal).await,

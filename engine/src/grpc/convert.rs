@@ -41,6 +41,7 @@ pub fn kind(kind: JobKind) -> v1::JobKind {
         JobKind::MultiParty => v1::JobKind::MultiParty,
         JobKind::KeyCeremony => v1::JobKind::Ceremony,
         JobKind::Attestation => v1::JobKind::Attestation,
+        JobKind::Setup => v1::JobKind::Setup,
     }
 }
 

@@ -16,6 +16,7 @@ use super::services::identity::IdentityService;
 use super::services::jobs::JobsService;
 use super::services::parties::PartiesService;
 use super::services::receipts::ReceiptsService;
+use super::services::setup::SetupService;
 use super::services::studies::StudiesService;
 use super::v1::attestations_server::AttestationsServer;
 use super::v1::catalogue_server::CatalogueServer;
@@ -23,6 +24,7 @@ use super::v1::identity_server::IdentityServer;
 use super::v1::jobs_server::JobsServer;
 use super::v1::parties_server::PartiesServer;
 use super::v1::receipts_server::ReceiptsServer;
+use super::v1::setup_server::SetupServer;
 use super::v1::studies_server::StudiesServer;
 use super::{DESCRIPTORS, MESSAGE_BYTES_MAX};
 use crate::job::Engine;
@@ -88,6 +90,7 @@ pub async fn serve(
         .add_service(limited!(JobsServer::new(JobsService(engine.clone()))))
         .add_service(limited!(CatalogueServer::new(CatalogueService(engine.clone()))))
         .add_service(limited!(AttestationsServer::new(AttestationsService::new(engine.clone()))))
+        .add_service(limited!(SetupServer::new(SetupService::new(engine.clone()))))
         .add_service(limited!(ReceiptsServer::new(ReceiptsService(engine.clone()))))
         .add_service(limited!(IdentityServer::new(IdentityService::new(engine.clone()))))
         .add_service(limited!(StudiesServer::new(StudiesService(engine.clone()))))

@@ -11,6 +11,7 @@ pub mod nodes;
 pub mod protocol;
 pub mod revocation;
 pub mod scheduler;
+pub mod setup;
 pub mod studies;
 pub mod submit;
 pub mod view;
@@ -31,6 +32,7 @@ use crate::ledger::EmbeddedLedger;
 use crate::party::task::{CeremonySpec, Epoch};
 use crate::problem::{Problem, ProblemKind};
 use crate::query::catalogue::{Catalogue, Publication};
+use crate::setup::statements::Known;
 use crate::store::{self, BlobId, Blobs, EpochState, MemberRecord, Store, blocking};
 use authorize::Strangers;
 use nodes::Nodes;
@@ -52,6 +54,11 @@ pub struct Engine {
     pub blobs: Arc<Blobs>,
     /// Attestations that it registers.
     pub attestations: Option<AttestationsConfig>,
+    /// The chain to which attestations made for its registry go.
+    #[cfg(feature = "evm")]
+    pub chain: Option<crate::ledger::evm::EvmConfig>,
+    /// What ceremonies can make keys for.
+    pub statements: Vec<Known>,
     /// The hospitals' nodes.
     pub nodes: Arc<dyn Nodes>,
     /// The engine's key: it signs the log and the audit chain.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::work::Work;
-use super::{Engine, aggregate, attestation, ceremony, commit, multiparty};
+use super::{Engine, aggregate, attestation, ceremony, commit, multiparty, setup};
 use crate::clock::now_ms;
 use crate::encoding::canonical_json;
 use crate::party::task::{CeremonySpec, Epoch};
@@ -72,6 +72,7 @@ async fn step(work: &Work) -> Result<(), Problem> {
         JobKind::Aggregate | JobKind::MultiParty => run_query(work).await,
         JobKind::KeyCeremony => run_ceremony(work).await,
         JobKind::Attestation => attestation::run(work).await,
+        JobKind::Setup => setup::run(work).await,
     }
 }
 
@@ -168,5 +169,6 @@ async fn end_badly(work: &Work, problem: &Problem) {
         }
         // Nobody else takes part.
         JobKind::Attestation => {}
+        JobKind::Setup => setup::abandon(work),
     }
 }

@@ -12,6 +12,7 @@ use crate::identity::authorize::Resource;
 use crate::ledger::{Ledger as _, ReceiptAnchor, ReceiptAnchorKind};
 use crate::party::task::{CeremonySpec, ContributionHeader, Evidence};
 use crate::problem::{Problem, ProblemKind};
+use crate::setup::course::SetupSpec;
 use crate::store::{
     AnchorKind, Job, JobEventRow, JobFilter, JobId, JobKind, JobState, JobSummary, PAGE_ROWS_MAX, Part,
     blocking,
@@ -118,6 +119,9 @@ impl Engine {
                     items => (format!("{items} attestations"), Vec::new()),
                 })
                 .unwrap_or_default(),
+            JobKind::Setup => serde_json::from_str::<SetupSpec>(&job.plan)
+                .map(|s| (format!("setup ceremony, {}, 2^{}", s.statement, s.size), s.order))
+                .unwrap_or_default(),
             JobKind::KeyCeremony => serde_json::from_str::<CeremonySpec>(&job.plan)
                 .map(|s| {
                     let text = format!("key ceremony, {}, {} of {}", s.profile, s.threshold, s.holders.len());
@@ -154,8 +158,10 @@ impl Engine {
     /// # Errors
     /// `job.not_done`, or storage.
     pub async fn receipt(&self, summary: &JobSummary) -> Result<Vec<u8>, Problem> {
-        if summary.kind == JobKind::Attestation {
-            return self.registration_receipt(summary).await;
+        match summary.kind {
+            JobKind::Attestation => return self.registration_receipt(summary).await,
+            JobKind::Setup => return self.setup_receipt(summary).await,
+            _ => {}
         }
         let receipt = self.parts(&summary.id).await?.into_iter().find(|part| part.step == "receipt");
         match receipt {

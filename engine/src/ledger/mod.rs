@@ -14,11 +14,13 @@ mod cosign;
 mod embedded;
 #[cfg(feature = "evm")]
 pub mod evm;
+mod logged;
 pub mod merkle;
 mod note;
 mod proof_text;
 pub(crate) mod receipt;
 mod registration;
+mod setup;
 mod tile;
 
 #[cfg(test)]
@@ -27,6 +29,7 @@ mod tests;
 pub use commitment::{COMMITMENT_VERSION, Commitment};
 pub use cosign::{Cosignature, Cosigned, Witness, verify_cosignature};
 pub use embedded::EmbeddedLedger;
+pub use logged::Logged;
 pub use merkle::TreeHead;
 pub use note::{Checkpoint, NOTE_BYTES_MAX, Note, NoteSignature};
 pub use proof_text::TlogProof;
@@ -35,6 +38,7 @@ pub use receipt::{
     VerifiedReceipt,
 };
 pub use registration::{RecordItem, RegistrationReceipt, RegistrationRecord, VerifiedRegistration};
+pub use setup::{SetupPhase, SetupReceipt, SetupRecord, VerifiedSetup};
 pub use tile::{TILE_WIDTH, Tile, TileKind};
 
 use crate::identity::Digest;

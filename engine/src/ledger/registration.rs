@@ -3,16 +3,14 @@
 //! Only [`RegistrationReceipt::verify`] makes a [`VerifiedRegistration`]. Adversary: whoever carried the file; the engine
 //! signs the log alone, so against an engine that forks its log, compare checkpoints with the hospitals'.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use super::logged::Logged;
 use super::merkle::PROOF_HASHES_MAX;
-use super::note::{Checkpoint, Note};
 use super::proof_text::TlogProof;
 use super::receipt::{RECEIPT_BYTES_MAX, ReceiptAnchor, ReceiptError, check_anchors};
 use crate::encoding::{canonical_json, separated};
-use crate::identity::{CaCertificate, Digest, PublicKey, Role};
+use crate::identity::{CaCertificate, Digest, PublicKey};
 use crate::problem::Problem;
 
 /// What became of one attestation.
@@ -112,15 +110,16 @@ impl RegistrationReceipt {
     /// Puts a receipt together.
     #[must_use]
     pub fn new(record: RegistrationRecord, proof: &TlogProof, certificate: &[u8], authority: &[u8]) -> Self {
+        let logged = Logged::new(proof, certificate, authority);
         Self {
             ward_registration_receipt: 1,
             record,
-            leaf_index: proof.index,
-            inclusion_proof: proof.proof.clone(),
-            checkpoint: proof.checkpoint.to_string(),
-            certificate: STANDARD.encode(certificate),
-            authority: STANDARD.encode(authority),
-            anchors: Vec::new(),
+            leaf_index: logged.leaf_index,
+            inclusion_proof: logged.inclusion_proof,
+            checkpoint: logged.checkpoint,
+            certificate: logged.certificate,
+            authority: logged.authority,
+            anchors: logged.anchors,
         }
     }
 
@@ -171,24 +170,17 @@ impl RegistrationReceipt {
     /// # Errors
     /// [`ReceiptError`] naming the first thing that does not hold.
     pub fn verify(&self, authority: &CaCertificate) -> Result<VerifiedRegistration, ReceiptError> {
-        let decode = |text: &str| {
-            let reason = "a certificate is not base64".to_owned();
-            STANDARD.decode(text).map_err(|_| ReceiptError::Malformed { reason })
+        let logged = Logged {
+            leaf_index: self.leaf_index,
+            inclusion_proof: self.inclusion_proof.clone(),
+            checkpoint: self.checkpoint.clone(),
+            certificate: self.certificate.clone(),
+            authority: self.authority.clone(),
+            anchors: Vec::new(),
         };
-        if decode(&self.authority)? != authority.der() {
-            return Err(ReceiptError::Authority);
-        }
-        let finished_s = (self.record.finished_at_ms / 1000) as i64;
-        let member = authority.verify(&decode(&self.certificate)?, finished_s)?;
-        if member.role != Role::Engine {
-            return Err(ReceiptError::Untrusted { signer: "engine".to_owned() });
-        }
-        let checkpoint = Note::parse(&self.checkpoint)?;
-        let size = Checkpoint::parse(checkpoint.text())?.head.size;
-        let proof = TlogProof { index: self.leaf_index, proof: self.inclusion_proof.clone(), checkpoint };
-        proof.verify(&self.record.digest(), &self.record.consortium, &member.key)?;
-        let (record, position) = (self.record.clone(), (self.leaf_index, size));
-        Ok(VerifiedRegistration { record, position, engine: member.key })
+        let what = (&self.record.digest(), self.record.consortium.as_str());
+        let (position, engine) = logged.verify(what, self.record.finished_at_ms, authority)?;
+        Ok(VerifiedRegistration { record: self.record.clone(), position, engine })
     }
 }
 

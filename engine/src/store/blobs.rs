@@ -45,11 +45,11 @@ pub struct BlobReader {
     length: u64,
 }
 
-fn failed(path: &Path, error: &io::Error) -> StoreError {
+pub(super) fn failed(path: &Path, error: &io::Error) -> StoreError {
     StoreError::File { path: path.display().to_string(), reason: error.to_string() }
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
@@ -64,12 +64,25 @@ impl Blobs {
         fs::create_dir_all(&temporary).map_err(|e| failed(&temporary, &e))?;
         for entry in fs::read_dir(&temporary).map_err(|e| failed(&temporary, &e))? {
             let path = entry.map_err(|e| failed(&temporary, &e))?.path();
-            fs::remove_file(&path).map_err(|e| failed(&path, &e))?;
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(|e| failed(&path, &e))?;
         }
         Ok(Self { root: root.to_owned() })
     }
 
-    fn path(&self, id: &BlobId) -> PathBuf {
+    /// The folder.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A new name for something that is removed when the folder is opened next.
+    pub(super) fn temporary(&self) -> PathBuf {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        self.root.join("tmp").join(format!("{}-{number}", std::process::id()))
+    }
+
+    /// Where a blob is.
+    pub(super) fn path(&self, id: &BlobId) -> PathBuf {
         let name = id.to_string();
         self.root.join(&name[..2]).join(&name)
     }
@@ -79,8 +92,7 @@ impl Blobs {
     /// # Errors
     /// [`StoreError::File`].
     pub fn writer(&self, bytes_max: u64) -> Result<BlobWriter, StoreError> {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let temporary = self.root.join("tmp").join(format!("{}-{number}", std::process::id()));
+        let temporary = self.temporary();
         let file = File::create_new(&temporary).map_err(|e| failed(&temporary, &e))?;
         let root = self.root.clone();
         Ok(BlobWriter { root, temporary, file: Some(file), hash: Sha256::new(), written: 0, bytes_max })
@@ -96,16 +108,24 @@ impl Blobs {
         writer.finish()
     }
 
+    /// Opens a blob's file, for who reads a part of it: nothing checks its digest on the way.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::File`].
+    pub fn file(&self, id: &BlobId) -> Result<File, StoreError> {
+        let path = self.path(id);
+        File::open(&path).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => StoreError::NotFound { what: "blob", id: id.to_string() },
+            _ => failed(&path, &e),
+        })
+    }
+
     /// Opens a blob for reading.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::File`].
     pub fn reader(&self, id: &BlobId) -> Result<BlobReader, StoreError> {
-        let path = self.path(id);
-        let file = File::open(&path).map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => StoreError::NotFound { what: "blob", id: id.to_string() },
-            _ => failed(&path, &e),
-        })?;
+        let (path, file) = (self.path(id), self.file(id)?);
         let length = file.metadata().map_err(|e| failed(&path, &e))?.len();
         Ok(BlobReader { file, hash: Sha256::new(), id: *id, length })
     }

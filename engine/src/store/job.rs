@@ -120,6 +120,8 @@ text_enum! {
         KeyCeremony = "key_ceremony",
         /// Attestations to verify and register.
         Attestation = "attestation",
+        /// A ceremony that makes the proof system's keys.
+        Setup = "setup",
     }
 }
 

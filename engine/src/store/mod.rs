@@ -15,11 +15,13 @@ mod error;
 mod job;
 mod messages;
 mod overrides;
+mod partial;
 mod party;
 mod people;
 mod records;
 mod registration;
 mod release;
+mod setup;
 mod snapshot;
 mod sqlite;
 mod studies;
@@ -38,6 +40,7 @@ pub use job::{
 };
 pub use messages::{ITEMS_MAX, Kept, Messages, NewItem, NewMessage};
 pub use overrides::{Notice, Override, Overrides};
+pub use partial::{PartialKey, PartialWriter, Scratch, digest_of};
 pub use party::{
     Accepted, Approval, Ceremony, CeremonyState, NewTask, Once, OnceKey, PartyStore, Pinned, Task, TaskState,
 };
@@ -45,6 +48,7 @@ pub use people::{AccountRecord, LoginRecord, People, PersonRecord, RevocationRec
 pub use records::{Epoch, EpochState, MemberRecord, OutboxRow, PublicationRecord, TokenRecord};
 pub use registration::{Anchor, AnchorKind, NewRegistration, Registration};
 pub use release::{Charge, Charged, CohortScope, ReleaseStore};
+pub use setup::{NewSetupRow, SetupRow, Setups};
 pub use snapshot::{Batch, DatabaseError, DatabaseSettings, Password, Snapshot};
 pub use sqlite::{MessageSnapshot, SqlitePartyStore, SqliteStore};
 pub use studies::{OwnStudies, OwnStudy, Studies, StudyRecord, StudyWord};
@@ -407,6 +411,7 @@ pub trait Store:
     + Outbox
     + Registrations
     + Anchors
+    + Setups
     + AuditLog
     + Meta
     + Studies
@@ -423,6 +428,7 @@ impl<T> Store for T where
         + Log
         + Outbox
         + Registrations
+        + Setups
         + Anchors
         + AuditLog
         + Meta

@@ -22,6 +22,7 @@ mod node_house;
 mod node_restart;
 mod openid;
 mod oracle;
+mod setup;
 mod studies;
 mod wire;
 mod wire_fuzz;

@@ -23,6 +23,7 @@ use ward_engine::member::Membership;
 use ward_engine::party::node::Node;
 use ward_engine::party::task::{Outcome, Task};
 use ward_engine::problem::Problem;
+use ward_engine::setup::statements::Known;
 use ward_engine::store::JobId;
 
 use crate::node_house::{CONSORTIUM, FLOOR, PROFILE, hospital_config};
@@ -60,7 +61,9 @@ pub struct Stand {
     pub ada: Membership,
     pub bob: Membership,
     pub omar: Membership,
-    _stop: watch::Sender<bool>,
+    statements: Vec<Known>,
+    stop: watch::Sender<bool>,
+    running: tokio::task::JoinHandle<Result<(), Problem>>,
 }
 
 /// A seal for a folder.
@@ -71,6 +74,11 @@ pub fn seal(folder: &Path) -> SealKey {
 impl Stand {
     /// Starts the engine, enrols everybody; no node runs yet.
     pub async fn start(hospitals: usize) -> Self {
+        Self::start_for(hospitals, ward_engine::setup::statements::all()).await
+    }
+
+    /// The same, for ceremonies of these statements.
+    pub async fn start_for(hospitals: usize, statements: Vec<Known>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("engine");
         host::init(&data, CONSORTIUM, &["127.0.0.1".to_owned()], FLOOR).unwrap();
@@ -78,7 +86,8 @@ impl Stand {
         let url = format!("https://{}", listener.local_addr().unwrap());
         let (stop, stopped) = watch::channel(false);
         let folder = EngineFolder::open(&data).unwrap();
-        tokio::spawn(async move { host::run(&data, listener, stopped).await });
+        let known = statements.clone();
+        let running = tokio::spawn(async move { host::run_for(&data, listener, stopped, known).await });
         let person = async |role, name: &str| {
             let home = dir.path().join(name);
             let token = folder.token(role, name, &url, 1).unwrap().to_text();
@@ -96,7 +105,20 @@ impl Stand {
             Membership::enrol(&token, &[Role::Hospital], &config.data_dir, keys).await.unwrap();
             nodes.push(Arc::new(Node::open(config).unwrap()));
         }
-        Self { dir, url, folder, hospitals: nodes, ada, bob, omar, _stop: stop }
+        Self { dir, url, folder, hospitals: nodes, ada, bob, omar, statements, stop, running }
+    }
+
+    /// Ends the engine and starts it again on the same folder and port.
+    pub async fn restart(&mut self) {
+        // A second end is no worse.
+        let _ = self.stop.send(true);
+        (&mut self.running).await.unwrap().unwrap();
+        let address = self.url.trim_start_matches("https://").to_owned();
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let (data, known) = (self.dir.path().join("engine"), self.statements.clone());
+        self.stop = stop;
+        self.running = tokio::spawn(async move { host::run_for(&data, listener, stopped, known).await });
     }
 
     /// An engine whose hospitals hold a key; the last one answers queries through the twist.

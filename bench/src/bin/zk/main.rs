@@ -1,10 +1,12 @@
 //! Zero knowledge: proving, verifying and the ceremony of `eligibility/v1`, beside ark-groth16 on the same constraints and
 //! key in the same run.
 //!
-//! `cargo run --release -p ward-bench --bin zk`; `-- proofs` or `-- ceremony` for one half. Walls move with other work on
+//! `cargo run --release -p ward-bench --bin zk`; `-- proofs` or `-- ceremony` for one half. `-- export DIR` writes the
+//! constraints and the variables for the peers (`bench/peers/run`), which prove the same beside us. Walls move with other work on
 //! the machine; CPU seconds less, and ratios least. A proof or a key that does not hold ends the run with an error.
 
 mod ceremony;
+mod export;
 mod proofs;
 mod stock;
 
@@ -58,11 +60,12 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["--write-key", path] => proofs::write_key(path.as_ref()),
         ["proofs"] => proofs::measure(),
         ["ceremony"] => ceremony::measure(),
+        ["export", folder] => export::write(folder.as_ref()),
         [] => {
             proofs::measure()?;
             ceremony::measure()
         }
-        _ => Err("zk [proofs | ceremony]".into()),
+        _ => Err("zk [proofs | ceremony | export DIR]".into()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use ark_bls12_381::{Bls12_381, Fr, G1Affine, G2Affine};
 use ark_ec::{AffineRepr, CurveGroup};
 use ark_ff::{Field, One, Zero};
-use ark_groth16::{Groth16, ProvingKey, VerifyingKey, prepare_verifying_key};
+use ark_groth16::{Groth16, prepare_verifying_key};
 use ark_poly::{EvaluationDomain, Radix2EvaluationDomain};
 use rand_core::Rng;
 
@@ -150,25 +150,6 @@ fn direct(sample: &Sample, [tau, alpha, beta, delta]: [Fr; 4]) -> KeyParts {
     }
 }
 
-fn arkworks(parts: KeyParts) -> ProvingKey<Bls12_381> {
-    ProvingKey {
-        vk: VerifyingKey {
-            alpha_g1: parts.alpha_g1,
-            beta_g2: parts.beta_g2,
-            gamma_g2: parts.gamma_g2,
-            delta_g2: parts.delta_g2,
-            gamma_abc_g1: parts.inputs_g1,
-        },
-        beta_g1: parts.beta_g1,
-        delta_g1: parts.delta_g1,
-        a_query: parts.a_g1,
-        b_g1_query: parts.b_g1,
-        b_g2_query: parts.b_g2,
-        h_query: parts.quotient_g1,
-        l_query: parts.witnesses_g1,
-    }
-}
-
 #[test]
 fn the_keys_of_a_ceremony_are_those_of_groth16_with_the_product_of_all_factors() {
     let delta =
@@ -187,7 +168,7 @@ fn the_keys_of_a_ceremony_are_those_of_groth16_with_the_product_of_all_factors()
 fn a_proof_under_the_keys_of_a_ceremony_verifies_for_its_inputs_only() {
     let closed = OPEN.close(&beacon(), SILENT).unwrap();
     let verified = verify(&files(&closed)).unwrap();
-    let key = arkworks(verified.finish(2).unwrap());
+    let key = crate::testing::stock::key(verified.finish(2).unwrap());
     let proof = Groth16::<Bls12_381>::create_proof_with_reduction_and_matrices(
         &key,
         Fr::from(3u8),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::json;
+use ward_circuits::groth16::eip2537;
 
 use super::engine::{failed, passed, report};
 use crate::attestation::documents::{DOCUMENT_BYTES_MAX, IssuerDocument, RegistryFile, Signed};
@@ -100,6 +101,15 @@ pub enum Args {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Print the verifying key as the registry contract takes it at deployment, in hexadecimal.
+    ContractKey {
+        /// Folder with the key.
+        #[arg(long, value_name = "DIR")]
+        key: PathBuf,
+        /// Allow a key that one party made alone.
+        #[arg(long)]
+        dev_key: bool,
+    },
     /// Make a development key: one party alone makes it, and can forge attestations.
     DevKey {
         /// Folder for the key.
@@ -172,6 +182,16 @@ pub async fn run(command: &Args, global: &Global, terminal: &Terminal) -> Result
         Args::Batch { attestations, by } => batch(attestations, by, terminal),
         Args::Presentation(args) => super::presentation::run(args, terminal),
         Args::Key { verifying, proving, id, out } => import(verifying, proving.as_deref(), id, out, terminal),
+        Args::ContractKey { key, dev_key } => {
+            let points = eip2537::key_points(&VerifierKey::load(key, *dev_key)?.key);
+            let inputs = points.inputs.concat();
+            let bytes = [&points.alpha[..], &points.beta, &points.gamma, &points.delta, &inputs].concat();
+            let text = hex::encode(bytes);
+            if terminal.is_json() {
+                return written(terminal.json(&json!({ "contract_key": text })));
+            }
+            written(terminal.data(&text))
+        }
         Args::DevKey { out } => {
             let steps = Steps::start(terminal);
             steps.step("making a key alone");

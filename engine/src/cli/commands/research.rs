@@ -78,7 +78,8 @@ pub async fn run(command: &Command, global: &Global, terminal: &Terminal) -> Res
     }
 }
 
-fn state_word(job: &v1::Job) -> &'static str {
+/// A state in a word.
+pub fn state_word(job: &v1::Job) -> &'static str {
     match job.state() {
         JobState::Unspecified => "unknown",
         JobState::Queued => "queued",

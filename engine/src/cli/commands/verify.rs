@@ -13,8 +13,8 @@ use crate::cli::session::{home, not_verified, person_seal};
 use crate::clock::utc;
 use crate::identity::{CaCertificate, Digest};
 use crate::ledger::{
-    Quorum, RECEIPT_BYTES_MAX, Receipt, ReceiptAnchor, ReceiptError, RegistrationReceipt, TrustAnchors,
-    VerifiedReceipt, VerifiedRegistration,
+    Quorum, RECEIPT_BYTES_MAX, Receipt, ReceiptAnchor, ReceiptError, RegistrationReceipt, SetupReceipt,
+    TrustAnchors, VerifiedReceipt, VerifiedRegistration, VerifiedSetup,
 };
 use crate::member::Membership;
 use crate::problem::{Problem, ProblemKind};
@@ -56,6 +56,8 @@ pub async fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Ex
     let subject = format!("receipt {}", args.receipt.display());
     let shown = if RegistrationReceipt::is_one(&json) {
         registration(&json, &authority)
+    } else if SetupReceipt::is_one(&json) {
+        setup(&json, &authority)
     } else {
         query(&json, authority)
     };
@@ -124,6 +126,36 @@ fn registration(json: &[u8], authority: &CaCertificate) -> Result<Shown, Receipt
         index: verified.position().0,
         anchors: receipt.anchors,
     })
+}
+
+fn setup(json: &[u8], authority: &CaCertificate) -> Result<Shown, ReceiptError> {
+    let receipt = SetupReceipt::from_json(json)?;
+    let verified = receipt.verify(authority)?;
+    Ok(Shown {
+        lines: lines_of_setup(&verified),
+        consortium: verified.record().consortium.clone(),
+        digest: verified.record().digest(),
+        index: verified.position().0,
+        anchors: receipt.log.anchors,
+    })
+}
+
+fn lines_of_setup(verified: &VerifiedSetup) -> Vec<CheckLine> {
+    let record = verified.record();
+    let (index, size) = verified.position();
+    let mut lines = vec![
+        passed("ceremony", format!("{} for {}, 2^{}", record.name, record.statement, record.size)),
+        passed("operator", record.operator.clone()),
+        passed("finished", utc(record.finished_at_ms)),
+        passed("key", record.key.to_string()),
+        passed("log", format!("leaf {index} of a tree of {size}, signed by the engine")),
+    ];
+    for (number, phase) in (1..).zip(&record.phases) {
+        let names: Vec<_> = phase.contributions.iter().map(|c| c.hospital.as_str()).collect();
+        let beacon = &phase.beacon;
+        lines.push(passed("phase", format!("{number}: {}; closed by {beacon}", names.join(", "))));
+    }
+    lines
 }
 
 fn lines_of(verified: &VerifiedReceipt) -> Vec<CheckLine> {

@@ -4,6 +4,7 @@ mod attestations;
 pub mod login;
 mod recombine;
 mod reconstruct;
+mod setup;
 mod studies;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ pub use self::attestations::Verdicts;
 use self::login::{Bearer, Login};
 use self::recombine::Recombination;
 use self::reconstruct::Reconstruction;
+pub use self::setup::{Bench, Turn};
 use crate::clock::now_ms;
 use crate::encoding::{Digest, HexBytes, canonical_json, separated};
 use crate::grpc::MESSAGE_BYTES_MAX;

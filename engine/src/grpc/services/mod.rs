@@ -6,6 +6,7 @@ pub mod identity;
 pub mod jobs;
 pub mod parties;
 pub mod receipts;
+pub mod setup;
 pub mod studies;
 
 use std::pin::Pin;

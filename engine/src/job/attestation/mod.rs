@@ -33,7 +33,7 @@ use crate::config::AttestationsConfig;
 use crate::encoding::{Digest, canonical_json};
 use crate::ledger::{RecordItem, RegistrationRecord};
 use crate::problem::{Problem, ProblemKind};
-use crate::store::{Conclusion, JobState, NewRegistration, StoreError, blocking};
+use crate::store::{Conclusion, JobState, Message, NewRegistration, StoreError, blocking};
 
 /// Attestations that are verified between two events.
 const CHUNK: usize = 128;
@@ -109,6 +109,18 @@ impl Engine {
         })
     }
 
+    /// What goes to the chain with an attestation that is registered here.
+    #[cfg(feature = "evm")]
+    fn for_chain(&self, attestation: &Attestation) -> Result<Option<Message>, Problem> {
+        self.chain.as_ref().map_or(Ok(None), |chain| crate::anchoring::registration(chain, attestation))
+    }
+
+    /// Nothing: this build talks to no chain.
+    #[cfg(not(feature = "evm"))]
+    fn for_chain(&self, _: &Attestation) -> Result<Option<Message>, Problem> {
+        Ok(None)
+    }
+
     async fn bench(&self, expected: Expected) -> Result<Bench, Problem> {
         let config = self.registrar()?.clone();
         let loaded = tokio::task::spawn_blocking(move || Bench::load(&config, expected)).await;
@@ -157,7 +169,8 @@ pub async fn run(work: &Work) -> Result<(), Problem> {
     }
 }
 
-type Answer = Result<VerifiedAttestation, Problem>;
+/// What holds with the file that it was, or why it does not.
+type Answer = Result<(VerifiedAttestation, Attestation), Problem>;
 
 /// Verifies all, in chunks: the answers are in the order of the items.
 async fn verify(work: &Work, spec: &Spec, verifier: Verifier) -> Result<Vec<Answer>, Problem> {
@@ -190,9 +203,9 @@ fn answers_of(verifier: &Verifier, read: Vec<Result<Attestation, Problem>>) -> R
     let attestations: Vec<Attestation> = read.iter().filter_map(|item| item.as_ref().ok().cloned()).collect();
     let mut verified = verifier.verify_batch(&attestations, now_ms(), &mut system_rng()?).into_iter();
     let next = |item: Result<Attestation, Problem>| {
-        item?;
+        let attestation = item?;
         let answer = verified.next().ok_or_else(|| Problem::internal(&"an attestation without an answer"))?;
-        Ok(answer?)
+        Ok((answer?, attestation))
     };
     Ok(read.into_iter().map(next).collect())
 }
@@ -207,8 +220,8 @@ async fn decide(
     let mut new: HashMap<(String, Digest), Digest> = HashMap::new();
     let mut registrations = Vec::new();
     for answer in answers {
-        let verified = match answer {
-            Ok(verified) => verified,
+        let (verified, attestation) = match answer {
+            Ok(answer) => answer,
             Err(problem) => {
                 items.push(RecordItem::refused(problem.clone()));
                 continue;
@@ -241,7 +254,7 @@ async fn decide(
                 nullifier: count.nullifier,
                 attestation: count.attestation,
                 audit,
-                message: None,
+                message: work.engine().for_chain(attestation)?,
             });
         }
         items.push(RecordItem {

@@ -70,17 +70,22 @@ impl Engine {
         Ok(Some((index, proof.to_text())))
     }
 
+    /// That the leaf of a job that is done is in the log as it is now.
+    pub(in crate::job) fn record_proof(&self, summary: &JobSummary) -> Result<TlogProof, Problem> {
+        let index = summary.leaf_index.ok_or_else(|| Problem::internal(&"a job that is done has no leaf"))?;
+        let checkpoint = tokio::task::block_in_place(|| self.ledger.checkpoint())?;
+        let size = Checkpoint::parse(checkpoint.text())?.head.size;
+        let proof = tokio::task::block_in_place(|| self.ledger.inclusion(index, size))?;
+        Ok(TlogProof { index, proof, checkpoint })
+    }
+
     /// The receipt of a job that is done, made with the log as it is now.
     ///
     /// # Errors
     /// `job.not_done`, or storage.
     pub async fn registration_receipt(&self, summary: &JobSummary) -> Result<Vec<u8>, Problem> {
         let record = self.record(summary).await?;
-        let index = summary.leaf_index.ok_or_else(|| Problem::internal(&"a job that is done has no leaf"))?;
-        let checkpoint = tokio::task::block_in_place(|| self.ledger.checkpoint())?;
-        let size = Checkpoint::parse(checkpoint.text())?.head.size;
-        let proof = tokio::task::block_in_place(|| self.ledger.inclusion(index, size))?;
-        let proof = TlogProof { index, proof, checkpoint };
+        let proof = self.record_proof(summary)?;
         let digest = record.digest();
         let mut receipt = RegistrationReceipt::new(record, &proof, &self.certificate, self.authority_der());
         receipt.anchors = self.anchors(digest, summary).await?;

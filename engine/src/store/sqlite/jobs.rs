@@ -53,7 +53,8 @@ fn one(transaction: &Transaction<'_>, tail: &str, key: &Digest) -> Result<Option
     statement.query_row([key], |row| Ok(summary(row))).optional()?.transpose()
 }
 
-fn add_event(
+/// Adds an event, within a transaction; returns its number.
+pub(super) fn add_event(
     transaction: &Transaction<'_>,
     id: &JobId,
     state: JobState,

@@ -18,6 +18,7 @@ mod party;
 mod people;
 mod registrations;
 mod release;
+mod setups;
 mod studies;
 
 use std::path::{Path, PathBuf};
@@ -51,6 +52,7 @@ const ENGINE: Schema = Schema {
         include_str!("../migrations/engine/0003.sql"),
         include_str!("../migrations/engine/0004.sql"),
         include_str!("../migrations/engine/0005.sql"),
+        include_str!("../migrations/engine/0006.sql"),
     ],
 };
 

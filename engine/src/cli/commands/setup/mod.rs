@@ -1,35 +1,31 @@
 //! `ward setup ...`: the ceremony that makes the proof system's keys, on a folder that passes from hospital to
-//! hospital.
+//! hospital, or coordinated by the engine ([`coordinated`]).
 //!
 //! Every command but `show` verifies all that came before it. A command that is cut off leaves the folder as it was.
 
 pub mod args;
-mod folder;
-mod problems;
+mod coordinated;
 mod show;
-mod statements;
-mod steps;
-#[cfg(test)]
-mod tests;
 
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Mutex;
 
 use chacha20::ChaCha20Rng;
-use rand_core::SeedableRng as _;
 use ward_circuits::ceremony::{Beacon, Contributor};
 use zeroize::Zeroizing;
 
 use self::args::{Place, Setup};
 use self::show::{text, view};
-use self::statements::Known;
-use self::steps::{Ceremony, Done, Share, attestation};
+use crate::cli::args::Global;
 use crate::cli::exit::Exit;
 use crate::cli::output::progress::{Progress, ProgressEvent};
 use crate::cli::output::terminal::Terminal;
 use crate::cli::written;
 use crate::problem::{Problem, ProblemKind};
+use crate::setup::statements::Known;
+use crate::setup::steps::{Ceremony, Done, Share, Told, attestation};
+use crate::setup::{problems, statements, system_rng};
 
 /// Entropy of a contributor's own at most.
 const ENTROPY_BYTES_MAX: u64 = 1 << 20;
@@ -38,8 +34,11 @@ const ENTROPY_BYTES_MAX: u64 = 1 << 20;
 ///
 /// # Errors
 /// As the command says; codes begin with `setup.`.
-pub async fn run(command: Setup, terminal: &Terminal) -> Result<Exit, Problem> {
+pub async fn run(command: Setup, global: &Global, terminal: &Terminal) -> Result<Exit, Problem> {
     let terminal = terminal.clone();
+    if let Some(outcome) = coordinated::run(&command, global, &terminal).await {
+        return outcome;
+    }
     let work = tokio::task::spawn_blocking(move || dispatch(&command, &terminal));
     work.await.map_err(|error| Problem::internal(&error))?
 }
@@ -52,9 +51,9 @@ fn dispatch(command: &Setup, terminal: &Terminal) -> Result<Exit, Problem> {
             terminal.hint("contribute with `ward setup contribute`, then pass the folder on");
             shown(terminal, &done, true)
         }
-        Setup::Contribute { place, contributor, certificate, entropy } => {
+        Setup::Contribute { place, contributor, certificate, entropy, .. } => {
             let attestation = attestation(certificate.as_deref())?;
-            let named = Contributor::new(contributor, attestation);
+            let named = Contributor::new(contributor.as_deref().unwrap_or_default(), attestation);
             let contributor = named.map_err(|error| problems::of(&place.folder, &error))?;
             let extra = entropy_of(entropy.as_deref())?;
             let share = Share { contributor, extra: &extra, rng: &mut rng };
@@ -89,7 +88,7 @@ fn dispatch(command: &Setup, terminal: &Terminal) -> Result<Exit, Problem> {
                 .hint(&format!("contribute with `ward setup contribute --statement {}`", statement.folder));
             shown(terminal, &done, true)
         }
-        Setup::Verify { place, contains } => verify(place, contains.as_deref(), &mut rng, terminal),
+        Setup::Verify { place, contains, .. } => verify(place, contains.as_deref(), &mut rng, terminal),
         Setup::Finalise { folder, statement, at_least, out } => {
             let statement = statements::find(statement)?;
             let ceremony = Ceremony { root: folder, contributors_min: *at_least };
@@ -105,6 +104,9 @@ fn dispatch(command: &Setup, terminal: &Terminal) -> Result<Exit, Problem> {
             let phases = Ceremony { root: folder, contributors_min: 1 }.transcripts(&statements::all())?;
             let views: Vec<_> = phases.iter().map(|phase| view(phase, false)).collect();
             written(terminal.show(&views, |views, _| views.iter().map(text).collect()))
+        }
+        Setup::Start(_) | Setup::Status { .. } | Setup::Fetch { .. } | Setup::Close { .. } => {
+            Err(Problem::internal(&"a command of a coordinated ceremony on a folder"))
         }
     }
 }
@@ -153,13 +155,6 @@ fn shown(terminal: &Terminal, done: &Done, verified: bool) -> Result<Exit, Probl
     written(terminal.show(&view(done, verified), |view, _| text(view)))
 }
 
-/// A generator seeded by the operating system.
-fn system_rng() -> Result<ChaCha20Rng, Problem> {
-    let mut seed = Zeroizing::new([0u8; 32]);
-    getrandom::fill(seed.as_mut_slice()).map_err(|error| Problem::internal(&error))?;
-    Ok(ChaCha20Rng::from_seed(*seed))
-}
-
 /// What a contributor adds of its own.
 fn entropy_of(path: Option<&Path>) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let mut bytes = Zeroizing::new(Vec::new());
@@ -190,7 +185,7 @@ fn bytes_of(hexadecimal: &str, code: &str) -> Result<Vec<u8>, Problem> {
 fn with_progress<T>(
     terminal: &Terminal,
     title: &str,
-    step: impl FnOnce(steps::Told<'_>) -> Result<T, Problem>,
+    step: impl FnOnce(Told<'_>) -> Result<T, Problem>,
 ) -> Result<T, Problem> {
     let grain: u64 = if terminal.is_live() { 1 } else { 10 };
     let lane = "setup".to_owned();

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use ward_circuits::ceremony::{Phase, Source, Transcript};
 
-use super::steps::Done;
+use crate::setup::steps::Done;
 
 /// A phase as it is shown.
 #[derive(Debug, Serialize)]
@@ -83,4 +83,36 @@ pub(super) fn text(view: &PhaseView) -> String {
     }
     let _ = writeln!(out, "head  {}", view.head);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use chacha20::ChaCha20Rng;
+    use rand_core::SeedableRng;
+    use ward_circuits::ceremony::{Beacon, Contributor};
+
+    use super::*;
+    use crate::setup::steps::{Ceremony, Share};
+
+    #[test]
+    fn what_is_shown_names_everybody_and_says_that_it_was_not_verified() {
+        let folder = tempfile::tempdir().unwrap();
+        let ceremony = Ceremony { root: folder.path(), contributors_min: 2 };
+        let rng = &mut ChaCha20Rng::seed_from_u64(1);
+        ceremony.begin("test", 2).unwrap();
+        for name in ["north", "south"] {
+            let contributor = Contributor::new(name, [0; 32]).unwrap();
+            ceremony.contribute(None, Share { contributor, extra: b"", rng }, &|_, _, _| ()).unwrap();
+        }
+        let beacon = Beacon::new(b"a value published later", 4).unwrap();
+        ceremony.close(None, &beacon, rng, &|_, _, _| ()).unwrap();
+        let phases = ceremony.transcripts(&[]).unwrap();
+        let view = view(&phases[0], false);
+        let text = text(&view);
+        assert!(text.starts_with("phase 1: test (closed, not verified)\n"), "{text}");
+        for (line, name) in text.lines().skip(1).zip(["north", "south", "beacon"]) {
+            assert!(line.ends_with(name), "{line}");
+        }
+        assert_eq!(view.head, view.contributions[2].hash);
+    }
 }

@@ -7,7 +7,8 @@ use ward_circuits::ceremony::Error;
 use crate::problem::{Problem, ProblemKind};
 
 /// The problem that an error of the ceremony is, about the files in `place`.
-pub(super) fn of(place: &Path, error: &Error) -> Problem {
+#[must_use]
+pub fn of(place: &Path, error: &Error) -> Problem {
     let (kind, code, hint) = explain(error);
     let message = match kind {
         ProblemKind::Validation => format!("{}: {error}", place.display()),

@@ -5,58 +5,13 @@ use std::path::Path;
 
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
-use ward_circuits::catalog::WrittenKey;
 use ward_circuits::ceremony::{Beacon, Contributor};
-use ward_circuits::groth16::{KeyParts, ProvingKey, VerifyingKey};
-use ward_circuits::r1cs::{Builder, Matrices, Num};
-use ward_circuits::{ConstrainedStatement, Element, Statement, constraints};
+use ward_circuits::groth16::{ProvingKey, VerifyingKey};
 
+use super::square::{Root, root_statement};
 use super::statements::Known;
 use super::steps::{Ceremony, Done, Share, attestation};
 use crate::problem::{Problem, ProblemKind};
-
-/// Somebody knows a root of the public value.
-struct Root;
-
-#[derive(Debug, thiserror::Error)]
-#[error("the square is another")]
-struct OtherSquare;
-
-impl Statement for Root {
-    const NAME: &'static str = "ward/test/square/1";
-    type Public = Element;
-    type Witness = Element;
-    type Violation = OtherSquare;
-
-    fn check(public: &Element, witness: &Element) -> Result<(), OtherSquare> {
-        if *witness * witness == *public { Ok(()) } else { Err(OtherSquare) }
-    }
-}
-
-impl ConstrainedStatement for Root {
-    const INPUTS: usize = 1;
-
-    fn public_inputs(public: &Element) -> Vec<Element> {
-        vec![*public]
-    }
-
-    fn synthesize(builder: &mut Builder, inputs: &[Num], _: &Element, witness: &Element) {
-        let root = builder.witness(*witness);
-        builder.enforce(&root, &root, &inputs[0]);
-    }
-
-    fn example() -> (Element, Element) {
-        (Element::from(9u8), Element::from(3u8))
-    }
-}
-
-fn root_statement() -> Known {
-    let keys = |matrices: &Matrices, parts: &KeyParts| {
-        let (key, proving) = ProvingKey::<Root>::write(matrices, parts)?;
-        Ok(WrittenKey { id: key.id(), verifying: key.to_bytes(), proving })
-    };
-    Known::new(Root::NAME, Box::new(|| constraints::<Root>().0), Box::new(keys))
-}
 
 fn at(root: &Path) -> Ceremony<'_> {
     Ceremony { root, contributors_min: 2 }
@@ -235,19 +190,6 @@ fn an_unknown_statement_is_named_with_those_there_are() {
     assert_eq!((problem.kind, problem.code.as_str()), (ProblemKind::NotFound, "setup.statement"));
     assert!(problem.hint.contains("eligibility-1"), "{}", problem.hint);
     assert_eq!(super::statements::find("ward/eligibility/1").unwrap().folder, "eligibility-1");
-}
-
-#[test]
-fn what_is_shown_names_everybody_and_says_that_it_was_not_verified() {
-    let folder = first_phase();
-    let phases = at(folder.path()).transcripts(&[]).unwrap();
-    let view = super::show::view(&phases[0], false);
-    let text = super::show::text(&view);
-    assert!(text.starts_with("phase 1: test (closed, not verified)\n"), "{text}");
-    for (line, name) in text.lines().skip(1).zip(["north", "south", "beacon"]) {
-        assert!(line.ends_with(name), "{line}");
-    }
-    assert_eq!(view.head, view.contributions[2].hash);
 }
 
 #[test]

@@ -15,20 +15,23 @@ use super::problems;
 use crate::problem::{Problem, ProblemKind};
 
 /// Largest file that is read: a prepared key of half a million variables.
-const FILE_BYTES_MAX: u64 = 512 << 20;
+pub const FILE_BYTES_MAX: u64 = 512 << 20;
 
 /// The folder of one phase.
-pub(super) struct PhaseFolder {
+pub struct PhaseFolder {
     path: PathBuf,
     phase: Phase,
 }
 
 /// Holds others off the folder until it is dropped. The operating system lets go of it when the process ends.
-pub(super) struct Lock(#[expect(dead_code, reason = "held, not read")] File);
+pub struct Lock(#[expect(dead_code, reason = "held, not read")] File);
 
 impl PhaseFolder {
     /// A new folder, which must not be there.
-    pub(super) fn create(path: PathBuf, phase: Phase) -> Result<Self, Problem> {
+    ///
+    /// # Errors
+    /// `setup.exists`, `setup.file`.
+    pub fn create(path: PathBuf, phase: Phase) -> Result<Self, Problem> {
         let parent = path.parent().map_or(Ok(()), fs::create_dir_all);
         match parent.and_then(|()| fs::create_dir(&path)) {
             Ok(()) => Ok(Self { path, phase }),
@@ -46,7 +49,10 @@ impl PhaseFolder {
     }
 
     /// A folder that is there.
-    pub(super) fn open(path: PathBuf, phase: Phase) -> Result<Self, Problem> {
+    ///
+    /// # Errors
+    /// `setup.missing`.
+    pub fn open(path: PathBuf, phase: Phase) -> Result<Self, Problem> {
         if path.join("transcript").is_file() {
             return Ok(Self { path, phase });
         }
@@ -58,13 +64,23 @@ impl PhaseFolder {
         Err(Problem::new(ProblemKind::NotFound, "setup.missing", message).hint(hint))
     }
 
+    /// The file of the state after so many contributions.
+    #[must_use]
+    pub fn state_name(contributions: usize) -> String {
+        format!("state-{contributions:04}")
+    }
+
     /// The folder's path.
-    pub(super) fn path(&self) -> &Path {
+    #[must_use]
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Keeps other processes of this machine from taking a step at the same time.
-    pub(super) fn lock(&self) -> Result<Lock, Problem> {
+    ///
+    /// # Errors
+    /// `setup.busy`, `setup.file`.
+    pub fn lock(&self) -> Result<Lock, Problem> {
         let path = self.path.join("lock");
         let file = File::create(&path).map_err(|e| refused(&path, &e))?;
         match file.try_lock() {
@@ -78,36 +94,54 @@ impl PhaseFolder {
     }
 
     /// The transcript's bytes.
-    pub(super) fn transcript_bytes(&self) -> Result<Vec<u8>, Problem> {
+    ///
+    /// # Errors
+    /// `setup.file`.
+    pub fn transcript_bytes(&self) -> Result<Vec<u8>, Problem> {
         read(&self.path.join("transcript"))
     }
 
     /// The transcript, decoded: its points are checked, and nothing else.
-    pub(super) fn transcript(&self) -> Result<Transcript, Problem> {
+    ///
+    /// # Errors
+    /// `setup.file`.
+    pub fn transcript(&self) -> Result<Transcript, Problem> {
         Transcript::decode(self.phase, &self.transcript_bytes()?).map_err(|e| problems::of(&self.path, &e))
     }
 
     /// The state that `transcript` leads to.
-    pub(super) fn state(&self, transcript: &Transcript) -> Result<Vec<u8>, Problem> {
+    ///
+    /// # Errors
+    /// `setup.file`.
+    pub fn state(&self, transcript: &Transcript) -> Result<Vec<u8>, Problem> {
         read(&self.state_path(transcript.contributions().len()))
     }
 
     /// What a second phase starts from.
-    pub(super) fn prepared(&self) -> Result<Vec<u8>, Problem> {
+    ///
+    /// # Errors
+    /// `setup.file`.
+    pub fn prepared(&self) -> Result<Vec<u8>, Problem> {
         read(&self.path.join("prepared"))
     }
 
     fn state_path(&self, contributions: usize) -> PathBuf {
-        self.path.join(format!("state-{contributions:04}"))
+        self.path.join(Self::state_name(contributions))
     }
 
     /// Stores what a second phase starts from. Before the first [`PhaseFolder::store`].
-    pub(super) fn store_prepared(&self, bytes: &[u8]) -> Result<(), Problem> {
+    ///
+    /// # Errors
+    /// `setup.file`.
+    pub fn store_prepared(&self, bytes: &[u8]) -> Result<(), Problem> {
         write(&self.path.join("prepared"), bytes)
     }
 
     /// Stores a step: the state, then the transcript, which makes it count; then removes the state before.
-    pub(super) fn store(&self, transcript: &Transcript, state: &[u8]) -> Result<(), Problem> {
+    ///
+    /// # Errors
+    /// `setup.file`.
+    pub fn store(&self, transcript: &Transcript, state: &[u8]) -> Result<(), Problem> {
         let count = transcript.contributions().len();
         write(&self.state_path(count), state)?;
         write(&self.path.join("transcript"), &transcript.encode())?;
@@ -129,7 +163,10 @@ fn refused(path: &Path, error: &std::io::Error) -> Problem {
 }
 
 /// A file, up to the limit.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, Problem> {
+///
+/// # Errors
+/// `setup.file`.
+pub fn read(path: &Path) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|e| refused(path, &e))?;
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|e| refused(path, &e))?;
@@ -142,7 +179,10 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Problem> {
 }
 
 /// Writes a file whole or not at all.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+///
+/// # Errors
+/// `setup.file`.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     let next = path.with_extension("next");
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || {

@@ -15,27 +15,32 @@ use crate::problem::{Problem, ProblemKind};
 
 /// A ceremony's folder, and how few contributors a finished phase may have.
 #[derive(Clone, Copy)]
-pub(super) struct Ceremony<'a> {
-    pub(super) root: &'a Path,
-    pub(super) contributors_min: usize,
+pub struct Ceremony<'a> {
+    /// The folder.
+    pub root: &'a Path,
+    /// Contributors that a closed phase must have.
+    pub contributors_min: usize,
 }
 
 /// Called with what is being done, and how far it is.
-pub(super) type Told<'a> = &'a (dyn Fn(&str, u64, u64) + Sync);
+pub type Told<'a> = &'a (dyn Fn(&str, u64, u64) + Sync);
 
 /// What a contributor adds.
-pub(super) struct Share<'a, R: CryptoRng> {
-    pub(super) contributor: Contributor,
-    pub(super) extra: &'a [u8],
-    pub(super) rng: &'a mut R,
+pub struct Share<'a, R: CryptoRng> {
+    /// Who.
+    pub contributor: Contributor,
+    /// Entropy of its own; may be empty.
+    pub extra: &'a [u8],
+    /// The system's.
+    pub rng: &'a mut R,
 }
 
 /// What a step left.
-pub(super) struct Done {
+pub struct Done {
     /// The phase's folder.
-    pub(super) folder: PathBuf,
+    pub folder: PathBuf,
     /// The transcript afterwards.
-    pub(super) transcript: Transcript,
+    pub transcript: Transcript,
 }
 
 impl<'a> Ceremony<'a> {
@@ -52,7 +57,10 @@ impl<'a> Ceremony<'a> {
     }
 
     /// Begins a first phase for domains of `2^log2` points.
-    pub(super) fn begin(&self, name: &str, log2: u8) -> Result<Done, Problem> {
+    ///
+    /// # Errors
+    /// `setup.exists`, `setup.size`, `setup.name`, `setup.file`.
+    pub fn begin(&self, name: &str, log2: u8) -> Result<Done, Problem> {
         let phase = Phase1::begin(name, log2).map_err(self.problem())?;
         let folder = PhaseFolder::create(self.phase1_path(), Phase::One)?;
         let _lock = folder.lock()?;
@@ -61,7 +69,10 @@ impl<'a> Ceremony<'a> {
     }
 
     /// The first phase, verified.
-    pub(super) fn verified_first<R: CryptoRng>(
+    ///
+    /// # Errors
+    /// `setup.not_verified`, `setup.missing`, `setup.file`.
+    pub fn verified_first<R: CryptoRng>(
         &self,
         rng: &mut R,
         told: Told<'_>,
@@ -76,7 +87,10 @@ impl<'a> Ceremony<'a> {
     }
 
     /// The second phase of a statement, verified down to the first.
-    pub(super) fn verified_second<R: CryptoRng>(
+    ///
+    /// # Errors
+    /// `setup.not_verified`, `setup.missing`, `setup.file`, `setup.circuit`, `setup.phase1`, `setup.open`.
+    pub fn verified_second<R: CryptoRng>(
         &self,
         statement: &Known,
         rng: &mut R,
@@ -103,7 +117,10 @@ impl<'a> Ceremony<'a> {
     }
 
     /// Contributes to the first phase, or to the second of a statement.
-    pub(super) fn contribute<R: CryptoRng>(
+    ///
+    /// # Errors
+    /// `setup.closed`, `setup.busy`, and what the verification says.
+    pub fn contribute<R: CryptoRng>(
         &self,
         statement: Option<&Known>,
         share: Share<'_, R>,
@@ -126,7 +143,10 @@ impl<'a> Ceremony<'a> {
     }
 
     /// Closes the first phase, or the second of a statement, with a public value.
-    pub(super) fn close<R: CryptoRng>(
+    ///
+    /// # Errors
+    /// `setup.contributors`, `setup.closed`, `setup.busy`, and what the verification says.
+    pub fn close<R: CryptoRng>(
         &self,
         statement: Option<&Known>,
         beacon: &Beacon,
@@ -156,7 +176,10 @@ impl<'a> Ceremony<'a> {
     }
 
     /// Begins the second phase of a statement from the closed first.
-    pub(super) fn prepare<R: CryptoRng>(
+    ///
+    /// # Errors
+    /// `setup.open`, `setup.capacity`, `setup.exists`, and what the verification says.
+    pub fn prepare<R: CryptoRng>(
         &self,
         statement: &Known,
         rng: &mut R,
@@ -176,7 +199,10 @@ impl<'a> Ceremony<'a> {
     }
 
     /// Verifies everything and writes the keys of a statement into `out`.
-    pub(super) fn finalise<R: CryptoRng>(
+    ///
+    /// # Errors
+    /// `setup.open`, `setup.contributors`, and what the verification says.
+    pub fn finalise<R: CryptoRng>(
         &self,
         statement: &Known,
         out: &Path,
@@ -196,7 +222,10 @@ impl<'a> Ceremony<'a> {
     }
 
     /// The transcripts in the folder as they are, not verified: the first phase's, then one for each statement.
-    pub(super) fn transcripts(&self, statements: &[Known]) -> Result<Vec<Done>, Problem> {
+    ///
+    /// # Errors
+    /// `setup.missing`, `setup.file`.
+    pub fn transcripts(&self, statements: &[Known]) -> Result<Vec<Done>, Problem> {
         let first = PhaseFolder::open(self.phase1_path(), Phase::One)?;
         let mut all = vec![done(&first, &first.transcript()?)];
         for statement in statements {
@@ -213,7 +242,10 @@ fn done(folder: &PhaseFolder, transcript: &Transcript) -> Done {
 }
 
 /// What vouches for a contributor: SHA-256 of a file, mostly a certificate; zeros without one.
-pub(super) fn attestation(file: Option<&Path>) -> Result<[u8; 32], Problem> {
+///
+/// # Errors
+/// `setup.file`.
+pub fn attestation(file: Option<&Path>) -> Result<[u8; 32], Problem> {
     use sha2::Digest as _;
     match file {
         Some(path) => Ok(sha2::Sha256::digest(read(path)?).into()),
