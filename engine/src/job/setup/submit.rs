@@ -146,7 +146,8 @@ impl Engine {
             .collect();
         let order = if order.is_empty() { hospitals.clone() } else { order };
         if order.len() > ORDER_MAX {
-            return Err(invalid("setup.order", format!("{} hospitals, at most {ORDER_MAX}", order.len())));
+            return Err(invalid("setup.order", format!("{} hospitals, at most {ORDER_MAX}", order.len()))
+                .hint("name fewer hospitals"));
         }
         for (at, name) in order.iter().enumerate() {
             if !hospitals.contains(name) {
@@ -156,7 +157,9 @@ impl Engine {
                 );
             }
             if order[..at].contains(name) {
-                return Err(invalid("setup.order", format!("{name} is named twice")));
+                return Err(
+                    invalid("setup.order", format!("{name} is named twice")).hint("name each hospital once")
+                );
             }
         }
         Ok(order)
@@ -217,7 +220,8 @@ impl Engine {
 
     fn partial_of(caller: &Principal, job: &JobId, file: FileRef) -> Result<PartialKey, Problem> {
         if file.bytes > FILE_BYTES_MAX {
-            return Err(invalid("setup.file", format!("{} bytes, at most {FILE_BYTES_MAX}", file.bytes)));
+            return Err(invalid("setup.file", format!("{} bytes, at most {FILE_BYTES_MAX}", file.bytes))
+                .hint("no file of a ceremony is that large"));
         }
         Ok(PartialKey { job: job.clone(), owner: caller.name.clone(), id: file.digest, bytes: file.bytes })
     }
