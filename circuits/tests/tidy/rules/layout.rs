@@ -50,7 +50,7 @@ fn strangers(repository: &Repository) -> Vec<Violation> {
 
 fn disinherited(repository: &Repository) -> Vec<Violation> {
     packages(repository)
-        .filter(|manifest| !manifest.path.contains("/fuzz/"))
+        .filter(|manifest| !manifest.path.contains("/fuzz/") && !manifest.path.contains("/peers/"))
         .filter(|manifest| !manifest.text.contains("[lints]\nworkspace = true"))
         .map(|manifest| Violation::new(&manifest.path, 0, "does not take the lints of the workspace"))
         .collect()
