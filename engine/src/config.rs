@@ -26,6 +26,18 @@ pub struct EngineConfig {
     /// How people and services authenticate.
     #[serde(default)]
     pub identity: IdentityConfig,
+    /// Whether queries belong to studies.
+    #[serde(default)]
+    pub studies: StudiesConfig,
+}
+
+/// What the consortium asks of queries; each hospital may ask for more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StudiesConfig {
+    /// A query that names no study is refused.
+    #[serde(default)]
+    pub required: bool,
 }
 
 /// Attestations of eligibility: by what they are verified, and for whom they are registered.

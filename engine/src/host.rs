@@ -266,6 +266,7 @@ pub async fn run_for(
         #[cfg(feature = "evm")]
         chain: config.ledger.evm.clone(),
         statements,
+        studies: config.studies,
         nodes: hub.clone(),
         identity: opened.identity,
         certificate,

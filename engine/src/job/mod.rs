@@ -23,7 +23,7 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::audit::Event;
 use crate::clock::now_ms;
-use crate::config::AttestationsConfig;
+use crate::config::{AttestationsConfig, StudiesConfig};
 use crate::encoding::canonical_json;
 use crate::identity::authenticate::Authenticator;
 use crate::identity::authorize::Authorizer;
@@ -59,6 +59,8 @@ pub struct Engine {
     pub chain: Option<crate::ledger::evm::EvmConfig>,
     /// What ceremonies can make keys for.
     pub statements: Vec<Known>,
+    /// Whether queries belong to studies.
+    pub studies: StudiesConfig,
     /// The hospitals' nodes.
     pub nodes: Arc<dyn Nodes>,
     /// The engine's key: it signs the log and the audit chain.

@@ -196,11 +196,25 @@ impl Engine {
         self.study_view(StudyRecord { closed_ms: Some(now_ms()), ..record }).await
     }
 
-    /// The study that a request names, open and under these terms.
+    /// Checks that a query needs no study here.
     ///
     /// # Errors
-    /// `study.unknown`, `study.closed`.
-    pub async fn study_named(&self, reference: &StudyRef) -> Result<Study, Problem> {
+    /// `study.required` where the consortium asks for one.
+    pub(super) fn needs_no_study(&self) -> Result<(), Problem> {
+        if !self.studies.required {
+            return Ok(());
+        }
+        let message = "this consortium answers within studies alone";
+        Err(Problem::new(ProblemKind::Compliance, "study.required", message)
+            .hint("name one: `ward submit --study ID`; `ward study list` shows yours"))
+    }
+
+    /// The study that a request names, open, under these terms, and denied by no hospital of the plan. Whether one that has
+    /// not decided answers all the same is for that hospital to say (broken glass).
+    ///
+    /// # Errors
+    /// `study.unknown`, `study.closed`, `study.denied`, `study.withdrawn`.
+    pub async fn study_named(&self, reference: &StudyRef, plan: &Plan) -> Result<Study, Problem> {
         let record = self.study_record(&reference.id).await?;
         if record.digest != reference.digest {
             return Err(unknown(&reference.id).hint("the request names other terms: submit it again"));
@@ -211,7 +225,19 @@ impl Engine {
                 Problem::new(ProblemKind::Compliance, "study.closed", message).hint("draft a new study")
             );
         }
-        parsed(&record)
+        let view = self.study_view(record).await?;
+        for decision in plan.hospitals.iter().filter_map(|hospital| view.decision_of(hospital)) {
+            let (code, said) = match decision.verdict {
+                StudyVerdict::Approved => continue,
+                StudyVerdict::Denied => ("study.denied", "denied"),
+                StudyVerdict::Withdrawn => ("study.withdrawn", "withdrew from"),
+            };
+            let message = format!("{} {said} study {}", decision.hospital, decision.study);
+            return Err(Problem::new(ProblemKind::Compliance, code, message)
+                .at(&decision.hospital)
+                .hint("`ward study show` tells what each hospital has said"));
+        }
+        Ok(view.study)
     }
 }
 

@@ -93,8 +93,9 @@ impl Engine {
         })?;
         let catalogue = self.catalogue().await?;
         let plan = plan(&parsed.sql, asked_of(&parsed), &catalogue, &epoch)?;
-        if let Some(named) = &parsed.study {
-            admits(&self.study_named(named).await?, &plan, &caller.name)?;
+        match &parsed.study {
+            Some(named) => admits(&self.study_named(named, &plan).await?, &plan, &caller.name)?,
+            None => self.needs_no_study()?,
         }
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|e| Problem::internal(&e));
         let now = now_ms();
@@ -264,7 +265,10 @@ impl Engine {
         let epoch = self.epoch().await?;
         let catalogue = self.catalogue().await?;
         let named = match study {
-            "" => None,
+            "" => {
+                self.needs_no_study()?;
+                None
+            }
             id => Some(self.study_for(caller, id).await?.study),
         };
         let study = named.as_ref().map(crate::study::Study::reference);
@@ -302,7 +306,8 @@ impl Engine {
         }
         let mut verdicts = calls.join_all().await;
         verdicts.sort();
-        Ok(crate::query::explain::explain(&plan, &CostModel::default()).with_verdicts(verdicts))
+        let explained = crate::query::explain::explain(&plan, &CostModel::default());
+        Ok(explained.with_study(named.as_ref()).with_verdicts(verdicts))
     }
 }
 

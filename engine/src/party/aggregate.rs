@@ -142,7 +142,7 @@ impl Node {
         let held = self.held(epoch)?;
         let (plan, _) = self.replan(sql, asked, catalogue, &held)?;
         let approval = self.judge(&plan, researcher, study)?;
-        let budget = self.judge_budget(&plan)?.unwrap_or_default();
+        let budget = self.judge_budget(&plan, study)?.unwrap_or_default();
         Ok(Outcome::Checked { by_hand: matches!(approval, Approval::ByHand), budget })
     }
 
@@ -161,7 +161,7 @@ impl Node {
                 ));
             }
             let judged = self.judge(&plan, &request.researcher, request.study.as_ref());
-            let judged = judged.and_then(|approval| self.judge_budget(&plan).map(|_| approval));
+            let judged = judged.and_then(|approval| self.judge_budget(&plan, request.study.as_ref()).map(|_| approval));
             let approval = judged.inspect_err(|problem| {
                 if let Err(error) = self.audit_refusal("job.accept", &prepare.job, &problem.code) {
                     tracing::error!(%error, "a refusal could not be audited");

@@ -13,6 +13,7 @@ use crate::encoding::{Digest, canonical_json, separated};
 use crate::problem::{Problem, ProblemKind};
 use crate::query::plan::{Plan, Privacy};
 use crate::store::{Charge, CohortScope, StoreError};
+use crate::study::StudyRef;
 
 /// Most cohorts that are kept for one researcher and one version of a table.
 pub const COHORTS_MAX: u32 = 4096;
@@ -34,6 +35,15 @@ pub struct BudgetLeft {
     pub epsilon_spent: f64,
     /// Days until a charge counts no more; none for ever.
     pub period_days: Option<u32>,
+}
+
+/// The part of a table's budget that a study may spend.
+#[derive(Default)]
+struct Purse {
+    /// The study; empty for none.
+    study: String,
+    /// All that its answers over the table may cost, in 10^-9 of rho; none where the table's budget alone counts.
+    limit_rho_nano: Option<u64>,
 }
 
 fn rho(nano: u64) -> f64 {
@@ -103,10 +113,11 @@ impl Node {
 
     fn pay(&self, taken: &TakenIn, privacy: &Privacy, answer: Digest) -> Result<(), Problem> {
         let (policy, now) = (self.privacy_policy()?, self.now_ms());
+        let purse = self.purse(taken.request.study.as_ref())?;
         let charge = Charge {
             answer,
             dataset: taken.plan.query.table.clone(),
-            study: String::new(),
+            study: purse.study,
             job: taken.prepare.job.clone(),
             rho_nano: privacy.rho_nano,
             epsilon_nano: privacy.asked.epsilon_nano,
@@ -116,14 +127,28 @@ impl Node {
         let detail =
             format!("{}, rho {}, for {}", charge.dataset, rho(charge.rho_nano), taken.request.researcher);
         let audit = self.audit_event("budget.spend", &charge.job, &detail);
-        let charged = self.store().charge(&charge, policy.budget_rho_nano(), policy.since_ms(now), &audit);
+        let charged = self.store().charge(
+            &charge,
+            (policy.budget_rho_nano(), purse.limit_rho_nano),
+            policy.since_ms(now),
+            &audit,
+        );
         charged.map(drop).map_err(|error| self.unpaid(policy, error))
     }
 
     fn unpaid(&self, policy: &PrivacyPolicy, error: StoreError) -> Problem {
-        let StoreError::BudgetSpent { dataset, left_rho_nano, asked_rho_nano } = &error else {
+        let StoreError::BudgetSpent { dataset, study, left_rho_nano, asked_rho_nano } = &error else {
             return error.into();
         };
+        if !study.is_empty() {
+            let message = format!(
+                "the privacy budget of study {study} for {dataset} has {} of rho left, the answer costs {}",
+                rho(*left_rho_nano),
+                rho(*asked_rho_nano),
+            );
+            return refuse("budget.spent", message)
+                .hint("ask with a smaller epsilon, or draft a study with a larger budget");
+        }
         let message = format!(
             "the privacy budget of {dataset} has {} of rho left, the answer costs {} (together epsilon {:.3} at delta {:e})",
             rho(*left_rho_nano),
@@ -139,7 +164,11 @@ impl Node {
     }
 
     /// Refuses a plan that the budget has no room for; says what it would cost.
-    pub(super) fn judge_budget(&self, plan: &Plan) -> Result<Option<String>, Problem> {
+    pub(super) fn judge_budget(
+        &self,
+        plan: &Plan,
+        study: Option<&StudyRef>,
+    ) -> Result<Option<String>, Problem> {
         let Some(privacy) = &plan.privacy else { return Ok(None) };
         if !plan.hospitals.iter().any(|name| name == self.name()) {
             return Ok(None);
@@ -150,21 +179,44 @@ impl Node {
         if self.store().is_charged(&answer_of(plan, privacy, &version))? {
             return Ok(Some("answered before: costs nothing more".to_owned()));
         }
-        let (limit, spent) = (policy.budget_rho_nano(), self.store().spent(table, policy.since_ms(now))?);
+        let since = policy.since_ms(now);
+        let (limit, spent) = (policy.budget_rho_nano(), self.store().spent(table, since)?);
         let left_rho_nano = limit.saturating_sub(spent);
-        if privacy.rho_nano > left_rho_nano {
-            let (dataset, asked_rho_nano) = (table.clone(), privacy.rho_nano);
-            return Err(
-                self.unpaid(policy, StoreError::BudgetSpent { dataset, left_rho_nano, asked_rho_nano })
-            );
+        let purse = self.purse(study)?;
+        let of_study = match purse.limit_rho_nano {
+            Some(limit) => Some(limit.saturating_sub(self.store().spent_by(&purse.study, table, since)?)),
+            None => None,
+        };
+        for (study, left) in [(String::new(), Some(left_rho_nano)), (purse.study.clone(), of_study)] {
+            if let Some(left_rho_nano) = left.filter(|left| privacy.rho_nano > *left) {
+                let (dataset, asked_rho_nano) = (table.clone(), privacy.rho_nano);
+                let spent = StoreError::BudgetSpent { dataset, study, left_rho_nano, asked_rho_nano };
+                return Err(self.unpaid(policy, spent));
+            }
         }
+        let of_study = of_study.map_or_else(String::new, |left| {
+            format!("; study {} has rho {} left for {table}", purse.study, rho(left))
+        });
         Ok(Some(format!(
-            "costs rho {} of {} left; with it, all answers over {table} make epsilon {:.3} of {:.3}",
+            "costs rho {} of {} left; with it, all answers over {table} make epsilon {:.3} of {:.3}{of_study}",
             rho(privacy.rho_nano),
             rho(left_rho_nano),
             policy.epsilon_of(spent.saturating_add(privacy.rho_nano)),
             policy.epsilon_of(limit),
         )))
+    }
+
+    /// From what an answer with noise is paid besides the table's budget: the study's, by this hospital's own copy. A
+    /// study that it keeps no copy of (broken glass) has no budget of its own here; the table's holds all the same.
+    fn purse(&self, named: Option<&StudyRef>) -> Result<Purse, Problem> {
+        let Some(named) = named else { return Ok(Purse::default()) };
+        let study = named.id.clone();
+        let Some(copy) = self.own_copy(named)? else { return Ok(Purse { study, limit_rho_nano: None }) };
+        let budget = copy.budget.ok_or_else(|| {
+            refuse("study.budget", format!("study {study} has no privacy budget"))
+                .hint("ask without noise, or draft a study with --epsilon")
+        })?;
+        Ok(Purse { study, limit_rho_nano: Some(budget.rho_nano()) })
     }
 
     /// What is left of every table's budget; none where the hospital has no rules for noise.

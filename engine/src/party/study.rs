@@ -86,17 +86,26 @@ impl Node {
         Ok(Some(study))
     }
 
-    /// Checks before each step of a job that this hospital has not withdrawn from its study since.
+    /// The copy of the study that a request names, where this hospital keeps one of these very terms.
+    pub(super) fn own_copy(&self, named: &StudyRef) -> Result<Option<Study>, Problem> {
+        let own = self.store().own_study(&named.id)?.filter(|own| own.digest == named.digest);
+        own.map(|own| copy_of(&own)).transpose()
+    }
+
+    /// Checks before each step of a job that this hospital has not withdrawn from its study since, and that the study
+    /// has not ended.
     ///
     /// # Errors
-    /// `study.withdrawn`, `study.denied`.
+    /// `study.withdrawn`, `study.denied`, `study.ended`.
     pub(super) fn study_stands(&self, job: &str) -> Result<(), Problem> {
         let Some(bytes) = self.recall("prepare", job)? else { return Ok(()) };
         let prepare: Prepare = serde_json::from_slice(&bytes).map_err(|e| Problem::internal(&e))?;
         let request: Request = serde_json::from_str(&prepare.request).map_err(|e| Problem::internal(&e))?;
         let Some(named) = request.study else { return Ok(()) };
         let Some(own) = self.store().own_study(&named.id)? else { return Ok(()) };
-        stands(&own).inspect_err(|problem| {
+        let ended = copy_of(&own)?.ends_unix_ms <= self.now_ms();
+        let over = || refuse("study.ended", format!("study {} has ended", own.id));
+        stands(&own).and_then(|()| if ended { Err(over()) } else { Ok(()) }).inspect_err(|problem| {
             if let Err(error) = self.audit_refusal("job.step", job, &problem.code) {
                 tracing::error!(%error, "a refusal could not be audited");
             }

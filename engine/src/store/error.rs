@@ -86,6 +86,8 @@ pub enum StoreError {
     BudgetSpent {
         /// The table.
         dataset: String,
+        /// The study whose share of it is spent; empty where the table's is.
+        study: String,
         /// What is left, in 10^-9 of rho.
         left_rho_nano: u64,
         /// What the answer costs.

@@ -60,15 +60,15 @@ pub trait ReleaseStore {
     /// [`StoreError`].
     fn raise_floor(&self, floor: u32, audit: &Event) -> Result<bool, StoreError>;
 
-    /// Enters a charge, where all charges of the table since `since_ms` stay within `limit_rho_nano`. Entry and audit
-    /// event are one transaction.
+    /// Enters a charge, where all charges of the table since `since_ms` stay within the first limit, and those of its
+    /// study within the second, both in 10^-9 of rho. Entry and audit event are one transaction.
     ///
     /// # Errors
     /// [`StoreError::BudgetSpent`]; nothing is written then.
     fn charge(
         &self,
         charge: &Charge,
-        limit_rho_nano: u64,
+        limits_rho_nano: (u64, Option<u64>),
         since_ms: u64,
         audit: &Event,
     ) -> Result<Charged, StoreError>;
@@ -78,6 +78,12 @@ pub trait ReleaseStore {
     /// # Errors
     /// [`StoreError`].
     fn spent(&self, dataset: &str, since_ms: u64) -> Result<u64, StoreError>;
+
+    /// What a study has spent of a table's budget since then, in 10^-9 of rho.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn spent_by(&self, study: &str, dataset: &str, since_ms: u64) -> Result<u64, StoreError>;
 
     /// True when this answer was charged before.
     ///

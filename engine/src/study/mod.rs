@@ -12,8 +12,10 @@ mod rules;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use ward_protocols::dp;
 
 pub use decision::{CoSignature, Decision, SignedDecision, StudyVerdict};
 pub use rules::{Question, REASON_BYTES_MAX};
@@ -110,6 +112,21 @@ pub struct StudyView {
     pub cosignatures: Vec<CoSignature>,
 }
 
+impl Budget {
+    /// The largest cost within it, in 10^-9 of rho (zero-concentrated differential privacy), rounded down.
+    #[must_use]
+    pub fn rho_nano(self) -> u64 {
+        let rho = dp::rho_of(self.epsilon_milli as f64 / 1e3, self.delta_pico as f64 / 1e12);
+        (rho * 1e9).floor() as u64
+    }
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "epsilon {}, delta {:e}", self.epsilon_milli as f64 / 1e3, self.delta_pico as f64 / 1e12)
+    }
+}
+
 impl StudyRef {
     /// What of it goes into a plan: the digest, and the floor.
     #[must_use]
@@ -200,8 +217,12 @@ impl Study {
         if !(1..=FLOOR_MAX).contains(&self.floor) {
             return bad(format!("a floor of {}", self.floor), "the floor is at least 1");
         }
-        if self.budget.is_some_and(|budget| budget.epsilon_milli == 0) {
-            return bad("a budget of nothing".to_owned(), "leave the budget out where no noise is asked for");
+        let fits = |b: Budget| b.epsilon_milli > 0 && (1..1_000_000_000_000).contains(&b.delta_pico);
+        if self.budget.is_some_and(|budget| !fits(budget)) {
+            return bad(
+                "a budget without epsilon, or with a delta that is not between 0 and 1".to_owned(),
+                "leave the budget out where no noise is asked for",
+            );
         }
         if self.ends_unix_ms <= self.drafted_unix_ms {
             return bad("it ends before it begins".to_owned(), "give --ends as a day to come");

@@ -62,7 +62,9 @@ fn a_study_has_one_form_and_any_change_is_another_study() {
 
 #[test]
 fn studies_that_make_no_sense_are_refused() {
-    let changes: [fn(&mut Study); 9] = [
+    let changes: [fn(&mut Study); 11] = [
+        |s| s.budget = Some(Budget { epsilon_milli: 0, delta_pico: 1 }),
+        |s| s.budget = Some(Budget { epsilon_milli: 1, delta_pico: 0 }),
         |s| s.version = 2,
         |s| s.id = "Sugar".to_owned(),
         |s| s.members.clear(),
@@ -101,6 +103,14 @@ fn what_falls_under_a_study_is_admitted_and_nothing_else() {
     assert_eq!(study.purpose_of(Some(Purpose::CLINICAL_CARE)), Some(Purpose::CLINICAL_CARE), "as it is said");
     let any = Study { statistics: BTreeSet::new(), ..study };
     any.admits(&ask("ada", "labs", &["cox"])).unwrap();
+}
+
+#[test]
+fn a_budget_in_rho_grows_with_epsilon_and_stays_within_it() {
+    let rho = |epsilon_milli| Budget { epsilon_milli, delta_pico: 1_000_000 }.rho_nano();
+    assert!(rho(500) < rho(1000) && rho(1000) < rho(2000));
+    let back = ward_protocols::dp::epsilon_of(rho(1000) as f64 / 1e9, 1e-6);
+    assert!((0.999..=1.0).contains(&back), "{back}");
 }
 
 fn word(study: &Study, hospital: &str) -> Decision {

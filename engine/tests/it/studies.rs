@@ -142,3 +142,66 @@ fn two_administrators_approve_and_one_breaks_glass_which_is_told() {
     world.ward("nobody", &close).ok();
     world.ward("nobody", &close).error(5, "store.not_found");
 }
+
+/// A world with noise, in which a person at h2 looks at every query.
+fn noisy_world() -> World {
+    let policy = "[policy]\nstudies = \"required\"\n[policy.privacy]\nepsilon_max = 2\nbudget_epsilon = 8\n";
+    let mut hospitals = small(2, policy);
+    hospitals[1].toml = hospitals[1].toml.replace("[policy]\n", "[policy]\napproval = \"manual\"\n");
+    World::start(&Spec { floor: 5, profile: "study-4096", threshold: None, hospitals })
+}
+
+fn study_word(world: &World, hospital: &str, word: &str, id: &str) {
+    let config = world.toml(hospital);
+    world.ward("nobody", &["party", "study", word, "--config", &config, id]).ok();
+}
+
+fn pending(world: &World, job: &str) {
+    world.until("the query waits for a person", || {
+        let tasks = world.party("h2", &["jobs"]).ok().json();
+        let tasks = tasks.as_array().expect("tasks").clone();
+        tasks.iter().any(|task| task["job"] == job && task["approval"] == "pending").then_some(())
+    });
+}
+
+#[test]
+fn a_study_spends_its_own_budget_and_a_withdrawal_stops_a_job_that_waits() {
+    let world = noisy_world();
+    world.ward("ada", &new("noisy", &["--table", "t", "--epsilon", "1", "--delta", "0.000001"])).ok();
+    world.ward("ada", &new("plain", &["--table", "t"])).ok();
+    for (hospital, id) in [("h1", "noisy"), ("h2", "noisy"), ("h1", "plain"), ("h2", "plain")] {
+        study_word(&world, hospital, "approve", id);
+    }
+    let sql = "SELECT COUNT(*) FROM t";
+    let noise = ["--epsilon", "0.8", "--delta", "1e-6"];
+    let within = |id: &'static str| [&["--study", id][..], &noise].concat();
+    let explained = || world.talk("ada", &[&["explain", sql][..], &within("noisy")].concat()).ok().stdout;
+    let before = explained();
+    assert!(before.contains("noisy: Ages") && before.contains("epsilon 1, delta 1e-6"), "{before}");
+    assert!(before.contains("study noisy has rho"), "{before}");
+    let job = world.submit(sql, &within("noisy"));
+    pending(&world, &job);
+    world.party("h2", &["approve", &job]).ok();
+    assert_eq!(world.ended(&job), "done");
+    assert!(explained().contains("answered before: costs nothing more"));
+    // The tables' budgets have room for many more, the study's for none.
+    let other = "SELECT COUNT(*) FROM t WHERE age > 45";
+    world
+        .ward("ada", &[&["submit", other][..], &within("noisy")].concat())
+        .error(8, "budget.spent");
+    world.ward("ada", &[&["submit", other][..], &within("plain")].concat()).error(8, "study.budget");
+    let job = world.submit(SQL, &["--study", "plain"]);
+    pending(&world, &job);
+    study_word(&world, "h2", "withdraw", "plain");
+    world.party("h2", &["approve", &job]).ok();
+    assert_eq!(world.ended(&job), "refused");
+    let refused = world.ward("ada", &["watch", &job]).error(8, "study.withdrawn");
+    assert_eq!(refused["hospital"], "h2");
+    // The consortium may ask for studies too: then it is the engine that refuses, and no hospital is asked.
+    world.kill("engine");
+    std::fs::write(world.path("engine/engine.toml"), "[studies]\nrequired = true\n").expect("a setting");
+    world.start_engine();
+    world.wait_connected(2);
+    let refused = world.ward("ada", &["submit", SQL]).error(8, "study.required");
+    assert!(refused["hospital"].as_str().unwrap_or_default().is_empty(), "{refused}");
+}

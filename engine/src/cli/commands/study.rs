@@ -256,9 +256,7 @@ fn join<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
 pub fn show(view: &StudyView, style: &Style) -> String {
     let study = &view.study;
     let purposes: Vec<String> = study.purposes.iter().map(|p| format!("{p} ({})", p.label())).collect();
-    let budget = study.budget.map_or_else(String::new, |budget| {
-        format!("epsilon {}, delta {:e}", budget.epsilon_milli as f64 / 1e3, budget.delta_pico as f64 / 1e12)
-    });
+    let budget = study.budget.map_or_else(|| "none".to_owned(), |budget| budget.to_string());
     let statistics = if study.statistics.is_empty() { "all".to_owned() } else { join(&study.statistics) };
     let pairs = [
         ("study", study.id.clone()),

@@ -9,6 +9,7 @@ use super::answer::Guarantee;
 use super::plan::{MultiParty, Plan, SecurityLevel};
 use super::secure;
 use crate::consent::Purpose;
+use crate::study::{Budget, Study};
 
 /// A plan explained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,9 @@ pub struct Explanation {
     /// What the answer is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purpose: Option<Purpose>,
+    /// The study that it is asked in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub study: Option<InStudy>,
     /// What each hospital computes over its rows.
     pub local: LocalStep,
     /// Hospitals that publish the table but cannot answer.
@@ -43,6 +47,22 @@ pub struct Explanation {
     pub privacy: Option<Guarantee>,
     /// What the hospitals' policies say; filled in by the caller.
     pub verdicts: Vec<Verdict>,
+}
+
+/// A study, as far as it binds a query.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InStudy {
+    /// Its id.
+    pub id: String,
+    /// What it is about.
+    pub title: String,
+    /// Its floor.
+    pub floor: u32,
+    /// What its answers over a table may cost in privacy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+    /// First moment at which it runs no more (unix milliseconds).
+    pub ends_unix_ms: u64,
 }
 
 /// The local step, the same at every hospital.
@@ -222,6 +242,7 @@ pub fn explain(plan: &Plan, cost_model: &CostModel) -> Explanation {
     Explanation {
         query: plan.canonical.clone(),
         purpose: plan.purpose,
+        study: None,
         local: words::local_step(plan),
         left_out: left_out.map(|(h, r)| LeftOut { hospital: h.clone(), reason: r.clone() }).collect(),
         secure,
@@ -260,6 +281,19 @@ fn shares_step(plan: &Plan, shares: &MultiParty, cost_model: &CostModel) -> Shar
 }
 
 impl Explanation {
+    /// With the study that it is asked in.
+    #[must_use]
+    pub fn with_study(mut self, study: Option<&Study>) -> Self {
+        self.study = study.map(|study| InStudy {
+            id: study.id.clone(),
+            title: study.title.clone(),
+            floor: study.floor,
+            budget: study.budget,
+            ends_unix_ms: study.ends_unix_ms,
+        });
+        self
+    }
+
     /// With the hospitals' verdicts as (hospital, verdict, rule).
     #[must_use]
     pub fn with_verdicts(mut self, verdicts: Vec<(String, String, String)>) -> Self {

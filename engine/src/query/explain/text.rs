@@ -22,6 +22,7 @@ impl Explanation {
         section(&mut text, "query", [&self.query]);
         let purpose = self.purpose.map(|p| format!("{} ({p})", p.label()));
         section(&mut text, "purpose", [purpose.unwrap_or_else(|| "not said".to_owned())]);
+        section(&mut text, "study", self.study_lines());
         section(&mut text, "local step, at each hospital", self.local_lines());
         section(&mut text, "left out", self.left_out.iter().map(|l| format!("{}: {}", l.hospital, l.reason)));
         section(&mut text, "secure step", self.secure_lines());
@@ -41,6 +42,19 @@ impl Explanation {
             }),
         );
         text
+    }
+
+    fn study_lines(&self) -> Vec<String> {
+        let Some(study) = &self.study else { return Vec::new() };
+        let budget = match study.budget {
+            None => "it has no privacy budget: no answers with noise".to_owned(),
+            Some(budget) => format!("its answers over a table may cost {budget} together, at each hospital"),
+        };
+        vec![
+            format!("{}: {}", study.id, study.title),
+            format!("floor {}, until {}", study.floor, crate::clock::utc(study.ends_unix_ms)),
+            budget,
+        ]
     }
 
     fn privacy_lines(&self) -> Vec<String> {

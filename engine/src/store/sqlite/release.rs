@@ -10,12 +10,18 @@ use crate::identity::{Digest, SealContext};
 use crate::store::error::StoreError;
 use crate::store::release::{Charge, Charged, CohortScope, ReleaseStore};
 
-fn spent(transaction: &Transaction<'_>, dataset: &str, since_ms: u64) -> Result<u64, StoreError> {
+/// What was spent of a table: in all, or in a study.
+fn spent(
+    transaction: &Transaction<'_>,
+    (dataset, study): (&str, Option<&str>),
+    since_ms: u64,
+) -> Result<u64, StoreError> {
     let total: i64 = transaction
         .prepare_cached(
-            "SELECT coalesce(sum(rho_nano), 0) FROM privacy_charges WHERE dataset = ? AND at_ms >= ?",
+            "SELECT coalesce(sum(rho_nano), 0) FROM privacy_charges \
+             WHERE dataset = ?1 AND at_ms >= ?2 AND (?3 IS NULL OR study = ?3)",
         )?
-        .query_row(params![dataset, Uint(since_ms)], |row| row.get(0))?;
+        .query_row(params![dataset, Uint(since_ms), study], |row| row.get(0))?;
     Ok(u64::try_from(total).unwrap_or(u64::MAX))
 }
 
@@ -61,7 +67,7 @@ impl ReleaseStore for SqlitePartyStore {
     fn charge(
         &self,
         charge: &Charge,
-        limit_rho_nano: u64,
+        limits_rho_nano: (u64, Option<u64>),
         since_ms: u64,
         event: &Event,
     ) -> Result<Charged, StoreError> {
@@ -69,13 +75,19 @@ impl ReleaseStore for SqlitePartyStore {
             if is_charged(t, &charge.answer)? {
                 return Ok(Charged::Before);
             }
-            let spent_nano = spent(t, &charge.dataset, since_ms)?;
-            if spent_nano.saturating_add(charge.rho_nano) > limit_rho_nano {
-                return Err(StoreError::BudgetSpent {
-                    dataset: charge.dataset.clone(),
-                    left_rho_nano: limit_rho_nano.saturating_sub(spent_nano),
-                    asked_rho_nano: charge.rho_nano,
-                });
+            let (of_table, of_study) = limits_rho_nano;
+            let study = charge.study.as_str();
+            for (within, limit) in [(None, Some(of_table)), (Some(study), of_study)] {
+                let Some(limit) = limit else { continue };
+                let spent_nano = spent(t, (&charge.dataset, within), since_ms)?;
+                if spent_nano.saturating_add(charge.rho_nano) > limit {
+                    return Err(StoreError::BudgetSpent {
+                        dataset: charge.dataset.clone(),
+                        study: within.unwrap_or_default().to_owned(),
+                        left_rho_nano: limit.saturating_sub(spent_nano),
+                        asked_rho_nano: charge.rho_nano,
+                    });
+                }
             }
             t.execute(
                 "INSERT INTO privacy_charges (answer, dataset, study, job, rho_nano, epsilon_nano, delta_atto, at_ms) \
@@ -97,7 +109,11 @@ impl ReleaseStore for SqlitePartyStore {
     }
 
     fn spent(&self, dataset: &str, since_ms: u64) -> Result<u64, StoreError> {
-        self.database.read("spent", |t| spent(t, dataset, since_ms))
+        self.database.read("spent", |t| spent(t, (dataset, None), since_ms))
+    }
+
+    fn spent_by(&self, study: &str, dataset: &str, since_ms: u64) -> Result<u64, StoreError> {
+        self.database.read("spent_by", |t| spent(t, (dataset, Some(study)), since_ms))
     }
 
     fn is_charged(&self, answer: &Digest) -> Result<bool, StoreError> {

@@ -33,7 +33,7 @@ fn the_consortiums_floor_outlasts_a_restart_and_never_falls() {
 fn a_budget_is_spent_once_for_an_answer_and_refused_when_it_is_gone() {
     let folder = SqliteWorld::new();
     let store = open_party(&folder.path(), 1);
-    let spend = |charge: &Charge, since| store.charge(charge, 100, since, &event("budget.spend"));
+    let spend = |charge: &Charge, since| store.charge(charge, (100, None), since, &event("budget.spend"));
     assert_eq!(spend(&charge(1, 60, 1000), 0).unwrap(), Charged::New);
     // The same answer again costs nothing, and leaves no event.
     assert_eq!(spend(&charge(1, 60, 2000), 0).unwrap(), Charged::Before);
@@ -52,6 +52,31 @@ fn a_budget_is_spent_once_for_an_answer_and_refused_when_it_is_gone() {
     assert!(store.is_charged(&digest(3)).unwrap() && !store.is_charged(&digest(4)).unwrap());
     let listed: Vec<_> = store.charges("labs", 2).unwrap().into_iter().map(|c| c.job).collect();
     assert_eq!(listed, ["job-3", "job-2"]);
+}
+
+#[test]
+fn a_study_spends_within_its_own_budget_and_the_tables() {
+    let folder = SqliteWorld::new();
+    let store = open_party(&folder.path(), 1);
+    let within = |study: &str, charge: Charge| Charge { study: study.into(), ..charge };
+    let spend =
+        |charge: &Charge, limit| store.charge(charge, (100, Some(limit)), 0, &event("budget.spend"));
+    assert_eq!(spend(&within("sugar", charge(1, 30, 1000)), 40).unwrap(), Charged::New);
+    let refused = spend(&within("sugar", charge(2, 11, 1000)), 40);
+    assert!(
+        matches!(&refused, Err(StoreError::BudgetSpent { study, left_rho_nano: 10, .. }) if study == "sugar"),
+        "{refused:?}"
+    );
+    // Another study has its own, and both draw on the table's.
+    assert_eq!(spend(&within("salt", charge(2, 60, 1000)), 90).unwrap(), Charged::New);
+    let refused = spend(&within("salt", charge(3, 11, 1000)), 90);
+    assert!(
+        matches!(&refused, Err(StoreError::BudgetSpent { study, left_rho_nano: 10, .. }) if study.is_empty()),
+        "{refused:?}"
+    );
+    assert_eq!(store.spent_by("sugar", "labs", 0).unwrap(), 30);
+    assert_eq!((store.spent_by("salt", "labs", 0).unwrap(), store.spent("labs", 0).unwrap()), (60, 90));
+    assert_eq!(store.spent_by("salt", "labs", 1001).unwrap(), 0);
 }
 
 #[test]
