@@ -161,7 +161,8 @@ impl Node {
                 ));
             }
             let judged = self.judge(&plan, &request.researcher, request.study.as_ref());
-            let judged = judged.and_then(|approval| self.judge_budget(&plan, request.study.as_ref()).map(|_| approval));
+            let judged = judged
+                .and_then(|approval| self.judge_budget(&plan, request.study.as_ref()).map(|_| approval));
             let approval = judged.inspect_err(|problem| {
                 if let Err(error) = self.audit_refusal("job.accept", &prepare.job, &problem.code) {
                     tracing::error!(%error, "a refusal could not be audited");

@@ -186,9 +186,7 @@ fn a_study_spends_its_own_budget_and_a_withdrawal_stops_a_job_that_waits() {
     assert!(explained().contains("answered before: costs nothing more"));
     // The tables' budgets have room for many more, the study's for none.
     let other = "SELECT COUNT(*) FROM t WHERE age > 45";
-    world
-        .ward("ada", &[&["submit", other][..], &within("noisy")].concat())
-        .error(8, "budget.spent");
+    world.ward("ada", &[&["submit", other][..], &within("noisy")].concat()).error(8, "budget.spent");
     world.ward("ada", &[&["submit", other][..], &within("plain")].concat()).error(8, "study.budget");
     let job = world.submit(SQL, &["--study", "plain"]);
     pending(&world, &job);

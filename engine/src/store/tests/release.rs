@@ -59,8 +59,7 @@ fn a_study_spends_within_its_own_budget_and_the_tables() {
     let folder = SqliteWorld::new();
     let store = open_party(&folder.path(), 1);
     let within = |study: &str, charge: Charge| Charge { study: study.into(), ..charge };
-    let spend =
-        |charge: &Charge, limit| store.charge(charge, (100, Some(limit)), 0, &event("budget.spend"));
+    let spend = |charge: &Charge, limit| store.charge(charge, (100, Some(limit)), 0, &event("budget.spend"));
     assert_eq!(spend(&within("sugar", charge(1, 30, 1000)), 40).unwrap(), Charged::New);
     let refused = spend(&within("sugar", charge(2, 11, 1000)), 40);
     assert!(
