@@ -118,7 +118,9 @@ fn two_administrators_approve_and_one_breaks_glass_which_is_told() {
     let waiting = approve(&["--as", "dora", "--key", &dora_key]).ok().json();
     assert_eq!(said(&waiting, "h1"), None, "one is not enough: {waiting}");
     approve(&["--as", "erik", "--key", &dora_key]).error(4, "study.admin");
-    approve(&["--as", "dora", "--key", &dora_key]).ok();
+    let again = approve(&["--as", "dora", "--key", &dora_key]).ok().json();
+    assert_eq!(said(&again, "h1"), None, "the same person twice is not two: {again}");
+    world.ward("ada", &["submit", "--study", "ages", SQL]).error(8, "study.unapproved");
     let signed = approve(&["--as", "erik", "--key", &erik_key]).ok().json();
     assert_eq!(said(&signed, "h1").as_deref(), Some("approved"), "{signed}");
     let other = world.toml("h2");
@@ -136,11 +138,23 @@ fn two_administrators_approve_and_one_breaks_glass_which_is_told() {
     assert!(posted.contains("ward-signature") && posted.contains("break_glass.open"), "{posted}");
     let events = world.ward("nobody", &["party", "audit", "--config", &config, "--events"]).ok().stdout;
     assert!(events.contains("break_glass.open") && events.contains("PRIORITY"), "{events}");
+    // It holds at this hospital alone, and its use is told.
+    let refused = world.ward("ada", &["submit", SQL]).error(8, "study.required");
+    assert_eq!(refused["hospital"], "h2");
+    let notices = world.ward("nobody", &["party", "events", "--config", &config]).ok().stdout;
+    assert!(notices.contains("break_glass.use") && notices.contains("\"high\""), "{notices}");
     let id = opened[0]["id"].as_str().expect("an id");
     let close =
         ["party", "break-glass", "close", "--config", &config, "--as", "dora", "--key", &dora_key, id];
     world.ward("nobody", &close).ok();
     world.ward("nobody", &close).error(5, "store.not_found");
+    let used = || {
+        let events = world.ward("nobody", &["party", "audit", "--config", &config, "--events"]).ok().stdout;
+        events.matches("break_glass.use").count()
+    };
+    let before = used();
+    world.ward("ada", &["submit", SQL]).error(8, "study.required");
+    assert_eq!(used(), before, "a closed override is not used");
 }
 
 /// A world with noise, in which a person at h2 looks at every query.
