@@ -109,7 +109,7 @@ fn what_falls_under_a_study_is_admitted_and_nothing_else() {
 fn a_budget_in_rho_grows_with_epsilon_and_stays_within_it() {
     let rho = |epsilon_milli| Budget { epsilon_milli, delta_pico: 1_000_000 }.rho_nano();
     assert!(rho(500) < rho(1000) && rho(1000) < rho(2000));
-    let back = ward_protocols::dp::epsilon_of(rho(1000) as f64 / 1e9, 1e-6);
+    let back = dp::epsilon_of(rho(1000) as f64 / 1e9, 1e-6);
     assert!((0.999..=1.0).contains(&back), "{back}");
 }
 
