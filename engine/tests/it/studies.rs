@@ -13,7 +13,7 @@ const SQL: &str = "SELECT AVG(age) FROM t";
 fn world() -> World {
     let spec = Spec {
         floor: 5,
-        profile: "study-4096",
+        profile: "default-8192",
         threshold: None,
         hospitals: small(2, "[policy]\nstudies = \"required\"\n"),
     };
@@ -162,7 +162,7 @@ fn noisy_world() -> World {
     let policy = "[policy]\nstudies = \"required\"\n[policy.privacy]\nepsilon_max = 2\nbudget_epsilon = 8\n";
     let mut hospitals = small(2, policy);
     hospitals[1].toml = hospitals[1].toml.replace("[policy]\n", "[policy]\napproval = \"manual\"\n");
-    World::start(&Spec { floor: 5, profile: "study-4096", threshold: None, hospitals })
+    World::start(&Spec { floor: 5, profile: "default-8192", threshold: None, hospitals })
 }
 
 fn study_word(world: &World, hospital: &str, word: &str, id: &str) {
