@@ -190,7 +190,7 @@ const PROGRAMS: [(&str, Program); 13] = [
 
 const VALUES: [u64; 12] = [12, 19, 33, 8, 17, 21, 40, 3, 9, 11, 6, 15];
 
-/// Whether the message was changed, what each node opened, and how many messages each pair sent.
+/// Whether a message was changed, what each node opened, and of every message its sender and length.
 type Run = (bool, [Result<Vec<u64>>; 3], Vec<[usize; 2]>);
 
 /// Runs a program as a job does: its output is verified, and opened (by the researcher, elsewhere) only then.

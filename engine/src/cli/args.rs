@@ -389,6 +389,9 @@ pub struct Explain {
     /// that show their statistic alone.
     #[arg(long)]
     pub mpc: bool,
+    /// As --mpc, of sums that arrive under encryption: a hospital sends once, and need not be there while the nodes compute.
+    #[arg(long)]
+    pub mpc_encrypted: bool,
     /// How much noise.
     #[command(flatten)]
     pub privacy: PrivacyArgs,
@@ -412,6 +415,9 @@ pub struct Submit {
     /// that show their statistic alone.
     #[arg(long)]
     pub mpc: bool,
+    /// As --mpc, of sums that arrive under encryption: a hospital sends once, and need not be there while the nodes compute.
+    #[arg(long)]
+    pub mpc_encrypted: bool,
     /// How much noise.
     #[command(flatten)]
     pub privacy: PrivacyArgs,

@@ -10,24 +10,25 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use ward_protocols::he::{self, C0, C1, Ciphertext, KeySwitchShare, Parameters};
 
+use super::key_shares;
 use super::nodes::{Answered, NodeError};
 use super::work::{Work, later};
-use crate::encoding::{Digest, HexBytes, canonical_json};
+use crate::encoding::{Digest, canonical_json};
 use crate::identity::Signature;
-use crate::party::aggregate::{CONTRIBUTION, KEY_SWITCH};
+use crate::party::aggregate::CONTRIBUTION;
 use crate::party::ceremony::parameters;
-use crate::party::task::{ContributionHeader, Outcome, Prepare, ShareHeader, Task};
+use crate::party::task::{ContributionHeader, Epoch, Outcome, Prepare, Task};
 use crate::problem::{Problem, ProblemKind};
 use crate::query::catalogue::Catalogue;
 use crate::query::plan::{Participation, Plan};
 use crate::store::MemberRecord;
 
 /// How long hospitals beyond the minimum are waited for.
-const GRACE: Duration = Duration::from_secs(3);
+pub(super) const GRACE: Duration = Duration::from_secs(3);
 /// Between two rounds of asking.
-const PAUSE: Duration = Duration::from_millis(150);
+pub(super) const PAUSE: Duration = Duration::from_millis(150);
 /// Limit of one call.
-const CALL: Duration = Duration::from_secs(60);
+pub(super) const CALL: Duration = Duration::from_secs(60);
 
 /// What the engine keeps of an aggregate when it is submitted.
 #[derive(Clone, serde::Serialize, serde::Deserialize)]
@@ -44,14 +45,7 @@ impl Aggregate {
     /// Hospitals, and key holders or compute nodes, sorted.
     #[must_use]
     pub fn nodes(&self) -> Vec<String> {
-        let mut names = self.plan.hospitals.clone();
-        match &self.plan.multi_party {
-            Some(shares) => names.extend(shares.nodes.iter().cloned()),
-            None => names.extend(self.prepare.epoch.holders.iter().cloned()),
-        }
-        names.sort();
-        names.dedup();
-        names
+        nodes_of(&self.plan, &self.prepare.epoch)
     }
 
     /// How many hospitals must contribute.
@@ -63,16 +57,23 @@ impl Aggregate {
         }
     }
 
-    fn threshold(&self) -> usize {
+    /// Of whom how many must be there besides the hospitals: the key's holders, the compute nodes, or both.
+    fn quorums(&self) -> Vec<(&[String], usize)> {
+        let epoch = &self.prepare.epoch;
+        let holders = (epoch.holders.as_slice(), epoch.threshold as usize);
         match &self.plan.multi_party {
-            Some(shares) => shares.nodes.len(),
-            None => self.prepare.epoch.threshold as usize,
+            None => vec![holders],
+            Some(shares) if self.plan.is_masked() => vec![holders, (&shares.nodes, shares.nodes.len())],
+            Some(shares) => vec![(&shares.nodes, shares.nodes.len())],
         }
     }
 
-    /// Those of whom `threshold` must be there: the key's holders, or the compute nodes.
-    fn holders(&self) -> &[String] {
-        self.plan.multi_party.as_ref().map_or(&self.prepare.epoch.holders, |shares| &shares.nodes)
+    /// Whether those who are there are enough to go on.
+    fn is_enough(&self, is_there: impl Fn(&String) -> bool) -> bool {
+        let count = |names: &[String]| names.iter().filter(|name| is_there(name)).count();
+        let quorums = self.quorums();
+        count(&self.plan.hospitals) >= self.needed()
+            && quorums.into_iter().all(|(names, least)| count(names) >= least)
     }
 
     /// Parameters of its epoch.
@@ -84,7 +85,22 @@ impl Aggregate {
     }
 }
 
-fn is_held(names: &[String], name: &str) -> bool {
+/// Everybody who is told of a job: hospitals, and key holders or compute nodes, sorted.
+#[must_use]
+pub fn nodes_of(plan: &Plan, epoch: &Epoch) -> Vec<String> {
+    let mut names = plan.hospitals.clone();
+    if let Some(shares) = &plan.multi_party {
+        names.extend(shares.nodes.iter().cloned());
+    }
+    if plan.multi_party.is_none() || plan.is_masked() {
+        names.extend(epoch.holders.iter().cloned());
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
+pub(super) fn is_held(names: &[String], name: &str) -> bool {
     names.iter().any(|n| n == name)
 }
 
@@ -118,12 +134,10 @@ pub async fn prepare(work: &Work, job: &Aggregate) -> Result<(), Problem> {
         }
         let (ready, refused) = standing(work, job).await?;
         can_go_on(job, &refused)?;
-        let hospitals = job.plan.hospitals.iter().filter(|n| is_held(&ready, n)).count();
-        let holders = job.holders().iter().filter(|n| is_held(&ready, n)).count();
         if ready.len() + refused.len() == job.nodes().len() {
             return Ok(());
         }
-        if hospitals >= job.needed() && holders >= job.threshold() {
+        if job.is_enough(|name| is_held(&ready, name)) {
             let since = *enough_since.get_or_insert_with(tokio::time::Instant::now);
             if since.elapsed() >= GRACE {
                 return Ok(());
@@ -135,7 +149,7 @@ pub async fn prepare(work: &Work, job: &Aggregate) -> Result<(), Problem> {
 }
 
 /// Keeps a refusal; lets passing faults pass.
-async fn refused_or_later(
+pub(super) async fn refused_or_later(
     work: &Work,
     node: &str,
     answer: Result<Answered, NodeError>,
@@ -153,9 +167,9 @@ async fn refused_or_later(
     work.event(Some(node), "refused", &problem.code).await
 }
 
-type Refusals = BTreeMap<String, Problem>;
+pub(super) type Refusals = BTreeMap<String, Problem>;
 
-async fn standing(work: &Work, job: &Aggregate) -> Result<(Vec<String>, Refusals), Problem> {
+pub(super) async fn standing(work: &Work, job: &Aggregate) -> Result<(Vec<String>, Refusals), Problem> {
     let mut ready = Vec::new();
     let mut refused = Refusals::new();
     for node in job.nodes() {
@@ -170,10 +184,8 @@ async fn standing(work: &Work, job: &Aggregate) -> Result<(Vec<String>, Refusals
 }
 
 /// Ends the job when the refusals leave too few.
-fn can_go_on(job: &Aggregate, refused: &Refusals) -> Result<(), Problem> {
-    let left = |names: &[String]| names.iter().filter(|n| !refused.contains_key(*n)).count();
-    let short_of_hospitals = left(&job.plan.hospitals) < job.needed();
-    if short_of_hospitals || left(job.holders()) < job.threshold() {
+pub(super) fn can_go_on(job: &Aggregate, refused: &Refusals) -> Result<(), Problem> {
+    if !job.is_enough(|name| !refused.contains_key(name)) {
         // There is a refusal, or nothing would be short.
         return match refused.values().next() {
             Some(problem) => Err(problem.clone()),
@@ -335,140 +347,16 @@ pub async fn switch(work: &Work, job: &Aggregate, selection: &[ContributionHeade
         return Ok(());
     }
     let (sum, body) = sum(work, job, selection).await?;
-    let body = Arc::new(body);
-    for round in 0.. {
-        let active = choose_active(work, job, round).await?;
-        let Some(shares) = collect_shares(work, job, selection, (&active, round), &body).await? else {
-            continue;
-        };
-        let params = job.parameters()?;
-        let result = tokio::task::block_in_place(|| {
-            let shares = shares
-                .iter()
-                .map(|s| KeySwitchShare::decode_all(&params, s))
-                .collect::<Result<Vec<_>, _>>()?;
-            let switched = he::key_switch_combine(&params, &sum, &shares)?;
-            Ok(Ciphertext::encode_all(&params, &switched))
-        })
-        .map_err(|e: ward_protocols::Error| Problem::internal(&e))?;
-        work.put_part("", "result", &canonical_json(&(round, &active)), &result).await?;
-        return Ok(());
-    }
-    unreachable!("rounds are not bounded but by the deadline")
-}
-
-/// The holders of a round: those that are connected and ready, contributors first. Kept before anybody is asked.
-async fn choose_active(work: &Work, job: &Aggregate, round: u32) -> Result<Vec<String>, Problem> {
-    let step = format!("active.{round}");
-    if let Some(part) = work.part("", &step).await? {
-        return serde_json::from_slice(&part.header).map_err(|e| Problem::internal(&e));
-    }
-    loop {
-        let (ready, refused) = standing(work, job).await?;
-        can_go_on(job, &refused)?;
-        let connected = work.engine().nodes.connected();
-        let able = |name: &&String| is_held(&ready, name) && is_held(&connected, name);
-        let mut active: Vec<String> = job.prepare.epoch.holders.iter().filter(able).cloned().collect();
-        if active.len() >= job.threshold() {
-            active.truncate(job.threshold());
-            work.put_part("", &step, &canonical_json(&active), b"").await?;
-            return Ok(active);
-        }
-        work.check_deadline("key holders")?;
-        work.wait_for_change(PAUSE).await;
-    }
-}
-
-/// Shares of all active holders; none when a holder stays away and others can take its place.
-async fn collect_shares(
-    work: &Work,
-    job: &Aggregate,
-    selection: &[ContributionHeader],
-    (active, round): (&[String], u32),
-    body: &Arc<Vec<u8>>,
-) -> Result<Option<Vec<Vec<u8>>>, Problem> {
-    let step = format!("share.{round}");
-    let started = tokio::time::Instant::now();
-    let task = Task::KeySwitch {
-        job: work.id().to_owned(),
-        contributions: selection.to_vec(),
-        active: active.to_vec(),
-    };
-    loop {
-        let mut open = Vec::new();
-        for node in active {
-            if work.part(node, &step).await?.is_none() {
-                open.push(node.clone());
-            }
-        }
-        if open.is_empty() {
-            let mut shares = Vec::new();
-            for node in active {
-                shares.push(work.part_body(node, &step).await?);
-            }
-            return Ok(Some(shares));
-        }
-        for (node, answer) in work.call_all(&open, &task, body.clone(), CALL).await {
-            match answer {
-                Ok(Answered { outcome: Outcome::KeySwitched { sum, shares, signature }, body }) => {
-                    take_share(work, job, (&node, &step), (sum, shares, signature), body).await?;
-                }
-                other => refused_or_later(work, &node, other, "key switch").await?,
-            }
-        }
-        if !is_still_open(work, active, &step).await? {
-            continue;
-        }
-        let (_, refused) = standing(work, job).await?;
-        can_go_on(job, &refused)?;
-        let replaceable = job.prepare.epoch.holders.len() > job.threshold();
-        let lost = active.iter().any(|node| refused.contains_key(node));
-        if replaceable && (lost || started.elapsed() > GRACE) {
-            return Ok(None);
-        }
-        work.check_deadline("key-switch shares")?;
-        work.wait_for_change(PAUSE).await;
-    }
-}
-
-/// Checks a share's signature and every residue, and keeps it.
-async fn take_share(
-    work: &Work,
-    job: &Aggregate,
-    (node, step): (&str, &str),
-    (sum, shares, signature): (Digest, Digest, HexBytes),
-    body: Vec<u8>,
-) -> Result<(), Problem> {
-    let member = work.engine().member(node).await?;
-    let parts: [&[u8]; 3] = [work.id().as_bytes(), &sum.0, &shares.0];
-    let valid = Signature::from_slice(&signature.0)
-        .is_some_and(|s| member.key.verify(KEY_SWITCH, &parts, &s).is_ok());
-    let decoded = KeySwitchShare::decode_all(&job.parameters()?, &body);
-    let whole = decoded.is_ok_and(|list| list.len() == job.plan.ciphertexts as usize);
-    if !valid || Digest::of(&body) != shares || !whole {
-        let what = "the key-switch share is malformed or not signed".to_owned();
-        let error = NodeError::Protocol { node: node.to_owned(), what };
-        return refused_or_later(work, node, Err(error), "key switch").await;
-    }
-    let header = ShareHeader {
-        holder: node.to_owned(),
-        certificate: HexBytes(member.certificate),
-        sum,
-        shares,
-        bytes: body.len() as u64,
-        signature,
-    };
-    work.put_part(node, step, &canonical_json(&header), &body).await?;
-    work.event(Some(node), "share sent", "").await
-}
-
-async fn is_still_open(work: &Work, active: &[String], step: &str) -> Result<bool, Problem> {
-    for node in active {
-        if work.part(node, step).await?.is_none() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let (round, active, shares) = key_shares::collect(work, job, selection, &Arc::new(body)).await?;
+    let params = job.parameters()?;
+    let result = tokio::task::block_in_place(|| {
+        let shares =
+            shares.iter().map(|s| KeySwitchShare::decode_all(&params, s)).collect::<Result<Vec<_>, _>>()?;
+        let switched = he::key_switch_combine(&params, &sum, &shares)?;
+        Ok(Ciphertext::encode_all(&params, &switched))
+    })
+    .map_err(|e: ward_protocols::Error| Problem::internal(&e))?;
+    work.put_part("", "result", &canonical_json(&(round, &active)), &result).await
 }
 
 /// Tells the nodes that the job is over; those that are away learn it when they ask.

@@ -17,6 +17,8 @@ pub mod submit;
 pub mod view;
 pub mod work;
 
+mod key_shares;
+
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, Notify};

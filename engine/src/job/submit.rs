@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::aggregate::Aggregate;
+use super::aggregate::{Aggregate, nodes_of};
 use super::nodes::{Answered, NodeError};
 use super::protocol::protocol_info;
 use super::studies::admits;
@@ -279,13 +279,7 @@ impl Engine {
             admits(named, &plan, &caller.name)?;
         }
         let catalogue = String::from_utf8(canonical_json(&catalogue)).map_err(|e| Problem::internal(&e))?;
-        let mut nodes = plan.hospitals.clone();
-        match &plan.multi_party {
-            Some(shares) => nodes.extend(shares.nodes.iter().cloned()),
-            None => nodes.extend(epoch.holders.iter().cloned()),
-        }
-        nodes.sort();
-        nodes.dedup();
+        let nodes = nodes_of(&plan, &epoch);
         let task = Task::Check {
             sql: sql.to_owned(),
             researcher: caller.name.clone(),

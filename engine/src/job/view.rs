@@ -231,11 +231,12 @@ impl Engine {
             .commitment
             .participants;
         let (evidence, contributions, shares) = match aggregate.plan.multi_party {
-            Some(_) => self.shared_evidence(&parts).await?,
+            Some(_) => self.shared_evidence(&aggregate, &parts).await?,
             None => self.evidence(&parts).await?,
         };
         let contributed = sizes.get("contribution").copied().unwrap_or(0);
-        let holders = aggregate.prepare.epoch.threshold as u64;
+        let computing = aggregate.plan.multi_party.as_ref().map_or(0, |shares| shares.nodes.len() as u64);
+        let receiving = u64::from(aggregate.prepare.epoch.threshold) + computing;
         let receiver = self.blobs.reader(&aggregate.receiver_key)?.length();
         let elapsed_ms = self
             .events(&summary.id, 0)
@@ -253,7 +254,7 @@ impl Engine {
             contributions,
             shares,
             bytes_from_hospitals: sizes.values().sum::<u64>() + between_nodes,
-            bytes_to_hospitals: holders * contributed / 2 + aggregate.nodes().len() as u64 * receiver,
+            bytes_to_hospitals: receiving * contributed / 2 + aggregate.nodes().len() as u64 * receiver,
             elapsed_ms,
             job: aggregate,
         })
@@ -286,17 +287,24 @@ impl Engine {
     }
 
     /// The same for a computation on shares: signed headers and sealed shares.
-    async fn shared_evidence(&self, parts: &[Part]) -> Result<(Evidence, Vec<u8>, Vec<u8>), Problem> {
+    async fn shared_evidence(
+        &self,
+        aggregate: &Aggregate,
+        parts: &[Part],
+    ) -> Result<(Evidence, Vec<u8>, Vec<u8>), Problem> {
         let find = |step: &str| {
             let part = parts.iter().find(|part| part.party.is_empty() && part.step == step);
             part.ok_or_else(|| Problem::internal(&format!("part {step} is gone")))
         };
         let contributions =
             serde_json::from_slice(&find("selection")?.header).map_err(|e| Problem::internal(&e))?;
+        let masked = aggregate.plan.is_masked().then(|| find("masked")).transpose()?;
+        let shares = masked.map(|part| serde_json::from_slice(&part.header)).transpose();
+        let shares = shares.map_err(|e| Problem::internal(&e))?.unwrap_or_default();
         let result = find("result")?;
         let outputs = serde_json::from_slice(&result.header).map_err(|e| Problem::internal(&e))?;
         let sealed = self.read_blob(result.blob).await?;
-        Ok((Evidence { contributions, shares: Vec::new(), outputs }, Vec::new(), sealed))
+        Ok((Evidence { contributions, shares, outputs }, Vec::new(), sealed))
     }
 
     /// Cancels a job.
@@ -319,7 +327,9 @@ impl Engine {
 /// Bytes that compute nodes and hospitals sent each other.
 fn between_nodes(evidence: &Evidence) -> u64 {
     let sent = evidence.outputs.iter().map(|output| output.cost.bytes_sent).sum::<u64>();
-    let inputs = evidence.contributions.iter().map(|input| 2 * input.c0_bytes).sum::<u64>();
+    // Under encryption they sent the engine what it has counted.
+    let direct = evidence.contributions.iter().filter(|_| evidence.shares.is_empty());
+    let inputs = direct.map(|input| 2 * input.c0_bytes).sum::<u64>();
     if evidence.outputs.is_empty() { 0 } else { sent + inputs }
 }
 

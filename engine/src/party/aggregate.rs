@@ -27,6 +27,8 @@ use crate::study::StudyRef;
 pub const CONTRIBUTION: &str = "ward/v1/contribution";
 /// Context of a key-switch share's signature.
 pub const KEY_SWITCH: &str = "ward/v1/key-switch";
+/// Context of a masked share's signature.
+pub const MASKED_SHARE: &str = "ward/v1/masked-share";
 /// Context of a researcher's request.
 pub const REQUEST: &str = "ward/v1/request";
 /// A clock may be off by this much.
@@ -58,6 +60,12 @@ pub(super) struct TakenIn {
 #[must_use]
 pub fn participation(minimum: u32) -> Participation {
     if minimum == 0 { Participation::All } else { Participation::AtLeast(minimum) }
+}
+
+/// Context of the signatures over shares of a plan's sum.
+#[must_use]
+pub fn context_of(plan: &Plan) -> &'static str {
+    if plan.is_masked() { MASKED_SHARE } else { KEY_SWITCH }
 }
 
 /// What a request asks of the planner.
@@ -254,12 +262,10 @@ impl Node {
         body: &[u8],
     ) -> Result<(Outcome, Vec<u8>), Problem> {
         let taken = self.taken_in(job)?;
-        self.check_contributions(job, &taken, contributions)?;
-        let sum = sum_c1(&taken, contributions, body)?;
-        let encoded = C1::encode_all(&taken.held.params, &sum);
-        let sum_digest = Digest::of(&encoded);
-        // One sum per job, one share per (epoch, ciphertext, active set).
-        self.once("sum", job, sum_digest, &sum_digest.0)?;
+        if taken.plan.multi_party.is_some() {
+            return Err(refuse("plan.shares", "the sums of this job go on as shares; nobody may open them"));
+        }
+        let (sum, sum_digest) = self.sum_of(job, &taken, contributions, body)?;
         let receiver = Digest::of(&taken.receiver);
         let cell = separated(
             "ward/v1/share-cell",
@@ -290,7 +296,23 @@ impl Node {
         Ok((Outcome::KeySwitched { sum: sum_digest, shares: digest, signature }, shares.to_vec()))
     }
 
-    fn check_contributions(
+    /// The c1 half of a job's sum, after checking that it is of the hospitals' signed contributions and nothing else;
+    /// with its digest. One sum for each job.
+    pub(super) fn sum_of(
+        &self,
+        job: &str,
+        taken: &TakenIn,
+        contributions: &[ContributionHeader],
+        body: &[u8],
+    ) -> Result<(Vec<C1>, Digest), Problem> {
+        self.check_contributions(job, taken, contributions)?;
+        let sum = sum_c1(taken, contributions, body)?;
+        let digest = Digest::of(&C1::encode_all(&taken.held.params, &sum));
+        self.once("sum", job, digest, &digest.0)?;
+        Ok((sum, digest))
+    }
+
+    pub(super) fn check_contributions(
         &self,
         job: &str,
         taken: &TakenIn,
@@ -338,7 +360,11 @@ impl Node {
         }
     }
 
-    fn active_share(&self, held: &HeldEpoch, active: &[String]) -> Result<ActiveKeyShare, Problem> {
+    pub(super) fn active_share(
+        &self,
+        held: &HeldEpoch,
+        active: &[String],
+    ) -> Result<ActiveKeyShare, Problem> {
         let holders = &held.spec.holders;
         let point = |name: &String| {
             let index = holders.iter().position(|holder| holder == name);
@@ -385,6 +411,10 @@ impl Node {
 /// # Errors
 /// When the parameters have no room for a slot of the plan.
 pub fn layout_of(params: &Parameters, plan: &Plan) -> Result<he::Layout, ward_protocols::Error> {
+    if plan.is_masked() {
+        // What goes on as shares has a coefficient for each slot.
+        return he::Layout::runs(params, &[(params.log2_t(), plan.slots())]);
+    }
     let runs: Vec<(u32, usize)> =
         plan.runs().into_iter().map(|(width, count)| (width, count as usize)).collect();
     he::Layout::runs(params, &runs)

@@ -28,6 +28,9 @@ impl Node {
             return Ok((Outcome::Contributed { contribution }, body.to_vec()));
         }
         let taken = self.taken_in(job)?;
+        if taken.plan.multi_party.is_some() && !taken.plan.is_masked() {
+            return Err(refuse("plan.shares", "the job's sums go to the compute nodes as shares"));
+        }
         let mut attempts = 1;
         loop {
             let view = self.view(&taken)?;

@@ -269,9 +269,10 @@ impl Node {
     /// The refusal to send back.
     pub async fn handle(self: &Arc<Self>, task: Task, body: Vec<u8>) -> Result<(Outcome, Vec<u8>), Problem> {
         match &task {
-            Task::Compute { job, attempt, inputs, members } => {
+            Task::Compute { job, attempt, inputs, members, arrived } => {
                 self.study_stands(job)?;
-                return self.compute((job, *attempt), inputs, members).await;
+                let arrived = arrived.clone().map(|arrived| (arrived, body));
+                return self.compute((job, *attempt), inputs, members, arrived).await;
             }
             Task::Stop { job, attempt } => return Ok((self.stop_attempt(job, *attempt), Vec::new())),
             _ => {}
@@ -304,6 +305,10 @@ impl Node {
             Task::KeySwitch { job, contributions, active } => {
                 self.study_stands(job)?;
                 self.key_switch(job, contributions, active, body)
+            }
+            Task::MaskSum { job, contributions, active } => {
+                self.study_stands(job)?;
+                self.mask_sum(job, contributions, active, body)
             }
             Task::Cosign { .. } => plain(self.cosign(task)),
             Task::Abandon { job, outcome } => plain(self.finish(job, outcome)),

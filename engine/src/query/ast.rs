@@ -202,9 +202,21 @@ pub enum Route {
     /// Computation on shares: floors count the patients of all hospitals together, and tests show their statistic
     /// alone.
     MultiParty,
+    /// As [`Route::MultiParty`], of sums that arrive under encryption.
+    Encrypted,
 }
 
 impl Route {
+    /// What the two options ask for.
+    #[must_use]
+    pub fn of(on_shares: bool, encrypted: bool) -> Self {
+        match (on_shares, encrypted) {
+            (_, true) => Self::Encrypted,
+            (true, false) => Self::MultiParty,
+            (false, false) => Self::Auto,
+        }
+    }
+
     /// True for the default, which is not written.
     #[must_use]
     pub fn is_auto(&self) -> bool {

@@ -146,6 +146,36 @@ pub struct MultiParty {
     /// Rows that hospitals give as shares, for statistics that sums do not carry.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<RowInput>,
+    /// How the hospitals' sums come to the compute nodes.
+    #[serde(default, skip_serializing_if = "Arrival::is_direct")]
+    pub arrival: Arrival,
+}
+
+/// How sums come to the compute nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Arrival {
+    /// Every hospital splits its sums and gives each compute node its part, in every attempt.
+    #[default]
+    Direct,
+    /// Every hospital encrypts its sums once; the key holders turn the total into shares.
+    Encrypted,
+}
+
+impl Arrival {
+    /// True for the default, which is not written.
+    #[must_use]
+    pub fn is_direct(&self) -> bool {
+        *self == Self::Direct
+    }
+}
+
+impl Plan {
+    /// Whether the sums arrive under encryption and go on as shares.
+    #[must_use]
+    pub fn is_masked(&self) -> bool {
+        self.multi_party.as_ref().is_some_and(|shares| shares.arrival == Arrival::Encrypted)
+    }
 }
 
 /// What one corrupted compute node may do.

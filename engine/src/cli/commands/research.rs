@@ -132,8 +132,7 @@ async fn parties(session: &Session, terminal: &Terminal) -> Result<Exit, Problem
 }
 
 /// What the options ask of the planner.
-fn asked(minimum: u32, on_shares: bool, purpose: Option<Purpose>) -> Asked {
-    let route = if on_shares { Route::MultiParty } else { Route::Auto };
+fn asked(minimum: u32, route: Route, purpose: Option<Purpose>) -> Asked {
     Asked { participation: participation(minimum), route, purpose, study: None }
 }
 
@@ -142,6 +141,7 @@ async fn run_explain(session: &Session, explain: &Explain, terminal: &Terminal) 
         sql: explain.privacy.apply(&explain.sql),
         participants_min: explain.at_least.unwrap_or(0),
         multi_party: explain.mpc,
+        multi_party_encrypted: explain.mpc_encrypted,
         purpose: explain.purpose.map(|purpose| purpose.to_string()).unwrap_or_default(),
         study: explain.study.clone().unwrap_or_default(),
     };
@@ -160,7 +160,8 @@ async fn run_submit(session: &Session, submit: &Submit, terminal: &Terminal) -> 
             .map_err(|e| invalid("query.stdin", e.to_string()))?;
     }
     let sql = submit.privacy.apply(&sql);
-    let mut asked = asked(submit.at_least.unwrap_or(0), submit.mpc, submit.purpose);
+    let route = Route::of(submit.mpc, submit.mpc_encrypted);
+    let mut asked = asked(submit.at_least.unwrap_or(0), route, submit.purpose);
     let study = match &submit.study {
         None => None,
         Some(id) => Some(session.study(id).await?.study),

@@ -363,7 +363,7 @@ impl Session {
         (evidence, contributions, shares): (&Evidence, &[u8], &[u8]),
     ) -> Result<Answer, Problem> {
         if let Some(on_shares) = &plan.multi_party {
-            let made = Reconstruction { on_shares, commitment, authority: &self.place.authority };
+            let made = Reconstruction { plan, on_shares, commitment, authority: &self.place.authority };
             let opened = made.result(evidence, shares, &self.envelope()?)?;
             return Ok(crate::query::finish_shares(plan, &opened, &commitment.participants)?);
         }

@@ -11,8 +11,8 @@ use crate::clock::now_ms;
 use crate::encoding::{Digest, separated};
 use crate::identity::{CaCertificate, Member, Role, Signature};
 use crate::ledger::Commitment;
-use crate::party::aggregate::{CONTRIBUTION, KEY_SWITCH};
-use crate::party::task::{Binding, ContributionHeader, Evidence};
+use crate::party::aggregate::{CONTRIBUTION, context_of};
+use crate::party::task::{Binding, ContributionHeader, Evidence, ShareHeader};
 use crate::problem::Problem;
 use crate::query::plan::Plan;
 
@@ -57,6 +57,34 @@ pub(super) fn check_inputs(
         let named = separated("contribution/1", &[&header.c0.0, &header.c1.0]);
         if commitment.contribution_digests.get(&header.hospital) != Some(&named) {
             return Err(wrong("its contribution is not the one in the receipt"));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that shares are of as many key holders as the plan's threshold, of one sum, and each holder's signature.
+///
+/// # Errors
+/// `receipt.not_verified`.
+pub(super) fn check_shares(
+    (commitment, authority): (&Commitment, &CaCertificate),
+    plan: &Plan,
+    shares: &[ShareHeader],
+) -> Result<(), Problem> {
+    let protocol = &plan.protocol;
+    let sorted = shares.windows(2).all(|pair| pair[0].holder < pair[1].holder);
+    let holders = shares.iter().all(|s| protocol.key_holders.contains(&s.holder));
+    if !sorted || !holders || shares.len() != protocol.threshold as usize {
+        return Err(not_verified("the shares are not of as many key holders as the threshold"));
+    }
+    for header in shares {
+        let wrong = |what: &str| not_verified(format!("{}: {what}", header.holder));
+        let member = hospital(authority, &header.certificate.0, &header.holder)?;
+        let parts: [&[u8]; 3] = [commitment.job_id.as_bytes(), &header.sum.0, &header.shares.0];
+        let signature = Signature::from_slice(&header.signature.0).ok_or_else(|| wrong("no signature"))?;
+        member.key.verify(context_of(plan), &parts, &signature).map_err(|e| wrong(&e.to_string()))?;
+        if header.sum != shares[0].sum {
+            return Err(wrong("its share is of another sum than the others'"));
         }
     }
     Ok(())
@@ -109,23 +137,10 @@ impl Recombination<'_> {
     }
 
     fn shares(&self, evidence: &Evidence, mut bytes: &[u8]) -> Result<Vec<Vec<KeySwitchShare>>, Problem> {
-        let protocol = &self.plan.protocol;
-        let sorted = evidence.shares.windows(2).all(|pair| pair[0].holder < pair[1].holder);
-        let holders = evidence.shares.iter().all(|s| protocol.key_holders.contains(&s.holder));
-        if !sorted || !holders || evidence.shares.len() != protocol.threshold as usize {
-            return Err(not_verified("the shares are not of as many key holders as the threshold"));
-        }
+        check_shares((self.commitment, self.authority), self.plan, &evidence.shares)?;
         let mut shares = Vec::new();
         for header in &evidence.shares {
             let wrong = |what: &str| not_verified(format!("{}: {what}", header.holder));
-            let member = hospital(self.authority, &header.certificate.0, &header.holder)?;
-            let parts: [&[u8]; 3] = [self.commitment.job_id.as_bytes(), &header.sum.0, &header.shares.0];
-            let signature =
-                Signature::from_slice(&header.signature.0).ok_or_else(|| wrong("no signature"))?;
-            member.key.verify(KEY_SWITCH, &parts, &signature).map_err(|e| wrong(&e.to_string()))?;
-            if header.sum != evidence.shares[0].sum {
-                return Err(wrong("its share is of another sum than the others'"));
-            }
             let share = take(&mut bytes, header.bytes).ok_or_else(|| wrong("its share is missing"))?;
             if Digest::of(share) != header.shares {
                 return Err(wrong("its share is not the one it signed"));

@@ -6,19 +6,21 @@
 use zeroize::Zeroizing;
 
 use super::not_verified;
-use super::recombine::{check_inputs, hospital};
+use super::recombine::{check_inputs, check_shares, hospital};
 use crate::encoding::Digest;
 use crate::identity::envelope::EnvelopeSecret;
 use crate::identity::{CaCertificate, Signature};
-use crate::job::multiparty::{inputs_digest, protocol_digest};
+use crate::job::multiparty::{arrived_digest, inputs_digest, protocol_digest};
 use crate::ledger::Commitment;
 use crate::party::multiparty::{OUTPUT, output_place};
-use crate::party::task::{Evidence, OutputHeader};
+use crate::party::task::{Arrived, Evidence, OutputHeader};
 use crate::problem::Problem;
-use crate::query::plan::MultiParty;
+use crate::query::plan::{MultiParty, Plan};
 
 /// What a result is made from.
 pub(super) struct Reconstruction<'a> {
+    /// The plan, of which the digest is in the receipt.
+    pub plan: &'a Plan,
     /// Its part on shares.
     pub on_shares: &'a MultiParty,
     /// The verified receipt's commitment.
@@ -54,7 +56,7 @@ impl Reconstruction<'_> {
         if !evidence.outputs.iter().map(|output| &output.node).eq(&self.on_shares.nodes) {
             return Err(not_verified("the outputs are not those of the compute nodes of the plan"));
         }
-        let inputs = inputs_digest(&evidence.contributions);
+        let inputs = self.inputs(evidence)?;
         let mut components = Vec::new();
         for header in &evidence.outputs {
             self.check_output(header, inputs)?;
@@ -72,6 +74,16 @@ impl Reconstruction<'_> {
             components.push(split(&opened).ok_or_else(|| wrong("its output has no two components"))?);
         }
         self.combine(&components)
+    }
+
+    /// What the outputs must name: the hospitals' inputs, or what arrived under encryption.
+    fn inputs(&self, evidence: &Evidence) -> Result<Digest, Problem> {
+        if !self.plan.is_masked() {
+            return Ok(inputs_digest(&evidence.contributions));
+        }
+        check_shares((self.commitment, self.authority), self.plan, &evidence.shares)?;
+        let (contributions, shares) = (evidence.contributions.clone(), evidence.shares.clone());
+        Ok(arrived_digest(&Arrived { contributions, shares }))
     }
 
     fn check_output(&self, header: &OutputHeader, inputs: Digest) -> Result<(), Problem> {

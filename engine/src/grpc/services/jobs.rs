@@ -128,8 +128,9 @@ impl jobs_server::Jobs for JobsService {
         request: Request<v1::ExplainRequest>,
     ) -> Result<Response<v1::ExplainResponse>, Status> {
         let caller = peer::allowed(&self.0, &request, "Jobs.Explain").await?;
-        let v1::ExplainRequest { sql, participants_min, multi_party, purpose, study } = request.into_inner();
-        let route = if multi_party { Route::MultiParty } else { Route::Auto };
+        let v1::ExplainRequest { sql, participants_min, multi_party, purpose, study, multi_party_encrypted } =
+            request.into_inner();
+        let route = Route::of(multi_party, multi_party_encrypted);
         let purpose = (!purpose.is_empty()).then(|| Purpose::parse(&purpose)).transpose();
         let purpose = purpose.map_err(|e| invalid(e.to_string()))?;
         let asked = Asked { participation: participation(participants_min), route, purpose, study: None };

@@ -1,6 +1,7 @@
 //! One attempt: everybody is told to begin; whoever cannot go on ends it for all.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -8,7 +9,8 @@ use tokio::task::JoinSet;
 use super::super::aggregate::{Aggregate, check_contribution};
 use super::super::nodes::{Answered, NodeError};
 use super::super::work::{Work, later};
-use super::{Outputs, PAUSE, inputs_digest, nothing, session_id, shares_of};
+use super::masked::Masked;
+use super::{Outputs, PAUSE, arrived_digest, inputs_digest, nothing, session_id, shares_of};
 use crate::encoding::{Digest, HexBytes};
 use crate::identity::Signature;
 use crate::party::multiparty::OUTPUT;
@@ -52,7 +54,7 @@ pub(super) async fn connected(work: &Work, members: &[String]) -> Result<(), Pro
 pub(super) async fn run(
     work: &Work,
     job: &Aggregate,
-    inputs: &[String],
+    (inputs, masked): (&[String], Option<&Masked>),
     number: u32,
 ) -> Result<Outputs, Problem> {
     let names = members_of(job, inputs)?;
@@ -66,19 +68,36 @@ pub(super) async fn run(
     let compute = &shares_of(job)?.nodes;
     let others: Vec<String> = names.iter().filter(|name| !compute.contains(name)).cloned().collect();
     let _session = work.engine().nodes.open_session(session, compute, &others)?;
-    let task = Task::Compute { job: work.id().to_owned(), attempt: number, inputs: inputs.to_vec(), members };
-    let answers = call(work, &names, task, number).await?;
-    assemble(work, job, inputs, (number, answers)).await
+    let task = Task::Compute {
+        job: work.id().to_owned(),
+        attempt: number,
+        inputs: inputs.to_vec(),
+        members,
+        arrived: masked.map(|masked| masked.arrived.clone()),
+    };
+    let body = |name: &String| match masked {
+        Some(masked) if compute.contains(name) => masked.body.clone(),
+        _ => nothing(),
+    };
+    let sent = names.iter().map(|name| (name.clone(), body(name))).collect();
+    let answers = call(work, sent, task, number).await?;
+    assemble(work, job, (inputs, masked), (number, answers)).await
 }
 
 type Answers = BTreeMap<String, Answered>;
 
-async fn call(work: &Work, names: &[String], task: Task, number: u32) -> Result<Answers, Problem> {
+async fn call(
+    work: &Work,
+    sent: Vec<(String, Arc<Vec<u8>>)>,
+    task: Task,
+    number: u32,
+) -> Result<Answers, Problem> {
+    let names: Vec<String> = sent.iter().map(|(name, _)| name.clone()).collect();
     let mut calls = JoinSet::new();
-    for name in names {
-        let (engine, name, task) = (work.engine().clone(), name.clone(), task.clone());
+    for (name, body) in sent {
+        let (engine, task) = (work.engine().clone(), task.clone());
         calls.spawn(async move {
-            let answer = engine.nodes.call(&name, &task, nothing(), ATTEMPT).await;
+            let answer = engine.nodes.call(&name, &task, body, ATTEMPT).await;
             (name, answer)
         });
     }
@@ -93,7 +112,7 @@ async fn call(work: &Work, names: &[String], task: Task, number: u32) -> Result<
             }
             Ok((name, Err(error))) => {
                 if failed.is_none() {
-                    stop(work, names, number);
+                    stop(work, &names, number);
                     patience = AFTER_FAILURE;
                 }
                 // What somebody else's failure caused says less than the failure itself.
@@ -134,7 +153,7 @@ fn stop(work: &Work, names: &[String], attempt: u32) {
 async fn assemble(
     work: &Work,
     job: &Aggregate,
-    inputs: &[String],
+    (inputs, masked): (&[String], Option<&Masked>),
     (attempt, mut answers): (u32, Answers),
 ) -> Result<Outputs, Problem> {
     let mut headers: Vec<ContributionHeader> = Vec::new();
@@ -148,7 +167,8 @@ async fn assemble(
             return Err(broken(&name, "unexpected outcome to compute"));
         };
         let member = work.engine().member(&name).await?;
-        if let Some(header) = input {
+        // What arrived under encryption was checked when it came.
+        if let Some(header) = input.filter(|_| masked.is_none()) {
             check_contribution(&job.prepare, &job.plan.query.table, &header, &member)
                 .map_err(|what| broken(&name, &what))?;
             headers.push(header);
@@ -166,10 +186,14 @@ async fn assemble(
         }
     }
     headers.sort_by(|a, b| a.hospital.cmp(&b.hospital));
-    if !headers.iter().map(|h| &h.hospital).eq(inputs) {
-        return Err(Problem::internal(&"an input is missing"));
-    }
-    let digest = inputs_digest(&headers);
+    let digest = match masked {
+        Some(masked) => {
+            headers.clone_from(&masked.arrived.contributions);
+            arrived_digest(&masked.arrived)
+        }
+        None if headers.iter().map(|h| &h.hospital).eq(inputs) => inputs_digest(&headers),
+        None => return Err(Problem::internal(&"an input is missing")),
+    };
     let (mut signed, mut sealed) = (Vec::new(), Vec::new());
     for node in &shares_of(job)?.nodes {
         let (header, body) = outputs.remove(node).ok_or_else(|| broken(node, "it gave no output"))?;

@@ -6,6 +6,7 @@
 //! fails, somebody deviated: the job fails and says which check.
 
 mod attempt;
+mod masked;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use super::aggregate::Aggregate;
 use super::work::Work;
 use crate::encoding::{Digest, canonical_json, separated};
-use crate::party::task::{ContributionHeader, OutputHeader};
+use crate::party::task::{Arrived, ContributionHeader, OutputHeader};
 use crate::problem::{Problem, ProblemKind};
 use crate::query::plan::MultiParty;
 
@@ -47,6 +48,12 @@ pub fn inputs_digest(inputs: &[ContributionHeader]) -> Digest {
     separated("mpc-inputs/1", &[&canonical_json(inputs)])
 }
 
+/// Digest of sums that arrived under encryption, which every node's output names.
+#[must_use]
+pub fn arrived_digest(arrived: &Arrived) -> Digest {
+    separated("mpc-arrived/1", &[&canonical_json(arrived)])
+}
+
 /// The plan's part on shares.
 ///
 /// # Errors
@@ -66,10 +73,16 @@ pub fn protocol_digest(shares: &MultiParty) -> Digest {
 /// # Errors
 /// A refusal, a failed check of the protocol, too many attempts, or the deadline.
 pub async fn run(work: &Work, job: &Aggregate) -> Result<Vec<ContributionHeader>, Problem> {
-    if let Some(part) = work.part("", "selection").await? {
+    if let Some(part) = work.part("", "selection").await?
+        && work.part("", "result").await?.is_some()
+    {
         return serde_json::from_slice(&part.header).map_err(|e| Problem::internal(&e));
     }
-    let inputs = participants(work, job).await?;
+    let masked = if job.plan.is_masked() { Some(masked::arrive(work, job).await?) } else { None };
+    let inputs = match &masked {
+        Some(masked) => masked.arrived.shares.iter().map(|share| share.holder.clone()).collect(),
+        None => participants(work, job).await?,
+    };
     let mut last: Option<Problem> = None;
     for number in 1..=ATTEMPTS_MAX {
         let step = format!("attempt.{number}");
@@ -80,7 +93,7 @@ pub async fn run(work: &Work, job: &Aggregate) -> Result<Vec<ContributionHeader>
         attempt::connected(work, &attempt::members_of(job, &inputs)?).await?;
         work.put_part("", &step, b"{}", b"").await?;
         work.event(None, "computing", &format!("attempt {number}")).await?;
-        match attempt::run(work, job, &inputs, number).await {
+        match attempt::run(work, job, (&inputs, masked.as_ref()), number).await {
             Ok(outputs) => {
                 keep(work, &outputs).await?;
                 return Ok(outputs.inputs);
@@ -120,7 +133,8 @@ async fn participants(work: &Work, job: &Aggregate) -> Result<Vec<String>, Probl
 }
 
 async fn keep(work: &Work, outputs: &Outputs) -> Result<(), Problem> {
-    for header in &outputs.inputs {
+    let is_first = work.part("", "selection").await?.is_none();
+    for header in outputs.inputs.iter().filter(|_| is_first) {
         work.put_part(&header.hospital, "contribution", &canonical_json(header), b"").await?;
     }
     for (header, sealed) in outputs.outputs.iter().zip(&outputs.sealed) {
@@ -128,7 +142,9 @@ async fn keep(work: &Work, outputs: &Outputs) -> Result<(), Problem> {
     }
     let result = outputs.sealed.concat();
     work.put_part("", "result", &canonical_json(&outputs.outputs), &result).await?;
-    work.put_part("", "selection", &canonical_json(&outputs.inputs), b"").await?;
+    if is_first {
+        work.put_part("", "selection", &canonical_json(&outputs.inputs), b"").await?;
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 //! same in every attempt, every key against its pin, and that an attempt is new. Randomness is fresh in every attempt;
 //! nothing of one is used in another.
 
+mod arrived;
 mod design;
 mod program;
 mod regression;
@@ -26,7 +27,7 @@ use super::ceremony::refuse;
 use super::consent::View;
 use super::mesh::{Mesh, MeshConfig, MeshError, MeshLimits, PeerSpec};
 use super::node::Node;
-use super::task::{ContributionHeader, MeshMember, Outcome};
+use super::task::{Arrived, ContributionHeader, MeshMember, Outcome};
 use crate::encoding::{Digest, canonical_json, separated};
 use crate::identity::{Member, random};
 use crate::job::multiparty::{ATTEMPTS_MAX, session_id};
@@ -85,7 +86,9 @@ struct Told {
     /// Hospitals that give input, sorted.
     inputs: Vec<String>,
     peers: Vec<PeerSpec>,
-    /// The data, through the patients' consent, where this hospital gives input.
+    /// Where the sums arrived under encryption: what this node has of them. `inputs` are then the holders that masked.
+    sum: Option<arrived::Sum>,
+    /// The data, through the patients' consent, where this hospital gives its rows' sums.
     view: Option<View>,
 }
 
@@ -115,12 +118,14 @@ impl Node {
         (job, attempt): (&str, u32),
         inputs: &[String],
         members: &[MeshMember],
+        arrived: Option<(Arrived, Vec<u8>)>,
     ) -> Result<(Outcome, Vec<u8>), Problem> {
         let (node, inputs, members) = (self.clone(), inputs.to_vec(), members.to_vec());
         let key = (job.to_owned(), attempt);
         let told = {
             let (job, attempt) = key.clone();
-            let told = tokio::task::spawn_blocking(move || node.told((&job, attempt), inputs, &members));
+            let told =
+                tokio::task::spawn_blocking(move || node.told((&job, attempt), inputs, &members, arrived));
             told.await.map_err(|e| Problem::internal(&e))??
         };
         let cancelled = self.attempts().begin(key.clone());
@@ -177,6 +182,7 @@ impl Node {
         (job, attempt): (&str, u32),
         inputs: Vec<String>,
         members: &[MeshMember],
+        arrived: Option<(Arrived, Vec<u8>)>,
     ) -> Result<Told, Problem> {
         let taken = self.taken_in(job)?;
         let shares = taken.plan.multi_party.as_ref();
@@ -186,8 +192,18 @@ impl Node {
             .clone()
             .try_into()
             .map_err(|_| refuse("plan.shares", "the plan does not name three compute nodes"))?;
-        self.check_inputs(job, &taken, &inputs)?;
         let role = nodes.iter().position(|name| name == self.name()).and_then(Role::from_index);
+        let sum = match (arrived, taken.plan.is_masked()) {
+            (None, false) => {
+                self.check_inputs(job, &taken, &inputs)?;
+                None
+            }
+            (Some((arrived, body)), true) => {
+                let opens = role.is_some().then_some(body.as_slice());
+                Some(self.arrived((job, &taken), (&arrived, &inputs), opens)?)
+            }
+            _ => return Err(refuse("plan.shares", "the sums do not arrive as the plan says")),
+        };
         if role.is_none() && !inputs.iter().any(|name| name == self.name()) {
             return Err(refuse("mpc.members", "this node has no part in the attempt"));
         }
@@ -204,9 +220,9 @@ impl Node {
         self.once("mpc-attempt", &format!("{job}/{attempt}"), Digest(once), &attempt.to_be_bytes()).map_err(
             |_| refuse("mpc.attempt", "this attempt has been begun before").hint("a new attempt follows"),
         )?;
-        let gives = inputs.iter().any(|name| name == self.name());
+        let gives = sum.is_none() && inputs.iter().any(|name| name == self.name());
         let view = gives.then(|| self.view(&taken)).transpose()?;
-        Ok(Told { taken, nodes, role, inputs, peers, view })
+        Ok(Told { taken, nodes, role, inputs, peers, sum, view })
     }
 
     /// As many hospitals as plan and policy ask, of the plan, sorted, and the same in every attempt: two results over

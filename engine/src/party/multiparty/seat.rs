@@ -29,6 +29,9 @@ use crate::query::secure::{Program, programs};
 /// Largest header of an input.
 const HEADER_BYTES_MAX: usize = 64 << 10;
 
+/// Context of a key holder's signature over the masks that it gives as shares.
+const MASKS: &str = "ward/v1/mpc-masks";
+
 /// One node in one attempt.
 pub(super) struct Seat {
     pub(super) node: Arc<Node>,
@@ -79,14 +82,18 @@ impl Seat {
             self.hand_over(runtime, header, dealt)?;
         }
         let Some(role) = self.told.role else {
-            let header = dealt.map(|(header, _)| header);
+            let input = self.input_of(dealt);
             sums::follow(self, runtime)?;
-            return Ok(Part { input: header, output: None, sealed: Vec::new() });
+            return Ok(Part { input, output: None, sealed: Vec::new() });
         };
         let started = Instant::now();
         let (headers, held) = self.gather(runtime, role, dealt.as_ref())?;
-        let inputs = inputs_digest(&headers);
-        self.agree(runtime, ("inputs", 0), inputs)?;
+        let given = inputs_digest(&headers);
+        let (inputs, held) = match &self.told.sum {
+            Some(sum) => (sum.digest, sum.unmask(role, held)?),
+            None => (given, held),
+        };
+        self.agree(runtime, ("inputs", 0), separated("mpc-given/1", &[&inputs.0, &given.0]))?;
         let roles = [0, 1, 2].map(|i| self.told.nodes[i].as_str());
         let channel = self.mesh.channel(roles)?;
         let context = self.place("program", "");
@@ -97,7 +104,7 @@ impl Seat {
         let shares = program::run(
             &mut party.session(),
             &self.told.taken.plan,
-            (held, &self.told.inputs),
+            (held, self.rows_of()),
             &mut hospitals,
         )?;
         sums::dismiss(self, runtime, hospitals.number)?;
@@ -114,7 +121,22 @@ impl Seat {
         };
         let what = format!("attempt {}, {} bytes", self.attempt, sealed.len());
         self.node.audit_within("shares.give", &self.job, &what, about)?;
-        Ok(Part { input: dealt.map(|(header, _)| header), output: Some(output), sealed })
+        Ok(Part { input: self.input_of(dealt), output: Some(output), sealed })
+    }
+
+    /// What the receipt names of this hospital's input: masks are no hospital's.
+    fn input_of(&self, dealt: Option<(ContributionHeader, Dealt)>) -> Option<ContributionHeader> {
+        dealt.filter(|_| self.told.sum.is_none()).map(|(header, _)| header)
+    }
+
+    /// Hospitals whose rows are among the inputs.
+    fn rows_of(&self) -> &[String] {
+        if self.told.sum.is_some() { &[] } else { &self.told.inputs }
+    }
+
+    /// Context of the signature over an input.
+    fn context(&self) -> &'static str {
+        if self.told.sum.is_some() { MASKS } else { CONTRIBUTION }
     }
 
     /// Names job, attempt, hospital and step: what commitments and seals are bound to.
@@ -122,8 +144,16 @@ impl Seat {
         canonical_json(&(&self.job, self.told.taken.prepare.plan, self.attempt, hospital, step))
     }
 
-    /// Computes over the hospital's rows and splits the result into components.
+    /// Splits this node's input into components: its masks, or what its rows come to.
     fn deal(&self) -> Result<(ContributionHeader, Dealt), Problem> {
+        match &self.told.sum {
+            Some(sum) => self.sign_input(&sum.masks()?, (String::new(), None)),
+            None => self.deal_rows(),
+        }
+    }
+
+    /// Computes over the hospital's rows.
+    fn deal_rows(&self) -> Result<(ContributionHeader, Dealt), Problem> {
         let (node, plan) = (&self.node, &self.told.taken.plan);
         let view = self.view()?;
         let (words, local) = words_of(plan, &view.data, node.name())?;
@@ -131,7 +161,20 @@ impl Seat {
         node.admit(&self.told.taken, view, &local, node.floor())?;
         let about = self.told.taken.circumstances(node.name());
         node.audit_within("data.read", &self.job, &node.consent_note(view), about)?;
-        let dealt = input::deal(&self.place("input", node.name()), &words, &mut node.fresh_rng()?);
+        let (header, dealt) = self.sign_input(&words, (local.dataset_version, view.root()))?;
+        // Kept for the receipt, which names it.
+        let kept = canonical_json(&header);
+        node.once("mpc-input", &format!("{}/{}", self.job, self.attempt), Digest::of(&kept), &kept)?;
+        Ok((header, dealt))
+    }
+
+    fn sign_input(
+        &self,
+        words: &Words,
+        (dataset_version, consent): (String, Option<Digest>),
+    ) -> Result<(ContributionHeader, Dealt), Problem> {
+        let node = &self.node;
+        let dealt = input::deal(&self.place("input", node.name()), words, &mut node.fresh_rng()?);
         let commitments: Vec<&[u8]> = dealt.commitments.iter().map(<[u8; 32]>::as_slice).collect();
         let bytes = words.shape().bytes().unwrap_or_default() as u64;
         let mut header = ContributionHeader {
@@ -141,17 +184,14 @@ impl Seat {
             c1: Digest::of(&self.attempt.to_be_bytes()),
             c0_bytes: bytes,
             c1_bytes: 0,
-            dataset_version: local.dataset_version,
+            dataset_version,
             policy: node.policy_digest(),
-            consent: view.root(),
+            consent,
             signature: HexBytes::default(),
         };
         let parts = self.told.taken.prepare.binding().parts(&header);
         let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-        header.signature = HexBytes(node.sign(CONTRIBUTION, &parts));
-        // Kept for the receipt, which names it.
-        let kept = canonical_json(&header);
-        node.once("mpc-input", &format!("{}/{}", self.job, self.attempt), Digest::of(&kept), &kept)?;
+        header.signature = HexBytes(node.sign(self.context(), &parts));
         Ok((header, dealt))
     }
 
@@ -167,7 +207,9 @@ impl Seat {
 
     /// Sends every compute node its package.
     fn hand_over(&self, runtime: &Handle, header: &ContributionHeader, dealt: &Dealt) -> Result<(), Problem> {
-        self.still_consented()?;
+        if self.told.sum.is_none() {
+            self.still_consented()?;
+        }
         let header = canonical_json(header);
         for (name, package) in self.told.nodes.iter().zip(&dealt.packages) {
             if name == self.node.name() {
@@ -240,7 +282,7 @@ impl Seat {
         let parts = self.told.taken.prepare.binding().parts(&header);
         let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
         self.node
-            .check_signature(&header.certificate.0, CONTRIBUTION, &parts, &header.signature.0)
+            .check_signature(&header.certificate.0, self.context(), &parts, &header.signature.0)
             .map_err(|problem| problem.at(hospital))?;
         let commitments = three(commitments);
         let named: Vec<&[u8]> = commitments.iter().map(<[u8; 32]>::as_slice).collect();

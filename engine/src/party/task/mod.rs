@@ -7,7 +7,7 @@ mod shares;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::shares::{MeshMember, OutputCost, OutputHeader};
+pub use self::shares::{Arrived, MeshMember, OutputCost, OutputHeader};
 
 use crate::consent::Purpose;
 use crate::encoding::{Digest, HexBytes};
@@ -236,7 +236,8 @@ impl Prepare {
     }
 }
 
-/// A key holder's signed share of a release: context `ward/v1/key-switch` over (job, sum, shares).
+/// A key holder's signed share of a release: context `ward/v1/key-switch`, or `ward/v1/masked-share` where the sum goes on
+/// as shares, over (job, sum, shares).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShareHeader {
@@ -345,8 +346,19 @@ pub enum Task {
         /// Key holders that take part in the release, sorted.
         active: Vec<String>,
     },
+    /// Mask the sum of these contributions, so that it can be opened and goes on as shares. Body: their c1 parts, in
+    /// order.
+    MaskSum {
+        /// Job id.
+        job: String,
+        /// Every contribution in the sum, by hospital name.
+        contributions: Vec<ContributionHeader>,
+        /// Key holders that take part, sorted.
+        active: Vec<String>,
+    },
     /// Take part in an attempt of a computation on shares: give input, compute, or both. The answer comes when the
-    /// node's part is over.
+    /// node's part is over. Body: where the sums arrived under encryption, for a compute node the c0 parts of the
+    /// contributions, then the masked shares, in order.
     Compute {
         /// Job id.
         job: String,
@@ -356,6 +368,9 @@ pub enum Task {
         inputs: Vec<String>,
         /// Everybody who takes part, sorted.
         members: Vec<MeshMember>,
+        /// Where the sums arrived under encryption: what they are of. `inputs` are then the key holders that masked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        arrived: Option<Arrived>,
     },
     /// Leave an attempt that another participant could not go on with.
     Stop {
@@ -439,6 +454,15 @@ pub enum Outcome {
         /// SHA-256 of the shares.
         shares: Digest,
         /// Context `ward/v1/key-switch` over (job, sum, shares).
+        signature: HexBytes,
+    },
+    /// Body: the masked shares.
+    SumMasked {
+        /// SHA-256 of the c1 sum they answer for.
+        sum: Digest,
+        /// SHA-256 of the shares.
+        shares: Digest,
+        /// Context `ward/v1/masked-share` over (job, sum, shares).
         signature: HexBytes,
     },
     /// Its part of a computation on shares is over. Body: its sealed shares, where it is a compute node.

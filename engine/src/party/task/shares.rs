@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::mesh::Announcement;
+use super::{ContributionHeader, ShareHeader};
 use crate::encoding::{Digest, HexBytes};
 
 /// A participant of a computation on shares, and where it may be reached.
@@ -16,6 +17,16 @@ pub struct MeshMember {
     /// Where it takes direct connections, signed by itself; none when it is reached through the engine alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub announcement: Option<Announcement>,
+}
+
+/// Sums that arrived under encryption, as the hospitals and the key holders signed them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Arrived {
+    /// Every contribution in the sum, by hospital name.
+    pub contributions: Vec<ContributionHeader>,
+    /// The masked shares, by holder.
+    pub shares: Vec<ShareHeader>,
 }
 
 /// A compute node's signed result: context `ward/v1/output` over [`OutputHeader::parts`].

@@ -100,10 +100,11 @@ pub struct SecureStep {
     pub slots: u64,
     /// Ciphertexts they fill.
     pub ciphertexts: u32,
-    /// Bytes that a hospital with a share of the key sends: its contribution and its key-switch share.
+    /// Bytes that a hospital with a share of the key sends: its contribution and its key-switch share, or its masked share
+    /// and its masks.
     pub bytes_up: u64,
     /// Bytes that it receives: the researcher's public key, and the c1 half of every contribution, because it adds the
-    /// sum up itself before it gives a share.
+    /// sum up itself before it gives a share; a compute node of sums that go on as shares also the other halves.
     pub bytes_down: u64,
     /// The rounds between the engine and the hospitals.
     pub rounds: Vec<String>,
@@ -122,7 +123,7 @@ pub struct SharesStep {
     pub security: SecurityLevel,
     /// The programs, in words.
     pub programs: Vec<String>,
-    /// Numbers and bits that each hospital gives, in words of 64 bits.
+    /// Numbers and bits that each hospital gives as shares, in words of 64 bits; none where the sums arrive under encryption.
     pub words: u64,
     /// Bytes that a hospital sends.
     pub bytes_up: u64,
@@ -216,6 +217,14 @@ const ROUNDS: [&str; 4] = [
     "cosign: the hospitals cosign the log that holds the receipt",
 ];
 
+/// Those of a sum that goes on as shares.
+const ROUNDS_MASKED: [&str; 4] = [
+    "prepare: every hospital makes the plan again and checks its own policy",
+    "contribute: every hospital sends its encrypted sums, once",
+    "mask: the key holders mask the total; each compute node adds up what the hospitals signed, and opens the masked total",
+    "share: the key holders give the compute nodes their masks as shares, in every attempt anew",
+];
+
 /// Explains a plan; the verdicts of the hospitals' policies are the caller's to add.
 #[must_use]
 pub fn explain(plan: &Plan, cost_model: &CostModel) -> Explanation {
@@ -224,8 +233,18 @@ pub fn explain(plan: &Plan, cost_model: &CostModel) -> Explanation {
     let bytes_up = contribution.saturating_mul(2);
     let halves = (plan.hospitals.len() as u64).saturating_mul(contribution / 2);
     let bytes_down = halves.saturating_add(plan.protocol.ciphertext_bytes / 2);
+    let (rounds, bytes_up, bytes_down) = if plan.is_masked() {
+        // A masked share has one half; a compute node gets the c0 halves too, and the shares of all.
+        let shares = u64::from(plan.protocol.threshold).saturating_mul(contribution / 2);
+        let masks = (plan.slots() as u64).saturating_mul(16);
+        let up = contribution.saturating_add(contribution / 2).saturating_add(masks);
+        (ROUNDS_MASKED, up, halves.saturating_mul(2).saturating_add(shares))
+    } else {
+        (ROUNDS, bytes_up, bytes_down)
+    };
     let bytes = bytes_up.saturating_add(bytes_down);
-    let secure = plan.multi_party.is_none().then(|| SecureStep {
+    let has_sum = plan.multi_party.is_none() || plan.is_masked();
+    let secure = has_sum.then(|| SecureStep {
         profile: plan.protocol.profile.clone(),
         key_holders: plan.protocol.key_holders.clone(),
         threshold: plan.protocol.threshold,
@@ -233,8 +252,8 @@ pub fn explain(plan: &Plan, cost_model: &CostModel) -> Explanation {
         ciphertexts: plan.ciphertexts,
         bytes_up,
         bytes_down,
-        rounds: ROUNDS.map(str::to_owned).to_vec(),
-        seconds: cost_model.seconds(plan.ciphertexts, plan.hospitals.len(), bytes, ROUNDS.len()),
+        rounds: rounds.map(str::to_owned).to_vec(),
+        seconds: cost_model.seconds(plan.ciphertexts, plan.hospitals.len(), bytes, rounds.len()),
         cost_model: *cost_model,
     });
     let shares = plan.multi_party.as_ref().map(|shares| shares_step(plan, shares, cost_model));
@@ -261,7 +280,7 @@ fn shares_step(plan: &Plan, shares: &MultiParty, cost_model: &CostModel) -> Shar
     let estimate = secure::estimate(plan).unwrap_or_default();
     let programs = secure::programs(plan).unwrap_or_default();
     let rows = shares.rows.iter().map(|input| input.rows.iter().max().map_or(0, |rows| 2 * rows));
-    let words = plan.slots() as u64 + rows.sum::<u64>();
+    let words = if plan.is_masked() { 0 } else { plan.slots() as u64 + rows.sum::<u64>() };
     // Two nodes get the words, the third the seeds of the rest.
     let bytes_up = words.saturating_mul(16);
     let bytes = estimate.bytes.saturating_add(bytes_up) as f64;

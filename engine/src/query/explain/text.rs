@@ -102,11 +102,14 @@ impl Explanation {
         };
         let mut lines = vec![
             format!("compute nodes: {}; {security}", shares.nodes.join(", ")),
-            format!(
-                "each hospital gives {} words as shares, {}, to the compute nodes",
-                shares.words,
-                bytes(shares.bytes_up)
-            ),
+            match &self.secure {
+                Some(_) => "the sums come from the encrypted total, as shares; nobody sees them".into(),
+                None => format!(
+                    "each hospital gives {} words as shares, {}, to the compute nodes",
+                    shares.words,
+                    bytes(shares.bytes_up)
+                ),
+            },
         ];
         lines.extend(shares.programs.iter().map(|program| format!("program: {program}")));
         lines.push(format!(

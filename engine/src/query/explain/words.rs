@@ -247,20 +247,32 @@ fn computing_nodes_learn(plan: &Plan) -> &'static str {
     }
 }
 
-fn threat_model_on_shares(shares: &MultiParty, who: String) -> Vec<String> {
+fn threat_model_on_shares((plan, shares): (&Plan, &MultiParty), who: String) -> Vec<String> {
     let against = match shares.security {
         SecurityLevel::SemiHonest => "any one compute node that looks, but follows the protocol",
         SecurityLevel::Malicious => {
             "any one compute node that does what it likes: it can stop the job, not bend it"
         }
     };
-    vec![
+    let mut words = vec![
         format!("holds against the engine together with {against}"),
         format!("two of {} together could read the shares", shares.nodes.join(", ")),
+    ];
+    if plan.is_masked() {
+        let (threshold, holders) = (plan.protocol.threshold, plan.protocol.key_holders.len());
+        words.push(format!(
+            "{threshold} of {holders} key holders together could read what the hospitals sent"
+        ));
+        words.push(
+            "a key holder can lie about its mask, which shifts a sum as a lie about its own rows does".into(),
+        );
+    }
+    words.extend([
         who,
         "a hospital can lie about its own rows; bounds on every value limit what a lie does".into(),
         "the researcher's machine sees the released numbers, and can pass them on".into(),
-    ]
+    ]);
+    words
 }
 
 pub(super) fn threat_model(plan: &Plan) -> Vec<String> {
@@ -277,7 +289,7 @@ pub(super) fn threat_model(plan: &Plan) -> Vec<String> {
         }
     };
     if let Some(shares) = &plan.multi_party {
-        return threat_model_on_shares(shares, who);
+        return threat_model_on_shares((plan, shares), who);
     }
     vec![
         against,

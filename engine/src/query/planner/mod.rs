@@ -71,9 +71,17 @@ pub fn plan(
     };
     if plan.multi_party.is_some() {
         multi_party::reasonable(&plan)?;
-        return Ok(plan);
+        if !plan.is_masked() {
+            return Ok(plan);
+        }
     }
-    let ciphertexts = layout::ciphertexts(&plan.runs(), protocol.log2_t, protocol.degree);
+    // What goes on as shares has a coefficient for each slot: packed slots have carries, which shares cannot undo.
+    let runs = if plan.is_masked() {
+        vec![(protocol.log2_t, u32::try_from(plan.slots()).unwrap_or(u32::MAX))]
+    } else {
+        plan.runs()
+    };
+    let ciphertexts = layout::ciphertexts(&runs, protocol.log2_t, protocol.degree);
     plan.ciphertexts = u32::try_from(ciphertexts)
         .map_err(|_| QueryError::Protocol { message: format!("{ciphertexts} ciphertexts are too many") })?;
     Ok(plan)

@@ -3,7 +3,7 @@
 use super::super::ast::{Query, Route, Statistic};
 use super::super::catalogue::{Catalogue, Column};
 use super::super::error::QueryError;
-use super::super::plan::{MultiParty, Plan, ProtocolInfo, RowInput, SecurityLevel};
+use super::super::plan::{Arrival, MultiParty, Plan, ProtocolInfo, RowInput, SecurityLevel};
 use super::super::scales::scales;
 use super::super::secure;
 use super::resolve::Resolved;
@@ -19,6 +19,8 @@ const VALUE_BITS: u32 = 17;
 const GRID_MAX: u64 = 1 << 14;
 /// Most rows of an exact test.
 const FISHER_ROWS_MAX: u128 = 1 << 15;
+/// Hospitals that do not compute, from which on sums arrive under encryption.
+const OTHERS_MIN: usize = 14;
 /// Most bytes that a compute node sends in a job.
 const BYTES_MAX: u64 = 4 << 30;
 /// Most rounds of a job: at a round trip of 80 ms they take a quarter of an hour.
@@ -122,7 +124,47 @@ pub(super) fn choose(
     }
     let nodes = nodes(catalogue, protocol)?;
     let rows_max = resolved.rows.iter().fold(0u64, |sum, rows| sum.saturating_add(*rows));
-    Ok(Some(MultiParty { nodes, security: SecurityLevel::Malicious, rows_max, rows }))
+    let arrival = arrival(query, route, (protocol, &resolved.hospitals), &nodes)?;
+    Ok(Some(MultiParty { nodes, security: SecurityLevel::Malicious, rows_max, rows, arrival }))
+}
+
+/// How the sums come to the compute nodes. Under encryption each hospital sends once, whether or not the nodes are there;
+/// directly, it must be there in every attempt and reach all three nodes: which many hospitals are not.
+fn arrival(
+    query: &Query,
+    route: Route,
+    (protocol, hospitals): (&ProtocolInfo, &[String]),
+    nodes: &[String],
+) -> Result<Arrival> {
+    let refuse = |construct: String, hint: &str| {
+        Err(QueryError::Unsupported { construct, hint: hint.into(), place: None })
+    };
+    // Rows, and answers to questions, are more than one sum.
+    let rows = statistics(query).find(|statistic| is_without_groups(statistic));
+    let has_room = protocol.log2_t >= u64::BITS;
+    let is_known = hospitals.len() <= protocol.key_holders.len();
+    if route != Route::Encrypted {
+        let others = hospitals.iter().filter(|name| !nodes.contains(name)).count();
+        let pays = others >= OTHERS_MIN && rows.is_none() && has_room && is_known;
+        return Ok(if pays { Arrival::Encrypted } else { Arrival::Direct });
+    }
+    if let Some(statistic) = rows {
+        let construct = format!("{} of sums under encryption", statistic.canonical());
+        return refuse(construct, "it takes more of the hospitals than one sum: ask with --mpc");
+    }
+    if !has_room {
+        let construct = format!("shares of sums under {} bits", protocol.log2_t);
+        return refuse(construct, "ask with --mpc, or make a key of the profile default-8192");
+    }
+    if !is_known {
+        let construct = format!(
+            "a sum over {} hospitals under a key made for {}",
+            hospitals.len(),
+            protocol.key_holders.len()
+        );
+        return refuse(construct, "ask with --mpc, or hold a new key ceremony with all hospitals");
+    }
+    Ok(Arrival::Encrypted)
 }
 
 /// A Cox model's times lie on a grid of bounded length.

@@ -37,6 +37,11 @@ impl World {
         self.0.ward("ada", &["submit", "--mpc", sql, "--time-limit", "120"]).answer()
     }
 
+    /// Asks for computation on shares of sums that arrive under encryption.
+    pub fn ask_encrypted(&self, sql: &str) -> Answer {
+        self.0.ward("ada", &["submit", "--mpc-encrypted", sql, "--time-limit", "120"]).answer()
+    }
+
     /// The one value of an answer on shares.
     pub fn shares(&self, sql: &str) -> Value {
         self.ask_on_shares(sql).rows.remove(0).values.remove(0).value
