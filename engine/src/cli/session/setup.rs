@@ -355,7 +355,7 @@ fn not_now(status: &SetupStatus) -> Problem {
         _ => ("setup.turn", "it is nobody's turn now".to_owned()),
     };
     Problem::new(ProblemKind::Conflict, code, message)
-        .hint("`ward setup status JOB` says whose turn it is; --wait waits for yours")
+        .hint("`ward setup status --job JOB` says whose turn it is; --wait waits for yours")
 }
 
 /// A path of a ceremony's folder as the engine names it: two plain names.

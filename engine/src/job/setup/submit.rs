@@ -201,7 +201,7 @@ impl Engine {
                 "setup.ended",
                 format!("the ceremony is {}", found.summary.state),
             )
-            .hint("`ward setup status` says how it ended"));
+            .hint("`ward setup status --job JOB` says how it ended"));
         }
         let next = Course::of(&spec, steps.iter().cloned()).next(now_ms());
         let whose = match next {
@@ -215,7 +215,7 @@ impl Engine {
             _ => "it is nobody's turn now".to_owned(),
         };
         Err(Problem::new(ProblemKind::Conflict, "setup.turn", whose)
-            .hint("`ward setup status` says whose turn it is; contribute when it is yours"))
+            .hint("`ward setup status --job JOB` says whose turn it is; contribute when it is yours"))
     }
 
     fn partial_of(caller: &Principal, job: &JobId, file: FileRef) -> Result<PartialKey, Problem> {
@@ -345,7 +345,7 @@ impl Engine {
                     "setup.no_beacon",
                     "no phase waits for its beacon",
                 )
-                .hint("`ward setup status` says what it waits for"));
+                .hint("`ward setup status --job JOB` says what it waits for"));
             }
         }
         let step = Step::Beacon { value: HexBytes(value), iterations_log2, by: caller.name.clone() };
@@ -365,7 +365,7 @@ impl Engine {
         self.add_setup_step((job, None), after, step, audit).await.map_err(|error| match error {
             StoreError::Conflict { .. } => {
                 Problem::new(ProblemKind::Conflict, "setup.turn", "the ceremony went on meanwhile")
-                    .hint("`ward setup status` says where it is")
+                    .hint("`ward setup status --job JOB` says where it is")
             }
             other => other.into(),
         })
