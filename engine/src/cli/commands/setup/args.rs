@@ -119,7 +119,7 @@ pub enum Setup {
         /// Your hospital's configuration, with --job.
         #[arg(long, value_name = "FILE", requires = "job")]
         config: Option<PathBuf>,
-        /// With --job: wait until it is your turn.
+        /// With --job: wait until it is your turn; after a contribution to the first phase, that in the second.
         #[arg(long, requires = "job")]
         wait: bool,
         /// Certificate whose key will sign the contribution's hash; its hash enters the transcript.

@@ -214,6 +214,11 @@ async fn contribute(
                 tokio::time::sleep(LOOK).await;
                 status = session.setup_status(&at.job).await?;
             }
+            // Its turn in the first phase is over: it waits for the one in the second.
+            Ok(Turn::Sent(contributed)) if wait && is_settled(&status, contributed.hash) => {
+                tokio::time::sleep(LOOK).await;
+                status = session.setup_status(&at.job).await?;
+            }
             other => break other?,
         }
     };
@@ -246,6 +251,12 @@ async fn contribute(
         at.job
     ));
     shown(&status, terminal)
+}
+
+/// Whether a contribution is part of the first phase, which is still on.
+fn is_settled(status: &SetupStatus, hash: Digest) -> bool {
+    let mut first = status.phases[0].contributed.iter();
+    status.phase() == 1 && !status.state.is_terminal() && first.any(|contributed| contributed.hash == hash)
 }
 
 /// Fetches a ceremony, and compares what the hospitals signed with the transcript and with their certificates.
