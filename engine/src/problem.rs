@@ -134,6 +134,7 @@ impl From<crate::store::StoreError> for Problem {
             E::Token { .. } => ProblemKind::Authorization,
             E::Invalid { .. } => ProblemKind::Validation,
             E::Database { retry: true, .. } | E::Interrupted => ProblemKind::Unavailable,
+            E::Vault(error) => return error.clone().into(),
             _ => return Self::internal(&error),
         };
         Self::new(kind, error.code(), error.to_string()).hint(error.hint().unwrap_or_default())

@@ -313,6 +313,14 @@ pub enum Party {
         #[arg(long)]
         follow: bool,
     },
+    /// Documents of patients, sealed.
+    #[command(subcommand)]
+    Document(super::commands::document::Args),
+    /// The keys of what is stored about patients.
+    #[command(subcommand)]
+    Keys(super::commands::vault::Keys),
+    /// Erase a patient: destroy the keys of everything that is stored about them.
+    Erase(super::commands::vault::Erase),
     /// Check the node's audit chain.
     Audit {
         /// The node's configuration.

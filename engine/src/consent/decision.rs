@@ -63,6 +63,8 @@ pub enum Reason {
     Requested,
     /// Nothing was said.
     Absent,
+    /// What was said was erased with the patient's record.
+    Erased,
 }
 
 impl Scope {

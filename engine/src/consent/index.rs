@@ -4,13 +4,13 @@
 //! a question weighs each rule once ([`Index::lens`]), and deciding about a patient is one look-up in a hash map and a
 //! few comparisons.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use super::Pseudonym;
 use super::artefact::{Rule, Status, Validity};
-use super::decision::{self, Decision, Question, Regime, Weighed};
+use super::decision::{self, Decision, Question, Reason, Regime, Weighed};
 
 /// A statement as the decision sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +81,8 @@ pub struct Index {
     patients: ByPatient<Statements>,
     statements: usize,
     change: u64,
+    /// Patients who were erased.
+    erased: HashSet<Pseudonym, BuildHasherDefault<FirstBytes>>,
 }
 
 impl Index {
@@ -119,6 +121,11 @@ impl Index {
     /// Says that everything up to that change is taken in.
     pub fn set_change(&mut self, change: u64) {
         self.change = self.change.max(change);
+    }
+
+    /// Takes in that a patient was erased: while nothing new is said, nothing of the patient is used, whatever the regime.
+    pub fn erase(&mut self, pseudonym: Pseudonym) {
+        self.erased.insert(pseudonym);
     }
 
     /// How many artefacts there are.
@@ -196,6 +203,9 @@ impl Lens {
     #[must_use]
     pub fn decide(&self, pseudonym: &Pseudonym) -> Decision {
         let statements = self.index.statements(pseudonym);
+        if statements.is_empty() && self.index.erased.contains(pseudonym) {
+            return Decision { permitted: false, reason: Reason::Erased };
+        }
         let mut last = decision::decide(self.regime, std::iter::empty());
         for class in 0..self.classes {
             let weighed = statements.iter().map(|statement| self.weighed(statement, class));

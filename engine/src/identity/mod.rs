@@ -18,7 +18,7 @@ mod keys;
 pub mod local;
 mod principal;
 pub mod revocation;
-mod seal;
+pub(crate) mod seal;
 mod token;
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
 
-use super::canonical::Canonical;
+use super::canonical::{Canonical, Digest};
 use super::{IdentityError, files, random};
 
 const HEADER: [u8; 3] = [0x57, 0x53, 1];
@@ -104,9 +104,26 @@ impl SealKey {
         opened.map(Zeroizing::new).map_err(|_| context.refuse())
     }
 
+    /// A digest that says nothing without this key: HMAC-SHA-256 under a key derived from it (RFC 2104).
+    #[must_use]
+    pub fn blind(&self, domain: &'static str, text: &str) -> Digest {
+        keyed_digest(&self.0, domain, text.as_bytes())
+    }
+
     fn cipher(&self) -> XChaCha20Poly1305 {
         XChaCha20Poly1305::new((&*self.0).into())
     }
+}
+
+/// HMAC-SHA-256 over framed bytes, under a key that is derived for nothing else.
+pub(crate) fn keyed_digest(key: &[u8; 32], domain: &'static str, bytes: &[u8]) -> Digest {
+    let sign = |key: &[u8], framed: Vec<u8>| {
+        ring::hmac::sign(&ring::hmac::Key::new(ring::hmac::HMAC_SHA256, key), &framed)
+    };
+    let own = sign(key, Canonical::new("blinding-key/1").finish());
+    let mut digest = Digest([0; 32]);
+    digest.0.copy_from_slice(sign(own.as_ref(), Canonical::new(domain).bytes(bytes).finish()).as_ref());
+    digest
 }
 
 impl std::fmt::Debug for SealKey {

@@ -29,6 +29,7 @@ use crate::store::{
     Accepted, Approval, NewTask, Once, OnceKey, PartyStore, ReleaseStore as _, SqlitePartyStore, TaskState,
 };
 use crate::study::StudyRef;
+use crate::vault::{KeyProvider, open_provider};
 
 /// What a hospital has decided about a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub struct Node {
     /// Keys that are nobody's any more.
     pub(super) revocations: Arc<Revocations>,
     store: Arc<dyn PartyStore>,
+    /// Who wraps the keys of patients' records.
+    pub(super) provider: Arc<dyn KeyProvider>,
     data: RwLock<Arc<LocalData>>,
     consortium_floor: AtomicU32,
     mesh: Arc<Endpoint>,
@@ -121,7 +124,9 @@ impl Node {
             )
             .map_err(|e| Problem::internal(&e))?,
         );
-        let store = SqlitePartyStore::open(&config.data_dir, signer, seal_key(&config)?)?;
+        let provider = open_provider(&config.kek, &config.data_dir, seal_key(&config)?)?;
+        let keys = (seal_key(&config)?, provider.clone());
+        let store = SqlitePartyStore::open(&config.data_dir, signer, keys)?;
         let data = data(&config, super::version::key(&store, &membership.member.name)?)?;
         let consents = ConsentDesk::open(&config.data_dir, &seal_key(&config)?)?;
         let identity =
@@ -137,6 +142,7 @@ impl Node {
             revocations,
             membership,
             store: Arc::new(store),
+            provider,
             data: RwLock::new(Arc::new(data)),
             consortium_floor: AtomicU32::new(floor),
             mesh,

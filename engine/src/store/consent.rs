@@ -5,6 +5,8 @@ use crate::audit::Event;
 use crate::consent::{Artefact, Pseudonym, Status};
 use crate::identity::{Digest, Signature};
 
+/// Class of the data key that seals a patient's consents.
+pub const CONSENT_CLASS: &str = "ward/consent";
 /// Most consents that a listing returns, or a transaction records, at once.
 pub const CONSENTS_MAX: u32 = 5_000;
 

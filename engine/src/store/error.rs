@@ -2,6 +2,7 @@
 
 use super::job::{JobId, JobState};
 use crate::identity::IdentityError;
+use crate::vault::VaultError;
 
 /// Why a store operation did not happen. Nothing of it was written.
 #[derive(Debug, thiserror::Error)]
@@ -147,6 +148,9 @@ pub enum StoreError {
     /// A sealed value or a key is refused.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// A key of a patient's record, or what is sealed under it, is refused.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// The runtime shut down.
     #[error("the operation was interrupted by a shutdown")]
     Interrupted,
@@ -175,6 +179,7 @@ impl StoreError {
             Self::BlobTooLarge { .. } => "store.blob_too_large",
             Self::File { .. } => "store.file",
             Self::Identity(_) => "store.identity",
+            Self::Vault(error) => error.code(),
             Self::Interrupted => "store.interrupted",
         }
     }
@@ -188,6 +193,7 @@ impl StoreError {
             Self::Token { .. } => Some("ask the operator for a new token"),
             Self::Database { retry: true, .. } => Some("another process holds the database; try again"),
             Self::Corrupt { .. } => Some("stop, keep the folder as it is, and restore a backup elsewhere"),
+            Self::Vault(error) => Some(error.hint()),
             _ => None,
         }
     }

@@ -11,8 +11,10 @@
 
 mod blobs;
 mod consent;
+mod documents;
 mod error;
 mod job;
+mod keys;
 mod messages;
 mod overrides;
 mod partial;
@@ -32,12 +34,14 @@ mod tests;
 use std::sync::Arc;
 
 pub use blobs::{BlobId, BlobReader, BlobWriter, Blobs};
-pub use consent::{CONSENTS_MAX, ConsentChange, ConsentRoot, ConsentRow, Consents, Recorded};
+pub use consent::{CONSENT_CLASS, CONSENTS_MAX, ConsentChange, ConsentRoot, ConsentRow, Consents, Recorded};
+pub use documents::{DocumentRow, Documents};
 pub use error::StoreError;
 pub use job::{
     Conclusion, Job, JobEvent, JobEventRow, JobFilter, JobId, JobKind, JobState, JobSummary, Lease, Leased,
     Message, Moved, NewJob, Part, PutPart, Submitted, Transition,
 };
+pub use keys::{Erased, KEYS_MAX, KeyRow, Keyed, RecordKeys};
 pub use messages::{ITEMS_MAX, Kept, Messages, NewItem, NewMessage};
 pub use overrides::{Notice, Override, Overrides};
 pub use partial::{PartialKey, PartialWriter, Scratch, digest_of};

@@ -4,8 +4,10 @@ use zeroize::Zeroizing;
 
 use super::AuditLog;
 use super::consent::Consents;
+use super::documents::Documents;
 use super::error::StoreError;
 use super::job::text_enum;
+use super::keys::RecordKeys;
 use super::messages::Messages;
 use super::overrides::Overrides;
 use super::release::ReleaseStore;
@@ -136,7 +138,7 @@ pub enum Accepted {
 
 /// A hospital's store. Secret values are sealed before they reach the database.
 pub trait PartyStore:
-    AuditLog + Consents + Messages + OwnStudies + Overrides + ReleaseStore + Send + Sync
+    AuditLog + Consents + Documents + Messages + OwnStudies + Overrides + RecordKeys + ReleaseStore + Send + Sync
 {
     /// Pins a key under a name: trust on first use, or as configured.
     ///

@@ -2,6 +2,7 @@
 
 mod blobs;
 mod engine;
+mod keys;
 mod party;
 mod release;
 mod simulation;
@@ -14,6 +15,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::audit::{Context, Outcome};
 use crate::identity::{Identity, SealKey};
+use crate::vault::{FileProvider, Lock};
 
 /// Makes stores of one kind over the same data: opening again is what a restarted process sees.
 pub(super) trait World {
@@ -50,7 +52,8 @@ impl World for SqliteWorld {
 
 pub(super) fn open_party(folder: &Path, key: u8) -> SqlitePartyStore {
     let seal = SealKey::from_bytes(Zeroizing::new([key; 32]));
-    SqlitePartyStore::open(folder, signer(), seal).unwrap()
+    let lock = Lock::Seal(SealKey::from_bytes(Zeroizing::new([key; 32])));
+    SqlitePartyStore::open(folder, signer(), (seal, Arc::new(FileProvider::new(folder, lock)))).unwrap()
 }
 
 pub(super) fn signer() -> Arc<Identity> {

@@ -55,6 +55,8 @@ struct Book {
     /// Whose consents changed since the tree was made, and since the last root.
     pending: Vec<Pseudonym>,
     root: Option<ConsentRoot>,
+    /// The last erasure taken in, as a change.
+    erasure: u64,
 }
 
 impl ConsentDesk {
@@ -85,8 +87,16 @@ impl ConsentDesk {
     fn refresh(&self, store: &dyn PartyStore) -> Result<std::sync::MutexGuard<'_, Book>, Problem> {
         let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
         let last = store.last_consent_change()?;
-        if book.index.is_empty() && last > 0 {
+        if book.index.change() < last {
+            let erased = store.erased_after(book.erasure)?;
+            if let Some((change, _)) = erased.last() {
+                // What was said by who is erased is forgotten: everything is read again.
+                *book = Book { erasure: *change, ..Book::default() };
+            }
+        }
+        if book.index.is_empty() && last > 0 && book.index.change() < last {
             let mut index = Index::default();
+            store.erased_after(0)?.into_iter().for_each(|(_, who)| index.erase(who));
             let mut after = 0;
             loop {
                 let page = store.consents(after, CONSENTS_MAX)?;
@@ -370,6 +380,8 @@ impl Node {
             let patients = page.iter().map(|(_, row)| row.artefact.pseudonym);
             refused.extend(patients.filter(|patient| !lens.decide(patient).permitted));
         }
+        let erased = self.store().erased_after(change)?.into_iter().map(|(_, patient)| patient);
+        refused.extend(erased.filter(|patient| !lens.decide(patient).permitted));
         if refused.is_empty() {
             return Ok(());
         }

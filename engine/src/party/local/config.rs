@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -15,11 +16,13 @@ use super::{databases, raw, tables};
 use crate::attestation::prove;
 use crate::consent::{Purpose, PurposeError, Regime};
 use crate::party::connect::Proxy;
+use crate::party::documents::{DocumentsConfig, Scanner, ShelfConfig};
 use crate::party::mesh::MeshSettings;
 use crate::party::messages::MessageSettings;
 use crate::party::proving::ProvingSettings;
 use crate::query::catalogue::Column;
 use crate::records::source::RecordsSource;
+use crate::vault::ProviderConfig;
 
 /// Largest configuration file that is read, in bytes.
 const BYTES_MAX: u64 = 1 << 20;
@@ -37,6 +40,8 @@ pub struct PartyConfig {
     pub mesh: MeshSettings,
     /// Where the key that seals the keys at rest comes from.
     pub seal_key: SealKey,
+    /// Where the keys are that wrap the keys of patients' records.
+    pub kek: ProviderConfig,
     /// Proving for the house's own clinicians; none without the section.
     pub proving: Option<ProvingSettings>,
     /// Taking HL7 v2 messages; none without the section.
@@ -49,6 +54,8 @@ pub struct PartyConfig {
     pub consent: ConsentConfig,
     /// Where notices are posted.
     pub webhook: Option<String>,
+    /// Documents of patients.
+    pub documents: DocumentsConfig,
 }
 
 /// How the hospital asks for consent.
@@ -323,6 +330,7 @@ impl Checker<'_> {
             }
             Some(raw::SealKey::Env(name)) => SealKey::Env(name.into_inner()),
         };
+        let kek = file.keys.kek.within(self.path.parent().unwrap_or(Path::new("")));
         let proving = file.proving.map(|raw| ProvingSettings {
             socket: raw.socket.map_or_else(|| data_dir.join("prove.sock"), |path| self.resolve(&path)),
             is_for_group: raw.group,
@@ -337,12 +345,15 @@ impl Checker<'_> {
         let policy = tables::check_policy(&self.within("policy".into()), file.policy, &tables)?;
         let consent = self.within("consent".into()).consent(file.consent, &tables)?;
         let webhook = self.within("notify".into()).webhook(file.notify)?;
+        let documents = self.within("documents".into()).documents(file.documents, &data_dir)?;
         Ok(PartyConfig {
+            documents,
             name,
             data_dir,
             proxy,
             mesh,
             seal_key,
+            kek,
             proving,
             messages,
             tables,
@@ -350,6 +361,41 @@ impl Checker<'_> {
             consent,
             webhook,
         })
+    }
+
+    fn documents(&self, raw: raw::Documents, data_dir: &Path) -> Result<DocumentsConfig, ConfigError> {
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        let shelf = match raw.store {
+            None => ShelfConfig::Folder(data_dir.join("documents")),
+            Some(store) => store.within(folder),
+        };
+        let bytes_max = match raw.bytes_max {
+            None => DocumentsConfig::BYTES_MAX,
+            Some(limit) if (1..=DocumentsConfig::BYTES_MAX_MAX).contains(limit.get_ref()) => {
+                limit.into_inner()
+            }
+            Some(limit) => {
+                let message = format!("bytes_max is 1 to {}", DocumentsConfig::BYTES_MAX_MAX);
+                return Err(self.invalid(
+                    &limit.span(),
+                    message,
+                    "documents are sealed in memory, one at a time",
+                ));
+            }
+        };
+        let scanner = match raw.scanner {
+            None => None,
+            Some(command) if command.get_ref().first().is_none_or(String::is_empty) => {
+                let hint = "write scanner = [\"clamdscan\", \"--no-summary\", \"-\"]";
+                return Err(self.invalid(&command.span(), "no program".to_owned(), hint));
+            }
+            Some(command) => {
+                let time_limit =
+                    raw.scanner_limit_s.map_or(DocumentsConfig::SCANNER_LIMIT, Duration::from_secs);
+                Some(Scanner { command: command.into_inner(), time_limit })
+            }
+        };
+        Ok(DocumentsConfig { shelf, bytes_max, types: raw.types, scanner })
     }
 
     fn consent(&self, raw: raw::Consent, tables: &[TableConfig]) -> Result<ConsentConfig, ConfigError> {

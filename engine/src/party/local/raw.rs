@@ -7,7 +7,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::consent::Regime;
+use crate::party::documents::ShelfConfig;
 use crate::query::catalogue::{ColumnKind, OutOfBounds};
+use crate::vault::ProviderConfig;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +33,19 @@ pub(super) struct File {
     pub consent: Consent,
     #[serde(default)]
     pub notify: Notify,
+    #[serde(default)]
+    pub documents: Documents,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Documents {
+    pub store: Option<ShelfConfig>,
+    pub bytes_max: Option<Spanned<u64>>,
+    #[serde(default)]
+    pub types: Vec<String>,
+    pub scanner: Option<Spanned<Vec<String>>>,
+    pub scanner_limit_s: Option<u64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -83,6 +98,8 @@ pub(super) struct Proving {
 #[serde(deny_unknown_fields)]
 pub(super) struct Keys {
     pub seal_key: Option<SealKey>,
+    #[serde(default)]
+    pub kek: ProviderConfig,
 }
 
 #[derive(Deserialize)]

@@ -7,8 +7,10 @@
 mod audit;
 mod columns;
 mod consent;
+mod documents;
 mod epochs;
 mod jobs;
+mod keys;
 mod leases;
 mod log;
 mod members;
@@ -20,6 +22,7 @@ mod registrations;
 mod release;
 mod setups;
 mod studies;
+mod unsealed;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,6 +33,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 pub use self::messages::MessageSnapshot;
 use super::error::StoreError;
 use crate::identity::{Identity, SealKey};
+use crate::vault::KeyProvider;
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRIES_MAX: u32 = 5;
@@ -66,6 +70,8 @@ const PARTY: Schema = Schema {
         include_str!("../migrations/party/0004.sql"),
         include_str!("../migrations/party/0005.sql"),
         include_str!("../migrations/party/0006.sql"),
+        include_str!("../migrations/party/0007.sql"),
+        include_str!("../migrations/party/0008.sql"),
     ],
 };
 
@@ -85,6 +91,7 @@ pub struct SqlitePartyStore {
     database: Database,
     signer: Arc<Identity>,
     seal: SealKey,
+    provider: Arc<dyn KeyProvider>,
 }
 
 impl SqliteStore {
@@ -99,12 +106,21 @@ impl SqliteStore {
 
 impl SqlitePartyStore {
     /// Opens the store in a folder, creating both when absent. The signer seals the audit chain, the key what
-    /// is secret.
+    /// is secret, and the provider wraps the keys of patients' records. What an older version kept of patients in the
+    /// clear is sealed.
     ///
     /// # Errors
-    /// [`StoreError::Newer`], [`StoreError::WrongDatabase`], [`StoreError::Database`], [`StoreError::File`].
-    pub fn open(folder: &Path, signer: Arc<Identity>, seal: SealKey) -> Result<Self, StoreError> {
-        Ok(Self { database: Database::open(&folder.join("party.db"), &PARTY)?, signer, seal })
+    /// [`StoreError::Newer`], [`StoreError::WrongDatabase`], [`StoreError::Database`], [`StoreError::File`],
+    /// [`StoreError::Vault`].
+    pub fn open(
+        folder: &Path,
+        signer: Arc<Identity>,
+        (seal, provider): (SealKey, Arc<dyn KeyProvider>),
+    ) -> Result<Self, StoreError> {
+        let database = Database::open(&folder.join("party.db"), &PARTY)?;
+        let store = Self { database, signer, seal, provider };
+        store.seal_the_unsealed()?;
+        Ok(store)
     }
 }
 

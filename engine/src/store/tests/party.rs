@@ -34,11 +34,11 @@ macro_rules! party_suite {
 
 party_suite!(sqlite, SqliteWorld::new());
 
-fn recorded(artefact: Artefact) -> Recorded {
+pub(super) fn recorded(artefact: Artefact) -> Recorded {
     Recorded { artefact, signature: Signature([7; 64]), reason: "asked".to_owned() }
 }
 
-fn consent(patient: u8, until_ms: Option<u64>) -> Artefact {
+pub(super) fn consent(patient: u8, until_ms: Option<u64>) -> Artefact {
     let scope = Scope { purposes: [Purpose::HEALTH_RESEARCH].into(), ..Scope::default() };
     let provenance = Provenance {
         source: format!("document {patient}"),
