@@ -51,6 +51,8 @@ pub struct Erasure {
     pub documents: Vec<String>,
     /// Sealed documents that their store still has: nothing opens them.
     pub documents_left: u64,
+    /// Items of HL7 messages deleted.
+    pub messages: u64,
     /// False while another process of this node keeps old pages of the database's log alive.
     pub is_log_empty: bool,
 }
@@ -123,13 +125,14 @@ impl Node {
             problem => problem,
         })?;
         Ok(match erased {
-            Erased::Now { classes, consents, documents, is_log_empty } => Erasure {
+            Erased::Now { classes, consents, documents, messages, is_log_empty } => Erasure {
                 patient,
                 erased_before_unix_ms: None,
                 classes,
                 consents,
                 documents_left: self.remove_contents(&documents).await?,
                 documents,
+                messages,
                 is_log_empty,
             },
             Erased::Before { at_ms, is_log_empty } => Erasure {
@@ -139,6 +142,7 @@ impl Node {
                 consents: 0,
                 documents: Vec::new(),
                 documents_left: 0,
+                messages: 0,
                 is_log_empty,
             },
         })

@@ -42,6 +42,8 @@ pub enum Erased {
         consents: u64,
         /// Documents whose rows were deleted; their sealed content lies elsewhere.
         documents: Vec<String>,
+        /// Items of HL7 messages deleted.
+        messages: u64,
         /// True when the write-ahead log was emptied: false while another process reads; then old pages stay in it.
         is_log_empty: bool,
     },

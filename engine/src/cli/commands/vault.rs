@@ -103,10 +103,11 @@ pub async fn erase(command: &Erase, terminal: &Terminal) -> Result<Exit, Problem
             terminal.say(&format!("already erased, {}; nothing has been stored since", utc(at_ms)));
         }
         None => terminal.say(&format!(
-            "erased: the keys of {}; {} consent artefact(s), {} document(s)",
+            "erased: the keys of {}; {} consent artefact(s), {} document(s), {} item(s) of messages",
             erasure.classes.join(", "),
             erasure.consents,
-            erasure.documents.len()
+            erasure.documents.len(),
+            erasure.messages
         )),
     }
     if erasure.documents_left > 0 {

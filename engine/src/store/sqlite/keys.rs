@@ -242,7 +242,9 @@ impl RecordKeys for SqlitePartyStore {
                 .prepare_cached("SELECT class FROM data_keys WHERE pseudonym = ? ORDER BY class")?
                 .query_map([who], |row| row.get(0))?
                 .collect::<Result<_, _>>()?;
-            if classes.is_empty() {
+            // Sealed under the node's seal key, not under the patient's: they go by being deleted.
+            let messages = t.execute("DELETE FROM hl7_items WHERE patient = ?", [who])? as u64;
+            if classes.is_empty() && messages == 0 {
                 let before = last_erasure(t, who)?.map(|at_ms| Erased::Before { at_ms, is_log_empty: false });
                 return before.ok_or(StoreError::NotFound { what: "record of patient", id: who.to_string() });
             }
@@ -266,12 +268,12 @@ impl RecordKeys for SqlitePartyStore {
             t.execute("DELETE FROM data_keys WHERE pseudonym = ?", [who])?;
             t.execute("UPDATE erasures SET is_open = 0 WHERE is_open = 1", [])?;
             audit::append(t, event, &self.signer)?;
-            Ok(Erased::Now { classes, consents, documents, is_log_empty: false })
+            Ok(Erased::Now { classes, consents, documents, messages, is_log_empty: false })
         })?;
         let is_log_empty = self.empty_log()?;
         Ok(match erased {
-            Erased::Now { classes, consents, documents, .. } => {
-                Erased::Now { classes, consents, documents, is_log_empty }
+            Erased::Now { classes, consents, documents, messages, .. } => {
+                Erased::Now { classes, consents, documents, messages, is_log_empty }
             }
             Erased::Before { at_ms, .. } => Erased::Before { at_ms, is_log_empty },
         })

@@ -68,7 +68,7 @@ fn an_erased_patient_is_in_no_file_and_others_stay() {
     let signature = [7_u8; 64];
     assert!(!holding(&world.path(), &signature).is_empty());
 
-    let Erased::Now { classes, consents, documents, is_log_empty } =
+    let Erased::Now { classes, consents, documents, is_log_empty, .. } =
         store.erase(&gone, &event("patient.erase")).unwrap()
     else {
         panic!("it was not erased before")
