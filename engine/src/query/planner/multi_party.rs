@@ -85,14 +85,6 @@ pub(super) fn choose(
             _ => {}
         }
     }
-    let mut rows: Vec<RowInput> = Vec::new();
-    for statistic in statistics(query) {
-        if let Statistic::CountDistinct(column) = statistic
-            && rows.iter().all(|input| input.column != *column)
-        {
-            rows.push(RowInput { column: column.clone(), rows: resolved.rows.clone() });
-        }
-    }
     if resolved.rows_max > 1 << ROWS_BITS {
         return Err(QueryError::Limit {
             what: "rows of all hospitals together, on shares".into(),
@@ -122,10 +114,24 @@ pub(super) fn choose(
             _ => {}
         }
     }
+    let rows = row_inputs(query, resolved);
     let nodes = nodes(catalogue, protocol)?;
     let rows_max = resolved.rows.iter().fold(0u64, |sum, rows| sum.saturating_add(*rows));
     let arrival = arrival(query, route, (protocol, &resolved.hospitals), &nodes)?;
     Ok(Some(MultiParty { nodes, security: SecurityLevel::Malicious, rows_max, rows, arrival }))
+}
+
+/// What hospitals give row by row.
+fn row_inputs(query: &Query, resolved: &Resolved) -> Vec<RowInput> {
+    let mut rows: Vec<RowInput> = Vec::new();
+    for statistic in statistics(query) {
+        if let Statistic::CountDistinct(column) = statistic
+            && rows.iter().all(|input| input.column != *column)
+        {
+            rows.push(RowInput { column: column.clone(), rows: resolved.rows.clone() });
+        }
+    }
+    rows
 }
 
 /// How the sums come to the compute nodes. Under encryption each hospital sends once, whether or not the nodes are there;
