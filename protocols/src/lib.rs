@@ -7,6 +7,8 @@
 //!
 //! - [`dp`]: what noise costs in differential privacy, and how much a query needs.
 //!
+//! - [`sharing`]: a record's key, encrypted under a policy over attributes, or delegated through a proxy.
+//!
 //! - [`sim`]: three nodes in one process, for tests.
 //!
 //! Nothing here spawns, sleeps, reads a clock, a file or an environment variable; randomness is an argument.
@@ -16,6 +18,7 @@ pub mod dp;
 mod error;
 pub mod he;
 pub mod mpc;
+pub mod sharing;
 pub mod sim;
 
 pub use error::{Error, Result};
