@@ -5,7 +5,6 @@
 
 use std::path::Path;
 
-use argon2::{Algorithm, Argon2, Params, Version};
 use serde::{Deserialize, Serialize};
 use ward_circuits::criteria::Schema;
 use ward_circuits::eligibility::HolderSecret;
@@ -19,37 +18,15 @@ use super::error::AttestationError;
 use super::key_binding::{self, Challenge};
 use super::{read_file, system_rng, write_private};
 use crate::encoding::{Digest, HexBytes};
-use crate::identity::{Identity, PublicKey, SealContext, SealKey, check_name, clip, random};
+use crate::identity::passphrase::{DERIVATION, PassphraseError};
+pub use crate::identity::passphrase::{Hardness, PASSPHRASE_BYTES_MIN};
+use crate::identity::{Identity, PublicKey, SealContext, SealKey, check_name, clip, passphrase, random};
 
 /// Most credentials of a wallet.
 pub const CREDENTIALS_MAX: usize = 256;
 /// Largest wallet read, in bytes.
 pub const WALLET_BYTES_MAX: u64 = 64 << 20;
-/// Shortest passphrase, in bytes.
-pub const PASSPHRASE_BYTES_MIN: usize = 8;
-/// Memory of the key derivation, in KiB: RFC 9106, section 4, second recommendation.
-const MEMORY_KIB: u32 = 64 << 10;
-const PASSES: u32 = 3;
-/// Most memory that a file may ask for, in KiB.
-const MEMORY_KIB_MAX: u32 = 1 << 20;
-const PASSES_MAX: u32 = 16;
-
 const PLACE: SealContext<'static> = SealContext { table: "wallet", row: "self", column: "content" };
-
-/// How hard the key of a wallet is to derive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hardness {
-    /// Memory, in KiB.
-    pub memory_kib: u32,
-    /// Passes.
-    pub passes: u32,
-}
-
-impl Default for Hardness {
-    fn default() -> Self {
-        Self { memory_kib: MEMORY_KIB, passes: PASSES }
-    }
-}
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -152,8 +129,8 @@ impl Wallet {
         let hardness = Hardness { memory_kib: saved.memory_kib, passes: saved.passes };
         let salt = <[u8; 16]>::try_from(saved.salt.0.as_slice());
         let salt = salt.map_err(|e| AttestationError::malformed(what, e))?;
-        if saved.kdf != "argon2id" || hardness.memory_kib > MEMORY_KIB_MAX || hardness.passes > PASSES_MAX {
-            return Err(AttestationError::malformed(what, "its key is derived in a way not known here"));
+        if saved.kdf != DERIVATION {
+            return Err(AttestationError::malformed(what, PassphraseError::Derivation));
         }
         let key = derive(passphrase, &salt, hardness)?;
         let opened = key.open(PLACE, &saved.sealed.0).map_err(|_| AttestationError::Passphrase)?;
@@ -191,7 +168,7 @@ impl Wallet {
         let plain = Zeroizing::new(serde_json::to_vec(&content).map_err(malformed)?);
         let saved = Saved {
             ward_wallet: 1,
-            kdf: "argon2id".to_owned(),
+            kdf: DERIVATION.to_owned(),
             memory_kib: self.hardness.memory_kib,
             passes: self.hardness.passes,
             salt: HexBytes(self.salt.to_vec()),
@@ -315,13 +292,8 @@ impl Wallet {
     }
 }
 
-fn derive(passphrase: &str, salt: &[u8; 16], hardness: Hardness) -> Result<SealKey, AttestationError> {
-    let wrong = |e: argon2::Error| AttestationError::malformed("a wallet", e);
-    let params = Params::new(hardness.memory_kib, hardness.passes, 1, Some(32)).map_err(wrong)?;
-    let mut key = Zeroizing::new([0; 32]);
-    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    argon2.hash_password_into(passphrase.as_bytes(), salt, &mut *key).map_err(wrong)?;
-    Ok(SealKey::from_bytes(key))
+fn derive(words: &str, salt: &[u8; 16], hardness: Hardness) -> Result<SealKey, AttestationError> {
+    passphrase::derive(words, salt, hardness).map_err(|e| AttestationError::malformed("a wallet", e))
 }
 
 #[cfg(test)]

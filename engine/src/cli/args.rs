@@ -110,6 +110,9 @@ pub enum Command {
     /// Keep credentials under a passphrase.
     #[command(subcommand)]
     Wallet(super::commands::wallet::Args),
+    /// Share files with those whom a policy or a grant names.
+    #[command(subcommand)]
+    Share(Box<super::commands::share::Args>),
     /// Check the criteria of a study, and what they need of a credential.
     #[command(subcommand)]
     Criteria(super::commands::criteria::Args),

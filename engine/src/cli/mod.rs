@@ -108,6 +108,7 @@ async fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Problem> {
         Command::Policy(command) => commands::policy::run(command, terminal),
         Command::Issuer(command) => commands::issuer::run(command, terminal),
         Command::Wallet(command) => commands::wallet::run(command, terminal).await,
+        Command::Share(command) => commands::share::run(command, terminal),
         Command::Criteria(command) => commands::criteria::run(command, terminal),
         Command::Prove(prove) => commands::prove::run(prove, terminal).await,
         Command::Verify(args) => commands::verify::run(args, global, terminal).await,

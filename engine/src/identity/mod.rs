@@ -16,6 +16,7 @@ pub mod envelope;
 pub(crate) mod files;
 mod keys;
 pub mod local;
+pub mod passphrase;
 mod principal;
 pub mod revocation;
 pub(crate) mod seal;

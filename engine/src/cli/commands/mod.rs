@@ -22,6 +22,7 @@ mod records;
 pub mod registration;
 pub mod research;
 pub mod setup;
+pub mod share;
 mod status;
 pub mod study;
 pub mod vault;

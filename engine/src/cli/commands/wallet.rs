@@ -126,21 +126,28 @@ impl WalletArgs {
     /// # Errors
     /// Without one.
     pub fn passphrase(&self) -> Result<Zeroizing<String>, Problem> {
-        let from_file = |path: &Path| {
-            let bytes =
-                if path == Path::new("-") { super::attest::stdin(4096)? } else { read_file(path, 4096)? };
-            let text = String::from_utf8(bytes).map(Zeroizing::new).map_err(|_| {
-                Problem::new(ProblemKind::Validation, "wallet.passphrase", "the passphrase is no text")
-            })?;
-            Ok(Zeroizing::new(text.trim_end_matches(['\n', '\r']).to_owned()))
-        };
-        match &self.passphrase_file {
-            Some(path) => from_file(path),
-            None => std::env::var("WARD_PASSPHRASE").map(Zeroizing::new).map_err(|_| {
-                Problem::new(ProblemKind::Validation, "wallet.passphrase", "no passphrase")
-                    .hint("give it by --passphrase-file FILE (`-` for stdin), or in WARD_PASSPHRASE")
-            }),
-        }
+        passphrase(self.passphrase_file.as_deref(), "WARD_PASSPHRASE", "--passphrase-file")
+    }
+}
+
+/// A passphrase from a file (`-` for stdin), or from the environment.
+///
+/// # Errors
+/// Without one; the hint names the option.
+pub fn passphrase(file: Option<&Path>, variable: &str, option: &str) -> Result<Zeroizing<String>, Problem> {
+    let from_file = |path: &Path| {
+        let bytes = if path == Path::new("-") { super::attest::stdin(4096)? } else { read_file(path, 4096)? };
+        let text = String::from_utf8(bytes).map(Zeroizing::new).map_err(|_| {
+            Problem::new(ProblemKind::Validation, "wallet.passphrase", "the passphrase is no text")
+        })?;
+        Ok(Zeroizing::new(text.trim_end_matches(['\n', '\r']).to_owned()))
+    };
+    match file {
+        Some(path) => from_file(path),
+        None => std::env::var(variable).map(Zeroizing::new).map_err(|_| {
+            Problem::new(ProblemKind::Validation, "wallet.passphrase", "no passphrase")
+                .hint(format!("give it by {option} FILE (`-` for stdin), or in {variable}"))
+        }),
     }
 }
 
