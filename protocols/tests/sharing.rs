@@ -1,4 +1,5 @@
 //! Sharing: known answers, refusals, and decoders against whatever bytes come.
+#![expect(clippy::unwrap_used, reason = "tests say what went wrong by where they panic")]
 
 use std::collections::BTreeSet;
 
