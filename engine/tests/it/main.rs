@@ -20,6 +20,7 @@ mod jobs;
 mod many_hospitals;
 mod matrix;
 mod mesh;
+mod messages;
 mod node_answer;
 mod node_house;
 mod node_restart;
