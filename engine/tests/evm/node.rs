@@ -66,7 +66,7 @@ impl Anvil {
             })
             .expect("anvil says where it listens");
         std::thread::spawn(move || lines.for_each(drop));
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
+        let client = ward_engine::http::client().timeout(Duration::from_secs(20)).build().unwrap();
         Self { child, port, client }
     }
 

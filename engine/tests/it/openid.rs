@@ -67,8 +67,11 @@ impl Provider {
     }
 
     async fn ask(&self, path: &str, body: &Value) -> Value {
-        let request =
-            reqwest::Client::new().post(format!("{}/test/{path}", self.issuer)).body(body.to_string());
+        let request = ward_engine::http::client()
+            .build()
+            .unwrap()
+            .post(format!("{}/test/{path}", self.issuer))
+            .body(body.to_string());
         serde_json::from_slice(&request.send().await.unwrap().bytes().await.unwrap()).unwrap()
     }
 
