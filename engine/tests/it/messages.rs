@@ -73,7 +73,7 @@ fn head(kind: &str, id: &str, minute: u32) -> String {
 fn admission(patient: u32) -> String {
     let sex = if patient < 4 { "F" } else { "M" };
     format!(
-        "{}EVN||202603010800\rPID|1||{patient}^^^GENERAL^MR||DOE^JO||19{}0101|{sex}\rPV1|1|I|W1|||||||||||||||||V{patient}\r",
+        "{}EVN||202603010800\rPID|1||{patient}^^^GENERAL^MR||DOE^JO||19{}0101|{sex}\rPV1|1|I|W1||||||||||||||||V{patient}\r",
         head("ADT^A01", &format!("A{patient}"), patient),
         40 + patient,
     )
