@@ -9,7 +9,7 @@
 //! # Security
 //! Arithmetic of arkworks runs in time that depends on scalars. What it multiplies by here is drawn for one message or
 //! one issue and then forgotten, apart from a delegator's secret, which is split at random before each use
-//! ([`times_secret`]). An attacker on the same machine that measures a single operation is not defended against.
+//! (`times_secret`). An attacker on the same machine that measures a single operation is not defended against.
 
 use ark_bls12_381::{Bls12_381, Fr, G1Affine, G1Projective, G2Affine, G2Projective, g1, g2};
 use ark_ec::hashing::HashToCurve;

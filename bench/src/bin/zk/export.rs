@@ -1,5 +1,5 @@
 //! Our constraints and variables as the files that the peers read: `.r1cs` and `.wtns`, the binary formats of circom and
-//! snarkjs (https://github.com/iden3/r1csfile/blob/master/doc/r1cs_bin_format.md), over the field of BLS12-381.
+//! snarkjs (<https://github.com/iden3/r1csfile/blob/master/doc/r1cs_bin_format.md>), over the field of BLS12-381.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};

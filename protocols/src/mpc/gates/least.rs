@@ -3,7 +3,7 @@
 //! - Parties: three. Inputs: shared bits of keys, `places` for each of `lines` lines, no two of a line equal. Outputs: a shared bit for
 //!   each key, 1 at the least of its line. Nothing is opened.
 //! - Adversary: as the conjunctions that it is made of.
-//! - Places compare in groups of [`GROUP`], every pair; the least of each group go on, until one is left. Rounds for each level: those
+//! - Places compare in groups of `GROUP`, every pair; the least of each group go on, until one is left. Rounds for each level: those
 //!   of the carry of a key, 3, and from the second level on 2 more. Bytes: about 3.5 comparisons of a key for each place.
 //! - Source: a tournament of comparisons, folklore; every pair of a group at once for fewer rounds.
 
