@@ -18,9 +18,17 @@ const HOSPITALS: [&str; 3] = ["h1", "h2", "h3"];
 const RUNS: u32 = 200;
 
 /// splitmix64.
-pub struct Dice(pub u64);
+pub struct Dice(u64);
 
 impl Dice {
+    /// Another seed for every run, printed; `WARD_CRASH_SEED` gives the one of a run to repeat.
+    pub fn thrown() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+        let seed = setting("WARD_CRASH_SEED").unwrap_or(since.as_nanos() as u64);
+        println!("WARD_CRASH_SEED={seed}");
+        Self(seed)
+    }
+
     pub fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -30,17 +38,15 @@ impl Dice {
     }
 }
 
-pub fn setting(name: &str) -> Option<u64> {
+fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
 
 #[test]
 fn killed_processes_leave_no_job_half_released_and_no_second_share() {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
-    let seed = setting("WARD_CRASH_SEED").unwrap_or(since.as_nanos() as u64);
     let runs = setting("WARD_CRASH_RUNS").map_or(RUNS, |runs| runs as u32);
-    println!("WARD_CRASH_SEED={seed} WARD_CRASH_RUNS={runs}");
-    let mut dice = Dice(seed);
+    println!("WARD_CRASH_RUNS={runs}");
+    let mut dice = Dice::thrown();
     let spec = Spec { floor: 5, profile: "default-8192", threshold: None, hospitals: small(3, "") };
     let world = World::start(&spec);
     let mut jobs = Vec::new();
@@ -66,26 +72,38 @@ fn killed_processes_leave_no_job_half_released_and_no_second_share() {
     shares_are_drawn_once(&world, &jobs);
 }
 
-/// Submits, kills a process at a random moment, starts it again, and sees how the job ends.
-fn crash_once(world: &World, dice: &mut Dice, run: u32) -> (String, String) {
-    // Another query every time, since the rows left out differ.
-    let sql = format!("SELECT COUNT(*), SUM(age) FROM t WHERE age < {}", 100 + run % 20);
-    let job = world.submit(&sql, &["--time-limit", "60"]);
-    std::thread::sleep(Duration::from_millis(dice.roll(401)));
-    match dice.roll(4) {
+/// Submits, kills the engine or a hospital within `wait_ms`, starts it again, and waits for the job: its id, its end.
+pub fn struck(
+    world: &World,
+    dice: &mut Dice,
+    hospitals: &[&str],
+    sql: &str,
+    wait_ms: u64,
+) -> (String, String) {
+    let job = world.submit(sql, &["--time-limit", "60"]);
+    std::thread::sleep(Duration::from_millis(dice.roll(wait_ms)));
+    match dice.roll(hospitals.len() as u64 + 1) {
         0 => {
             world.kill("engine");
             world.start_engine();
         }
         n => {
-            let hospital = HOSPITALS[n as usize - 1];
+            let hospital = hospitals[n as usize - 1];
             world.kill(hospital);
             world.start_party(hospital);
         }
     }
     let _ended = world.ward("ada", &["watch", &job]);
     let state = world.state(&job);
-    assert!(["done", "failed", "refused"].contains(&state.as_str()), "run {run}: job {job} is {state}");
+    assert!(["done", "failed", "refused"].contains(&state.as_str()), "{sql}: job {job} is {state}");
+    (job, state)
+}
+
+/// A crash, and the answer of a job that is done.
+fn crash_once(world: &World, dice: &mut Dice, run: u32) -> (String, String) {
+    // Another query every time, since the rows left out differ.
+    let sql = format!("SELECT COUNT(*), SUM(age) FROM t WHERE age < {}", 100 + run % 20);
+    let (job, state) = struck(world, dice, &HOSPITALS, &sql, 401);
     if state == "done" {
         let answer = world.ward("ada", &["result", &job]).answer();
         let values: Vec<&Value> = answer.rows[0].values.iter().map(|cell| &cell.value).collect();

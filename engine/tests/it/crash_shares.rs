@@ -3,14 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ward_engine::party::local::config::PartyConfig;
 use ward_engine::party::node::Node;
 use ward_engine::query::answer::Value;
 use ward_engine::store::audit_chain;
 
-use crate::crash::{Dice, setting};
+use crate::crash::{Dice, struck};
 use crate::world::{Spec, World, small};
 
 const HOSPITALS: [&str; 4] = ["h1", "h2", "h3", "h4"];
@@ -18,32 +17,14 @@ const RUNS: u32 = 20;
 
 #[test]
 fn killed_nodes_lead_to_a_new_attempt_with_fresh_randomness() {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
-    let seed = setting("WARD_CRASH_SEED").unwrap_or(since.as_nanos() as u64);
-    println!("WARD_CRASH_SEED={seed}");
-    let mut dice = Dice(seed);
+    let mut dice = Dice::thrown();
     let spec = Spec { floor: 5, profile: "default-8192", threshold: None, hospitals: small(4, "") };
     let world = World::start(&spec);
     let mut done = 0;
     for run in 0..RUNS {
         let limit = 100 + run % 20;
         let sql = format!("SELECT COUNT(*), MEDIAN(age) FROM t WHERE age < {limit}");
-        let job = world.submit(&sql, &["--time-limit", "60"]);
-        std::thread::sleep(Duration::from_millis(dice.roll(1200)));
-        match dice.roll(5) {
-            0 => {
-                world.kill("engine");
-                world.start_engine();
-            }
-            n => {
-                let hospital = HOSPITALS[n as usize - 1];
-                world.kill(hospital);
-                world.start_party(hospital);
-            }
-        }
-        let _ended = world.ward("ada", &["watch", &job]);
-        let state = world.state(&job);
-        assert!(["done", "failed", "refused"].contains(&state.as_str()), "run {run}: job {job} is {state}");
+        let (job, state) = struck(&world, &mut dice, &HOSPITALS, &sql, 1200);
         if state == "done" {
             done += 1;
             let answer = world.ward("ada", &["result", &job]).answer();
