@@ -93,9 +93,12 @@ pub fn struck(
             world.start_party(hospital);
         }
     }
-    let _ended = world.ward("ada", &["watch", &job]);
+    let ended = world.ward("ada", &["watch", &job]);
     let state = world.state(&job);
     assert!(["done", "failed", "refused"].contains(&state.as_str()), "{sql}: job {job} is {state}");
+    if state != "done" {
+        println!("{sql}: job {job} is {state}: {}{}", ended.stdout, ended.stderr);
+    }
     (job, state)
 }
 
