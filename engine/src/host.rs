@@ -38,6 +38,8 @@ const VALIDITY_DAYS: u32 = 825;
 struct Settings {
     consortium: String,
     floor: u32,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    rounding: bool,
     /// Compute nodes, in the order of their roles; empty: the first three key holders.
     #[serde(default)]
     compute: Vec<String>,
@@ -53,7 +55,12 @@ fn bad(path: &Path, error: &dyn std::fmt::Display) -> Problem {
 ///
 /// # Errors
 /// When the folder holds one already, or a name or host is malformed.
-pub fn init(folder: &Path, consortium: &str, hosts: &[String], floor: u32) -> Result<(), Problem> {
+pub fn init(
+    folder: &Path,
+    consortium: &str,
+    hosts: &[String],
+    (floor, rounding): (u32, bool),
+) -> Result<(), Problem> {
     let path = folder.join("engine.json");
     if path.exists() {
         return Err(Problem::new(
@@ -77,6 +84,7 @@ pub fn init(folder: &Path, consortium: &str, hosts: &[String], floor: u32) -> Re
     let settings = Settings {
         consortium: consortium.to_owned(),
         floor,
+        rounding,
         compute: Vec::new(),
         hosts: hosts.to_vec(),
         certificate: hex::encode(&certificate.der),
@@ -132,6 +140,12 @@ impl EngineFolder {
             SealKey::load_or_create(&self.folder.join("seal.key")).map_err(|e| bad(&self.folder, &e))?;
         let key = TokenKey::load_or_create(&self.folder, &self.settings.consortium)?;
         Ok(Accounts::new(self.store.clone(), seal, key, Cost::default()))
+    }
+
+    /// The consortium's authority.
+    #[must_use]
+    pub fn authority(&self) -> &crate::identity::CaCertificate {
+        self.authority.certificate()
     }
 
     /// The engine's key.
@@ -254,6 +268,7 @@ pub async fn run_for(
     let engine = Arc::new(Engine {
         consortium: opened.settings.consortium.clone(),
         floor: opened.settings.floor,
+        rounding: opened.settings.rounding,
         compute: opened.settings.compute.clone(),
         ledger: EmbeddedLedger::new(
             opened.store.clone(),
@@ -286,6 +301,7 @@ pub async fn run_for(
         Some(evm) => Some(crate::anchoring::start(evm, folder, &engine, stop.clone())?),
         None => None,
     };
+    let heads = tokio::spawn(crate::job::heads::keep_logging(engine.clone(), stop.clone()));
     let watching = tokio::spawn(crate::grpc::revoke::watch(engine.clone(), hub.clone()));
     let served = server::serve(engine, hub, listener, stop).await;
     watching.abort();
@@ -293,9 +309,8 @@ pub async fn run_for(
     if let Some(anchoring) = anchoring {
         anchoring.abort();
     }
-    for worker in workers {
-        worker.abort();
-    }
+    workers.iter().for_each(tokio::task::JoinHandle::abort);
+    crate::job::heads::finish(heads).await;
     served
 }
 

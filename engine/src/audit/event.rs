@@ -128,6 +128,15 @@ impl Context {
         *self == Self::default()
     }
 
+    /// With source and trace of the work in hand ([`crate::trace::current`]), where they are known.
+    #[must_use]
+    pub fn here(self) -> Self {
+        match crate::trace::current() {
+            Some(origin) => Self { trace: origin.parent.trace_id(), source: origin.source, ..self },
+            None => self,
+        }
+    }
+
     fn canonical(&self, canonical: Canonical) -> Canonical {
         let canonical = canonical
             .text(&self.organisation)
@@ -157,7 +166,7 @@ impl Event {
             outcome: Outcome::Success,
             detail: String::new(),
             at_ms: crate::clock::now_ms(),
-            context: Context::default(),
+            context: Context::default().here(),
         }
     }
 
@@ -173,9 +182,17 @@ impl Event {
         Self { detail: detail.into(), ..self }
     }
 
-    /// In these circumstances.
+    /// In these circumstances; what they do not say of source, trace and organisation stays as it was.
     #[must_use]
     pub fn within(self, context: Context) -> Self {
+        let known = self.context;
+        let or = |said: String, known: String| if said.is_empty() { known } else { said };
+        let context = Context {
+            organisation: or(context.organisation, known.organisation),
+            source: or(context.source, known.source),
+            trace: or(context.trace, known.trace),
+            ..context
+        };
         Self { context, ..self }
     }
 

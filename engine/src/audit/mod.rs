@@ -3,8 +3,8 @@
 //! Every submission, decision, local read, share sent and release is an [`Event`]. The store seals it onto the
 //! chain ([`seal`]) inside the transaction that does the thing, so that there is no act without its event.
 //! [`verify_chain`] checks a chain offline, from a store file or from exported JSON lines. The chain shows that
-//! nothing was changed, removed or put in between; that the end was not cut off shows only against a head that
-//! somebody else has seen ([`Verified::head`]).
+//! nothing was changed, removed or put in between; that the end was not cut off shows against a head that somebody else
+//! has seen: heads go into the transparency log ([`crate::ledger::AuditCheckpoint`]).
 //!
 //! A link hashes an event's action, outcome and time, and a salted digest of the rest. So retention can take the rest
 //! away ([`Sealed::redacted`]) and the chain still verifies.
@@ -69,6 +69,20 @@ pub enum AuditError {
         seq: u64,
         /// Why.
         reason: String,
+    },
+    /// The chain is shorter than it was.
+    #[error("the chain was cut short: it has {found} events, the log has its head at {logged}")]
+    Truncated {
+        /// Events found.
+        found: u64,
+        /// Events there were when the head was logged.
+        logged: u64,
+    },
+    /// The chain is another than the one whose head was logged.
+    #[error("the chain was written anew: event {seq} is not the one whose hash the log has")]
+    Rewritten {
+        /// The event.
+        seq: u64,
     },
     /// It cannot be written.
     #[error("audit export failed: {reason}")]

@@ -28,6 +28,8 @@ pub struct Access {
     pub study: String,
     /// Who received something, where something left the house.
     pub recipient: String,
+    /// Id of the trace of the request that it was part of; may be empty.
+    pub trace: String,
     /// How it ended.
     pub outcome: Outcome,
     /// True where the patient was one of many whose rows were added up: no single value left the house.
@@ -83,6 +85,7 @@ fn access(event: &Event, sealed: &Sealed, is_aggregate: bool) -> Access {
         purpose: about.purpose,
         study: about.study,
         recipient: about.recipient,
+        trace: about.trace,
         outcome: event.outcome,
         is_aggregate,
         seq: sealed.seq,

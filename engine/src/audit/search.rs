@@ -11,6 +11,8 @@ pub struct Filter {
     pub patient: Option<String>,
     /// A purpose it was for (a DUO code).
     pub purpose: Option<String>,
+    /// Id of the request's trace, or its first digits.
+    pub trace: Option<String>,
     /// The study it was for.
     pub study: Option<String>,
     /// What was done; `consent` or `consent.` finds every action of that thing.
@@ -38,7 +40,8 @@ impl Filter {
         };
         match &sealed.entry {
             Entry::Redacted(stub) => {
-                let asks_more = [&self.actor, &self.patient, &self.purpose, &self.study, &self.subject];
+                let asks_more =
+                    [&self.actor, &self.patient, &self.purpose, &self.study, &self.subject, &self.trace];
                 asks_more.iter().all(|asked| asked.is_none())
                     && !self.is_urgent
                     && stub_holds(&stub.action, stub.outcome, stub.at_ms)
@@ -52,6 +55,7 @@ impl Filter {
                     && is(&self.subject, &event.subject)
                     && is(&self.patient, &about.patient)
                     && is(&self.study, &about.study)
+                    && self.trace.as_ref().is_none_or(|asked| about.trace.starts_with(asked.as_str()))
                     && self.purpose.as_ref().is_none_or(|asked| about.purpose.contains(asked))
                     && (!self.is_urgent || about.is_urgent)
             }

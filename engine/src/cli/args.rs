@@ -164,6 +164,9 @@ pub enum Engine {
         /// Floor k: a cell with fewer patients is withheld.
         #[arg(long, default_value_t = 5)]
         floor: u32,
+        /// Round every released count to a multiple of 5.
+        #[arg(long)]
+        rounding: bool,
     },
     /// Choose the three hospitals that compute on shares.
     Compute {
@@ -455,6 +458,9 @@ pub struct PrivacyArgs {
     /// Answer with noise: differential privacy with this epsilon.
     #[arg(long, value_name = "E")]
     pub epsilon: Option<String>,
+    /// Round the counts to multiples of 5, as the clause WITH ROUNDING does.
+    #[arg(long, conflicts_with = "epsilon")]
+    pub rounding: bool,
     /// With this delta (Gaussian noise); without it, none (Laplace noise).
     #[arg(long, value_name = "D", requires = "epsilon")]
     pub delta: Option<String>,
@@ -464,6 +470,9 @@ impl PrivacyArgs {
     /// The query with the clause.
     #[must_use]
     pub fn apply(&self, sql: &str) -> String {
+        if self.rounding {
+            return format!("{} WITH ROUNDING", sql.trim_end().trim_end_matches(';'));
+        }
         let Some(epsilon) = &self.epsilon else { return sql.to_owned() };
         let delta = self.delta.as_ref().map(|delta| format!(", delta = {delta}")).unwrap_or_default();
         let query = sql.trim_end().trim_end_matches(';');

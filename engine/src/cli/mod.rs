@@ -68,7 +68,10 @@ pub fn main() -> u8 {
         Ok(exit) => exit.code(),
         Err(problem) => {
             let unverified = problem.code == "receipt.not_verified";
-            let error = UserError::from(problem);
+            let mut error = UserError::from(problem);
+            if let Some(trace) = crate::trace::id_of_process() {
+                error = error.with_trace_id(trace);
+            }
             terminal.error(&error);
             if unverified { Exit::VerificationFailed.code() } else { error.exit().code() }
         }

@@ -237,6 +237,7 @@ impl Connection {
             task: canonical_json(task),
             body_bytes: body.len() as u64,
             body_sha256: if body.is_empty() { Vec::new() } else { Digest::of(body).0.to_vec() },
+            traceparent: crate::trace::current().map_or_else(String::new, |o| o.parent.child().to_string()),
         };
         self.frame(engine_frame::Frame::Task(header)).await?;
         for (piece, last) in pieces(body) {

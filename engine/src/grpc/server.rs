@@ -80,6 +80,7 @@ pub async fn serve(
     // would then wait 40 ms for the peer's delayed acknowledgement.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     Server::builder()
+        .layer(crate::trace::OriginLayer)
         .tls_config(tls)
         .map_err(|e| fail(&e))?
         .http2_keepalive_interval(Some(Duration::from_secs(20)))

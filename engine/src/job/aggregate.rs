@@ -365,7 +365,8 @@ pub async fn abandon(work: &Work, job: &Aggregate, outcome: &str) {
     let mut calls = JoinSet::new();
     for node in job.nodes() {
         let (engine, task) = (work.engine().clone(), task.clone());
-        calls.spawn(async move { engine.nodes.call(&node, &task, Arc::default(), later(5)).await.is_ok() });
+        let call = async move { engine.nodes.call(&node, &task, Arc::default(), later(5)).await.is_ok() };
+        calls.spawn(crate::trace::carried(call));
     }
     while calls.join_next().await.is_some() {}
 }

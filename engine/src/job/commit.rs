@@ -83,6 +83,7 @@ async fn commitment(
         result_digest: Digest::of(&result),
         contribution_digests: by(&|h| separated("contribution/1", &[&h.c0.0, &h.c1.0])),
         purpose: job.plan.purpose,
+        rounding: if job.plan.rounding { crate::query::rounding::BASE } else { 0 },
         consent_roots: selection.iter().filter_map(|h| Some((h.hospital.clone(), h.consent?))).collect(),
         finished_at_ms: now_ms(),
         study: job.plan.study,

@@ -6,6 +6,7 @@ pub mod attestation;
 pub mod authorize;
 pub mod ceremony;
 pub mod commit;
+pub mod heads;
 pub mod multiparty;
 pub mod nodes;
 pub mod protocol;
@@ -48,6 +49,8 @@ pub struct Engine {
     pub consortium: String,
     /// Its floor k.
     pub floor: u32,
+    /// Whether it has all counts rounded.
+    pub rounding: bool,
     /// Its compute nodes, in the order of their roles; empty: the first three key holders.
     pub compute: Vec<String>,
     /// State.
@@ -151,6 +154,7 @@ impl Engine {
         let mut catalogue = Catalogue {
             consortium: self.consortium.clone(),
             floor: self.floor,
+            rounding: self.rounding,
             hospitals: std::collections::BTreeMap::new(),
             compute: self.compute.clone(),
         };

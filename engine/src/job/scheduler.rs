@@ -47,12 +47,16 @@ pub async fn worker(engine: Arc<Engine>, name: String, mut stop: watch::Receiver
 
 async fn run(engine: &Arc<Engine>, leased: Leased) {
     let work = Work::new(engine.clone(), leased.lease, leased.job);
+    crate::trace::within(work.origin(), run_work(&work)).await;
+}
+
+async fn run_work(work: &Work) {
     let outcome = tokio::select! {
-        outcome = step(&work) => outcome,
-        () = renewals(&work) => return tracing::info!(job = work.id(), "lease lost, or job cancelled"),
+        outcome = step(work) => outcome,
+        () = renewals(work) => return tracing::info!(job = work.id(), "lease lost, or job cancelled"),
     };
     if let Err(problem) = outcome {
-        end_badly(&work, &problem).await;
+        end_badly(work, &problem).await;
     }
 }
 

@@ -10,6 +10,7 @@ use super::protocol::protocol_info;
 use super::studies::admits;
 use super::work::message_of;
 use super::{Engine, audit_event};
+use crate::audit::Context;
 use crate::clock::now_ms;
 use crate::encoding::{Digest, HexBytes, canonical_json};
 use crate::identity::authorize::Resource;
@@ -67,6 +68,31 @@ pub fn plan(
     Ok(plan)
 }
 
+/// What the trail says of whoever asks, and of where they are.
+pub(super) fn asked_by(caller: &Principal) -> Context {
+    let organisation = caller.organisation.clone().unwrap_or_default();
+    Context { organisation, ..Context::default() }.here()
+}
+
+/// What the trail says of a query: for whom, why, over which rows of which class, from where.
+fn circumstances(
+    caller: &Principal,
+    (plan, study): (&Plan, Option<&StudyRef>),
+    catalogue: &Catalogue,
+) -> Context {
+    let table = &plan.query.table;
+    let tables = plan.hospitals.iter().filter_map(|name| catalogue.hospitals.get(name)?.table(table));
+    let classes: std::collections::BTreeSet<&str> =
+        tables.map(|table| table.data_class.as_str()).filter(|class| !class.is_empty()).collect();
+    Context {
+        cohort: table.clone(),
+        data_class: classes.into_iter().collect::<Vec<_>>().join(", "),
+        purpose: plan.purpose.iter().map(ToString::to_string).collect(),
+        study: study.map(|study| study.id.clone()).unwrap_or_default(),
+        ..asked_by(caller)
+    }
+}
+
 impl Engine {
     /// Queues a researcher's signed query. The same request again is the same job.
     ///
@@ -115,6 +141,7 @@ impl Engine {
                 .hint("use `ward submit` of this version"));
         }
         let kind = if on_shares { JobKind::MultiParty } else { JobKind::Aggregate };
+        let context = circumstances(caller, (&plan, parsed.study.as_ref()), &catalogue);
         let aggregate = Aggregate { prepare, plan, receiver_key: parsed.receiver_key };
         let job = NewJob {
             id,
@@ -126,6 +153,7 @@ impl Engine {
             result_key: None,
             created_ms: now,
             deadline_ms: parsed.expires_unix_ms.min(now + TIME_LIMIT_MS_MAX),
+            context,
         };
         self.queue_in(job, parsed.study.as_ref()).await
     }
@@ -173,6 +201,7 @@ impl Engine {
         if let Some(study) = study {
             audit.detail.push_str(&format!(", study {} {}", study.id, study.digest));
         }
+        let audit = audit.within(job.context.clone());
         let message = message_of(&id, JobState::Queued);
         let submitted = blocking(&self.store, move |s| s.submit(&job, &audit, &message)).await?;
         let id = match submitted {
@@ -246,6 +275,7 @@ impl Engine {
             result_key: None,
             created_ms: now,
             deadline_ms: now + time_limit_ms.clamp(1_000, TIME_LIMIT_MS_MAX),
+            context: asked_by(caller),
         };
         self.queue(job).await
     }
@@ -293,10 +323,10 @@ impl Engine {
         let mut calls = tokio::task::JoinSet::new();
         for node in nodes {
             let (nodes, task) = (self.nodes.clone(), task.clone());
-            calls.spawn(async move {
+            calls.spawn(crate::trace::carried(async move {
                 let answer = nodes.call(&node, &task, Arc::default(), VERDICT).await;
                 verdict_of(&node, answer)
-            });
+            }));
         }
         let mut verdicts = calls.join_all().await;
         verdicts.sort();

@@ -6,6 +6,7 @@ use super::Engine;
 use super::aggregate::Aggregate;
 use super::work::{job_event, message_of};
 use super::{attestation, audit_event};
+use crate::audit::Context;
 use crate::encoding::Digest;
 use crate::identity::Principal;
 use crate::identity::authorize::Resource;
@@ -244,6 +245,7 @@ impl Engine {
             .last()
             .map_or(0, |row| row.event.at_ms.saturating_sub(summary.created_ms));
         let audit = audit_event(&caller.name, "researcher", "result.fetch", &format!("job:{}", summary.id));
+        let audit = audit.within(seen_by(caller, &job.context));
         blocking(&self.store, move |s| s.audit(&audit)).await?;
         let between_nodes = between_nodes(&evidence);
         Ok(SealedResult {
@@ -315,6 +317,7 @@ impl Engine {
         let job = self.job_for(caller, id).await?;
         self.authorize(caller, "job.cancel", resource_of(&job.summary)).await?;
         let audit = audit_event(&caller.name, &caller.role_text(), "job.cancel", &format!("job:{id}"));
+        let audit = audit.within(seen_by(caller, &job.context));
         let event = job_event(None, "cancelled", &format!("by {}", caller.name));
         let message = message_of(id, JobState::Cancelled);
         let wanted = id.clone();
@@ -322,6 +325,14 @@ impl Engine {
         self.progress.notify_waiters();
         self.job_for(caller, id).await
     }
+}
+
+/// The circumstances of a job, for an act on it by somebody now: over what and why are the job's, whose and where from
+/// are the act's.
+fn seen_by(caller: &Principal, job: &Context) -> Context {
+    let act = super::submit::asked_by(caller);
+    let trace = if act.trace.is_empty() { job.trace.clone() } else { act.trace };
+    Context { organisation: act.organisation, source: act.source, trace, ..job.clone() }
 }
 
 /// Bytes that compute nodes and hospitals sent each other.

@@ -17,6 +17,7 @@ use crate::store::{
     Conclusion, Job, JobEvent, JobId, JobState, Lease, Message, NewRegistration, PAGE_ROWS_MAX, Part,
     StoreError, Transition, blocking,
 };
+use crate::trace;
 
 /// How a job ends.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +61,14 @@ impl Work {
     #[must_use]
     pub fn job(&self) -> &Job {
         &self.job
+    }
+
+    /// Where it was asked from, in a new span of its trace.
+    #[must_use]
+    pub fn origin(&self) -> Option<trace::Origin> {
+        let parent =
+            trace::TraceParent::resumed(&self.job.context.trace).or_else(trace::TraceParent::fresh)?;
+        Some(trace::Origin { parent, source: self.job.context.source.clone() })
     }
 
     /// Its id.
@@ -193,7 +202,7 @@ impl Work {
             },
             detail: code,
             at_ms: event.at_ms,
-            context: crate::audit::Context::default(),
+            context: self.job.context.clone(),
         };
         let message = message_of(&self.lease.job, to);
         let lease = self.lease.clone();
@@ -237,10 +246,10 @@ impl Work {
         let mut calls = JoinSet::new();
         for node in nodes {
             let (engine, node, task, body) = (self.engine.clone(), node.clone(), task.clone(), body.clone());
-            calls.spawn(async move {
+            calls.spawn(trace::carried(async move {
                 let answer = engine.nodes.call(&node, &task, body, limit).await;
                 (node, answer)
-            });
+            }));
         }
         calls.join_all().await
     }

@@ -55,6 +55,9 @@ pub struct Commitment {
     /// Root of the consents under which rows were read, by hospital that asks for consent.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub consent_roots: BTreeMap<String, Digest>,
+    /// What every hospital rounded its counts to; 0 for exact ones.
+    #[serde(default, skip_serializing_if = "crate::query::answer::is_zero")]
+    pub rounding: u32,
     /// When the job finished (unix milliseconds).
     pub finished_at_ms: u64,
     /// Of the study that it was asked in.
@@ -99,8 +102,8 @@ impl Commitment {
         Ok(())
     }
 
-    /// The canonical bytes, field by field in the order of the type; purpose, consent roots and study come last, and
-    /// only where there are any.
+    /// The canonical bytes, field by field in the order of the type; purpose, consent roots, study and rounding come
+    /// last, and only where there are any.
     #[must_use]
     pub fn canonical_bytes(&self) -> Vec<u8> {
         self.canonical().finish()
@@ -139,9 +142,13 @@ impl Commitment {
             let purpose = self.purpose.map(|purpose| purpose.to_string());
             digests(whole.text("consent/1").optional(purpose.as_deref()), &self.consent_roots)
         };
-        match &self.study {
+        let whole = match &self.study {
             None => whole,
             Some(study) => whole.text("study/1").bytes(&study.0),
+        };
+        match self.rounding {
+            0 => whole,
+            base => whole.text("rounding/1").number(u64::from(base)),
         }
     }
 }

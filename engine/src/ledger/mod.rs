@@ -9,6 +9,7 @@
 //! [`Ledger`] is the adapter: [`EmbeddedLedger`] keeps the tree in the store; ledgers elsewhere are fed from
 //! the outbox.
 
+mod audit_head;
 mod commitment;
 mod cosign;
 mod embedded;
@@ -26,6 +27,7 @@ mod tile;
 #[cfg(test)]
 mod tests;
 
+pub use audit_head::{AUDIT_HEAD, AuditCheckpoint, AuditHead, LoggedHead};
 pub use commitment::{COMMITMENT_VERSION, Commitment};
 pub use cosign::{Cosignature, Cosigned, Witness, verify_cosignature};
 pub use embedded::EmbeddedLedger;

@@ -347,7 +347,8 @@ pub(super) fn check_anchors(anchors: &[ReceiptAnchor]) -> Result<(), ReceiptErro
     Ok(())
 }
 
-fn decode(base64: &str) -> Result<Vec<u8>, ReceiptError> {
+/// The bytes of a certificate in a receipt.
+pub(super) fn decode(base64: &str) -> Result<Vec<u8>, ReceiptError> {
     STANDARD
         .decode(base64)
         .map_err(|_| ReceiptError::Malformed { reason: "a certificate is not base64".to_owned() })

@@ -76,14 +76,21 @@ pub fn asked_of(request: &Request) -> Asked {
     Asked { participation, route: request.route, purpose: request.purpose, study }
 }
 
+/// What the trail says of a plan: which of a hospital's rows, of which class, for what.
+fn circumstances(node: &Node, (plan, catalogue): (&Plan, &Catalogue), study: Option<&StudyRef>) -> Context {
+    let table = &plan.query.table;
+    let published = catalogue.hospitals.get(node.name()).and_then(|p| p.table(table));
+    let cohort =
+        published.map_or_else(|| table.clone(), |found| format!("{table}@{}", found.dataset_version));
+    let purpose = plan.purpose.iter().map(ToString::to_string).collect();
+    let study = study.map(|study| study.id.clone()).unwrap_or_default();
+    Context { cohort, data_class: node.classes_of(plan).join(", "), purpose, study, ..Context::default() }
+}
+
 impl TakenIn {
-    /// For the trail: which of this hospital's rows.
-    pub(super) fn circumstances(&self, hospital: &str) -> Context {
-        let table = &self.plan.query.table;
-        let published = self.catalogue.hospitals.get(hospital).and_then(|p| p.table(table));
-        let version = published.map_or("", |table| table.dataset_version.as_str());
-        let purpose = self.plan.purpose.iter().map(ToString::to_string).collect();
-        Context { cohort: format!("{table}@{version}"), purpose, ..Context::default() }
+    /// For the trail: which of this hospital's rows, of which class, for what.
+    pub(super) fn circumstances(&self, node: &Node) -> Context {
+        circumstances(node, (&self.plan, &self.catalogue), self.request.study.as_ref())
     }
 }
 
@@ -161,7 +168,8 @@ impl Node {
         if known.is_none() {
             let held = self.held(&prepare.epoch)?;
             let request = self.check_request(prepare, &held, receiver)?;
-            let (plan, _) = self.replan(&request.sql, asked_of(&request), &prepare.catalogue, &held)?;
+            let (plan, catalogue) =
+                self.replan(&request.sql, asked_of(&request), &prepare.catalogue, &held)?;
             if plan.digest() != prepare.plan.0 {
                 return Err(refuse(
                     "plan.digest",
@@ -171,15 +179,17 @@ impl Node {
             let judged = self.judge(&plan, &request.researcher, request.study.as_ref());
             let judged = judged
                 .and_then(|approval| self.judge_budget(&plan, request.study.as_ref()).map(|_| approval));
+            let about = circumstances(self, (&plan, &catalogue), request.study.as_ref());
             let approval = judged.inspect_err(|problem| {
-                if let Err(error) = self.audit_refusal("job.accept", &prepare.job, &problem.code) {
+                let about = about.clone();
+                if let Err(error) = self.audit_refusal("job.accept", &prepare.job, &problem.code, about) {
                     tracing::error!(%error, "a refusal could not be audited");
                 }
             })?;
             let request_digest = Digest::of(prepare.request.as_bytes());
             let by_hand = matches!(approval, Approval::ByHand) && !self.is_overridden(&request.researcher)?;
             let who = (request.researcher.as_str(), plan.canonical.as_str());
-            self.take_in(&prepare.job, request_digest, who, by_hand)?;
+            self.take_in((&prepare.job, request_digest), who, by_hand, about)?;
             self.once("receiver-key", &prepare.job, request.receiver_key, receiver)?;
         }
         self.once("prepare", &prepare.job, digest, &canonical_json(prepare))?;
@@ -229,13 +239,20 @@ impl Node {
         Ok(request)
     }
 
+    /// A job that this node has taken in, and that nobody here has denied.
     pub(super) fn taken_in(&self, job: &str) -> Result<TakenIn, Problem> {
-        let unknown =
-            || Problem::new(ProblemKind::NotFound, "job.unknown", "this node has not taken that job in");
-        let bytes = self.recall("prepare", job)?.ok_or_else(unknown)?;
+        let taken = self.known_job(job)?;
         if self.approval(job)? != JobApproval::Approved {
             return Err(refuse("policy.approval", "the job is not approved at this hospital"));
         }
+        Ok(taken)
+    }
+
+    /// A job that this node has been told, whatever was decided about it.
+    pub(super) fn known_job(&self, job: &str) -> Result<TakenIn, Problem> {
+        let unknown =
+            || Problem::new(ProblemKind::NotFound, "job.unknown", "this node has not taken that job in");
+        let bytes = self.recall("prepare", job)?.ok_or_else(unknown)?;
         let prepare: Prepare = serde_json::from_slice(&bytes).map_err(|e| Problem::internal(&e))?;
         let held = self.held(&prepare.epoch)?;
         let request: Request = serde_json::from_str(&prepare.request).map_err(|e| Problem::internal(&e))?;
@@ -282,10 +299,8 @@ impl Node {
                     he::PublicKey::decode(params, &taken.receiver).map_err(|e| Problem::internal(&e))?;
                 let shares = he::key_switch_share(params, &key, &sum, &target, &mut self.fresh_rng()?);
                 let shares = KeySwitchShare::encode_all(params, &shares);
-                let about = Context {
-                    recipient: taken.request.researcher.clone(),
-                    ..taken.circumstances(self.name())
-                };
+                let about =
+                    Context { recipient: taken.request.researcher.clone(), ..taken.circumstances(self) };
                 self.audit_within("share.give", job, &format!("sum {sum_digest}"), about)?;
                 self.once("share", &cell, binding, &shares)?;
                 self.recall_bound("share", &cell, binding)?.unwrap_or_default()

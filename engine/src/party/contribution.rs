@@ -55,7 +55,7 @@ impl Node {
     fn compute_contribution(&self, job: &str, taken: &TakenIn, view: &View) -> Result<Vec<u8>, Problem> {
         let floor = self.floor().max(taken.catalogue.floor).max(taken.plan.floor);
         let local = self.released(taken, view, floor)?;
-        let about = taken.circumstances(self.name());
+        let about = taken.circumstances(self);
         self.audit_within("data.read", job, &self.consent_note(view), about)?;
         let (c0, c1) = self.encrypt(taken, local.slots)?;
         let mut header = ContributionHeader {

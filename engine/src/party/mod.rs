@@ -9,6 +9,7 @@ mod contribution;
 pub mod doctor;
 pub mod documents;
 pub mod glass;
+mod heads;
 pub mod local;
 pub mod mesh;
 pub mod messages;

@@ -16,7 +16,7 @@ use super::local::policy::Policy;
 use super::mesh::{Endpoint, MeshIdentity};
 use super::multiparty::Attempts;
 use super::task::{Outcome, Task};
-use crate::audit::Outcome as AuditOutcome;
+use crate::audit::{Context, Outcome as AuditOutcome};
 use crate::clock::now_ms;
 use crate::encoding::{Digest, canonical_json, separated};
 use crate::identity::revocation::Revocations;
@@ -26,9 +26,11 @@ use crate::problem::{Problem, ProblemKind};
 use crate::query::plan::Asked;
 use crate::records::version::VersionKey;
 use crate::store::{
-    Accepted, Approval, NewTask, Once, OnceKey, PartyStore, ReleaseStore as _, SqlitePartyStore, TaskState,
+    Accepted, Approval, FLOOR_ROW, NewTask, Once, OnceKey, PartyStore, ReleaseStore as _, SqlitePartyStore,
+    StoreError, TaskState,
 };
 use crate::study::StudyRef;
+use crate::trace;
 use crate::vault::{KeyProvider, open_provider};
 
 /// What a hospital has decided about a job.
@@ -135,7 +137,14 @@ impl Node {
             .map_err(|e| Problem::new(ProblemKind::Validation, e.code(), e.to_string()))?;
         let identity = identity.refusing(revocations.clone());
         let mesh = Endpoint::new(identity, config.proxy.clone(), config.mesh.is_direct)?;
-        let floor = store.consortium_floor()?;
+        let floor = store.consortium_floor().map_err(|error| match &error {
+            StoreError::Corrupt { what: FLOOR_ROW, .. } => {
+                Problem::new(ProblemKind::Compliance, "floor.tampered", error.to_string()).hint(
+                    "somebody changed the consortium's floor in this node's database: restore a backup, and look into it",
+                )
+            }
+            _ => Problem::from(error),
+        })?;
         Ok(Self {
             config,
             certificate: RwLock::new((Arc::new(membership.certificate.clone()), membership.member.clone())),
@@ -283,8 +292,8 @@ impl Node {
             Task::Stop { job, attempt } => return Ok((self.stop_attempt(job, *attempt), Vec::new())),
             _ => {}
         }
-        let node = self.clone();
-        tokio::task::spawn_blocking(move || node.perform(&task, &body))
+        let (node, origin) = (self.clone(), trace::current());
+        tokio::task::spawn_blocking(move || trace::within_blocking(origin, || node.perform(&task, &body)))
             .await
             .map_err(|e| Problem::internal(&e))?
     }
@@ -333,6 +342,7 @@ impl Node {
         };
         if self.store.task(job)?.is_some_and(|task| task.state == TaskState::Open) {
             let audit = self.event("job.end", job, AuditOutcome::Success, outcome);
+            let audit = audit.within(self.job_context(job));
             self.store.finish_task(job, state, &audit)?;
         }
         Ok(Outcome::Abandoned)
@@ -344,6 +354,7 @@ impl Node {
     /// When no query of that id waits.
     pub fn decide(&self, job: &str, decision: Approval) -> Result<(), Problem> {
         let audit = self.event("job.decide", job, AuditOutcome::Success, decision.as_str());
+        let audit = audit.within(self.job_context(job));
         self.store.decide(job, decision, &audit).map_err(|e| {
             Problem::from(e).hint("`ward party jobs` lists the queries that wait for a decision")
         })
@@ -467,10 +478,10 @@ impl Node {
     /// Keeps a job, for approval and against replay.
     pub(super) fn take_in(
         &self,
-        job: &str,
-        request_digest: Digest,
+        (job, request_digest): (&str, Digest),
         (owner, query): (&str, &str),
         by_hand: bool,
+        about: Context,
     ) -> Result<(), Problem> {
         let task = NewTask {
             job: job.to_owned(),
@@ -480,7 +491,7 @@ impl Node {
             approval: if by_hand { Approval::Pending } else { Approval::Automatic },
             at_ms: self.now_ms(),
         };
-        let audit = self.event("job.accept", job, AuditOutcome::Success, owner);
+        let audit = self.event("job.accept", job, AuditOutcome::Success, owner).within(about);
         match self.store.accept_task(&task, &audit)? {
             Accepted::New | Accepted::Again(_) => Ok(()),
         }

@@ -9,6 +9,7 @@ use super::local::noise;
 use super::local::privacy::PrivacyPolicy;
 use super::local::step::{self, Contribution, SlotValue};
 use super::node::Node;
+use crate::audit::Context;
 use crate::encoding::{Digest, canonical_json, separated};
 use crate::problem::{Problem, ProblemKind};
 use crate::query::plan::{Plan, Privacy};
@@ -126,7 +127,7 @@ impl Node {
         };
         let detail =
             format!("{}, rho {}, for {}", charge.dataset, rho(charge.rho_nano), taken.request.researcher);
-        let audit = self.audit_event("budget.spend", &charge.job, &detail);
+        let audit = self.audit_event("budget.spend", &charge.job, &detail).within(taken.circumstances(self));
         let charged = self.store().charge(
             &charge,
             (policy.budget_rho_nano(), purse.limit_rho_nano),
@@ -270,6 +271,8 @@ impl Node {
         let version = view.version_of(&local.dataset_version);
         let scope = CohortScope { dataset: table, version: &version, who: &taken.request.researcher };
         let audit = self.audit_event("cohort.show", &taken.prepare.job, &format!("{table} to {}", scope.who));
+        let about = Context { recipient: scope.who.to_owned(), ..taken.circumstances(self) };
+        let audit = audit.within(about.clone());
         self.store().admit_cohorts(scope, &new, COHORTS_MAX, &judge, &audit).map_err(|error| {
             let refusal = match &error {
                 StoreError::CohortTooClose => refuse(
@@ -284,7 +287,7 @@ impl Node {
                 .hint("repeat answered queries, or ask with noise (--epsilon); a new version of the data begins anew"),
                 _ => return error.into(),
             };
-            if let Err(error) = self.audit_refusal("cohort.show", &taken.prepare.job, &refusal.code) {
+            if let Err(error) = self.audit_refusal("cohort.show", &taken.prepare.job, &refusal.code, about.clone()) {
                 tracing::error!(%error, "a refusal could not be audited");
             }
             refusal

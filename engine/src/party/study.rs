@@ -106,7 +106,8 @@ impl Node {
         let ended = copy_of(&own)?.ends_unix_ms <= self.now_ms();
         let over = || refuse("study.ended", format!("study {} has ended", own.id));
         stands(&own).and_then(|()| if ended { Err(over()) } else { Ok(()) }).inspect_err(|problem| {
-            if let Err(error) = self.audit_refusal("job.step", job, &problem.code) {
+            let about = self.job_context(job);
+            if let Err(error) = self.audit_refusal("job.step", job, &problem.code, about) {
                 tracing::error!(%error, "a refusal could not be audited");
             }
         })

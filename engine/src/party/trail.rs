@@ -15,7 +15,7 @@ impl Node {
             outcome,
             detail: detail.to_owned(),
             at_ms: self.now_ms(),
-            context: Context::default(),
+            context: Context { organisation: self.name().to_owned(), ..Context::default() }.here(),
         }
     }
 
@@ -45,8 +45,22 @@ impl Node {
         Ok(())
     }
 
-    pub(super) fn audit_refusal(&self, action: &str, subject: &str, rule: &str) -> Result<(), Problem> {
-        self.store().audit(&self.event(action, subject, AuditOutcome::Refused, rule))?;
+    /// Records that a rule refused an act on a job.
+    pub(super) fn audit_refusal(
+        &self,
+        action: &str,
+        job: &str,
+        rule: &str,
+        about: Context,
+    ) -> Result<(), Problem> {
+        self.store().audit(&self.event(action, job, AuditOutcome::Refused, rule).within(about))?;
         Ok(())
+    }
+
+    /// For whom a job was taken in, why, and over which rows: what its events say. What is not known stays out.
+    pub(super) fn job_context(&self, job: &str) -> Context {
+        let known =
+            self.known_job(job).inspect_err(|problem| tracing::debug!(%job, %problem, "not taken in"));
+        known.map_or_else(|_| Context::default(), |taken| taken.circumstances(self))
     }
 }

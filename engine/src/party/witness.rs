@@ -41,6 +41,7 @@ impl Node {
             .cosign(last.as_ref(), checkpoint, consistency, self.now_ms() / 1000)
             .map_err(refuse_log)?;
         let audit = self.audit_event("log.cosign", job, &format!("checkpoint of {} leaves", head.size));
+        let audit = audit.within(self.job_context(job));
         self.store().set_checkpoint(last.as_ref(), &cosigned.checkpoint, &audit)?;
         Ok(Outcome::Cosigned { cosignature: Some(cosigned.signature.to_line()), last_size: head.size })
     }

@@ -28,6 +28,14 @@ pub struct Answer {
     /// The noise in the numbers, and what it promises.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub privacy: Option<Guarantee>,
+    /// Counts are multiples of this, rounded by every hospital; 0 for exact ones.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rounding: u32,
+}
+
+/// Whether a number that is left out when it is zero is.
+pub(crate) fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// What an answer with noise promises.

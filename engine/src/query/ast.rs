@@ -22,6 +22,9 @@ pub struct Query {
     /// The clause WITH PRIVACY: noise, and how much.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub privacy: Option<PrivacyClause>,
+    /// The clause WITH ROUNDING: counts are rounded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_rounded: bool,
 }
 
 /// `WITH PRIVACY (epsilon = E, delta = D, honest = H)`.

@@ -157,6 +157,9 @@ impl Query {
         if let Some(privacy) = &self.privacy {
             let _ = write!(text, " WITH PRIVACY ({})", privacy.canonical());
         }
+        if self.is_rounded {
+            text.push_str(" WITH ROUNDING");
+        }
         text
     }
 }

@@ -80,6 +80,9 @@ pub struct Table {
     /// Most rows of one patient that enter a query with noise; the hospital leaves out the others.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub rows_per_patient_max: u32,
+    /// Class of the data, as consents and the audit trail name it; empty where the hospital names none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub data_class: String,
     /// Data-use tags (DUO codes).
     #[serde(default)]
     pub data_use: Vec<String>,
@@ -104,6 +107,9 @@ pub struct Publication {
     pub hospital: String,
     /// The smallest cell this hospital releases (its own floor, at least the consortium's).
     pub floor: u32,
+    /// Whether counts that its rows are in are rounded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rounding: bool,
     /// Its tables.
     pub tables: Vec<Table>,
 }
@@ -115,6 +121,9 @@ pub struct Catalogue {
     pub consortium: String,
     /// The consortium's floor k: a cell under it is withheld by every hospital.
     pub floor: u32,
+    /// Whether the consortium has all counts rounded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rounding: bool,
     /// Publications by hospital.
     pub hospitals: BTreeMap<String, Publication>,
     /// The three compute nodes that the consortium chose, in the order of their roles; empty: the first three

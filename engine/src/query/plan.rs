@@ -68,6 +68,9 @@ pub struct Plan {
     pub blocks: Vec<Block>,
     /// Consortium floor in force.
     pub floor: u32,
+    /// Whether every hospital rounds its counts ([`super::rounding`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rounding: bool,
     /// Encryption in use.
     pub protocol: ProtocolInfo,
     /// What the answer is for, as the researcher declared it: hospitals hold it against their patients' consent.

@@ -185,7 +185,10 @@ pub fn evaluate(plan: &Plan, hospital: &str, floor: u32, table: &Rows) -> Vec<i1
     plan.blocks
         .iter()
         .flat_map(|block| {
-            let slots = placed.block(&block.content, &withheld, own);
+            let mut slots = placed.block(&block.content, &withheld, own);
+            if plan.rounding {
+                super::rounding::round_block(&block.content, &mut slots);
+            }
             assert_eq!(slots.len(), block.slots as usize, "{block:?}");
             let fits = |v: &i128| block.width > 127 || v.unsigned_abs() >> (block.width - 1) == 0;
             assert!(slots.iter().all(fits), "a slot overflows {block:?}");

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::blobs::BlobId;
 use super::error::StoreError;
 use super::registration::NewRegistration;
-use crate::audit::Event;
+use crate::audit::{Context, Event};
 use crate::identity::Digest;
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
@@ -191,6 +191,8 @@ pub struct NewJob {
     pub created_ms: u64,
     /// When it fails if it is not finished (unix milliseconds).
     pub deadline_ms: u64,
+    /// For whom, why, over what and from where: every audit event of the job says so.
+    pub context: Context,
 }
 
 /// What became of a submission.
@@ -240,6 +242,8 @@ pub struct Job {
     pub request: Vec<u8>,
     /// The plan as JSON.
     pub plan: String,
+    /// For whom, why, over what and from where.
+    pub context: Context,
 }
 
 /// How a job ended. Public facts only.

@@ -51,7 +51,7 @@ pub use party::{
 pub use people::{AccountRecord, LoginRecord, People, PersonRecord, RevocationRecord, Rotation};
 pub use records::{Epoch, EpochState, MemberRecord, OutboxRow, PublicationRecord, TokenRecord};
 pub use registration::{Anchor, AnchorKind, NewRegistration, Registration};
-pub use release::{Charge, Charged, CohortScope, ReleaseStore};
+pub use release::{Charge, Charged, CohortScope, FLOOR_ROW, ReleaseStore};
 pub use setup::{NewSetupRow, SetupRow, Setups};
 pub use snapshot::{Batch, DatabaseError, DatabaseSettings, Password, Snapshot};
 pub use sqlite::{MessageSnapshot, SqlitePartyStore, SqliteStore};
@@ -346,6 +346,25 @@ pub trait AuditLog {
     /// # Errors
     /// [`StoreError`].
     fn audit_redact(&self, before_ms: u64, event: &Event) -> Result<u64, StoreError>;
+
+    /// Number and hash of the last event; none for an empty chain.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn audit_tip(&self) -> Result<Option<(u64, Digest)>, StoreError>;
+
+    /// Keeps a logged head of a chain: whose, the number of its last event, and the checkpoint as JSON. A head that is
+    /// kept stays.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn keep_audit_head(&self, owner: &str, count: u64, checkpoint: &str) -> Result<(), StoreError>;
+
+    /// The newest logged head of a chain: the number of its last event, and the checkpoint.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn audit_head(&self, owner: &str) -> Result<Option<(u64, String)>, StoreError>;
 }
 
 /// Small values under a name.

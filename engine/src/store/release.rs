@@ -5,6 +5,9 @@ use super::error::StoreError;
 use crate::audit::Event;
 use crate::identity::Digest;
 
+/// What a stored floor that was changed is called in [`super::StoreError::Corrupt`].
+pub const FLOOR_ROW: &str = "consortium floor";
+
 /// What an answer with noise costs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {

@@ -87,6 +87,7 @@ pub(super) fn digest(number: u64) -> Digest {
 
 pub(super) fn new_job(number: u64) -> NewJob {
     NewJob {
+        context: Context { trace: format!("{number:032x}"), ..Context::default() },
         id: JobId::new(1_000 + number, [number as u8; 10]),
         kind: JobKind::Aggregate,
         owner: format!("owner-{}", number % 2),

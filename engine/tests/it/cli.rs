@@ -138,6 +138,68 @@ fn chains_and_nodes_are_healthy() {
 }
 
 #[test]
+fn the_trail_says_why_and_one_trace_leads_through_every_member() {
+    let purpose = "DUO:0000042";
+    let sql = "SELECT sex, SUM(age) FROM t GROUP BY sex";
+    world().ward("ada", &["submit", sql, "--purpose", purpose, "--time-limit", "60"]).ok();
+    let data = world().path("engine");
+    let found = |args: &[&str]| {
+        let events = world().ward("nobody", &[&["audit", "search"], args].concat()).ok().json();
+        let list = events.as_array().cloned().unwrap_or_default();
+        list.into_iter().map(|sealed| sealed["entry"]["whole"]["event"].clone()).collect::<Vec<_>>()
+    };
+    let submitted = found(&["--data", &data, "--purpose", purpose, "--action", "job.submit"]);
+    let context = submitted.last().expect("a job with that purpose")["context"].clone();
+    assert_eq!(context["cohort"], "t");
+    assert!(context["source"].as_str().is_some_and(|ip| ip.starts_with("127.")), "{context}");
+    let trace = context["trace"].as_str().filter(|id| id.len() == 32).expect("a trace").to_owned();
+    let done = found(&["--data", &data, "--trace", &trace, "--action", "job.done"]);
+    assert_eq!(done[0]["context"]["purpose"], serde_json::json!([purpose]), "{done:?}");
+    for hospital in ["h1", "h2", "h3"] {
+        let toml = world().toml(hospital);
+        let seen = found(&["--config", &toml, "--trace", &trace, "--purpose", purpose]);
+        for action in ["job.accept", "data.read", "share.give", "log.cosign"] {
+            let of: Vec<_> = seen.iter().filter(|event| event["action"] == action).collect();
+            assert!(!of.is_empty(), "{hospital}: no {action} in {seen:#?}");
+            let is_whole = |event: &&serde_json::Value| {
+                let context = &event["context"];
+                context["organisation"] == hospital
+                    && context["cohort"].as_str().is_some_and(|cohort| cohort.starts_with("t@"))
+            };
+            assert!(of.iter().all(is_whole), "{of:#?}");
+        }
+        let rules = ["audit", "compliance", "--config", &toml, "--rules", "gdpr"];
+        let report = world().ward("nobody", &rules).ok().stdout;
+        assert!(report.contains("DUO:0000042"), "{report}");
+    }
+}
+
+#[test]
+fn counts_are_rounded_on_both_routes_and_it_shows() {
+    // 18 at each of three hospitals, each of which gives 20.
+    let sql = "SELECT COUNT(*) FROM t WHERE age >= 42";
+    for more in [&[][..], &["--mpc"]] {
+        let csv = world().path("rounded.csv");
+        let args = [&["submit", sql, "--rounding", "--csv", &csv, "--time-limit", "60"], more].concat();
+        let answer = world().ward("ada", &args).answer();
+        assert_eq!((&answer.rows[0].values[0].value, answer.rounding), (&Value::Count { value: 60 }, 5));
+        let csv = std::fs::read_to_string(csv).expect("a file");
+        assert!(csv.contains(",rounded_to\n") && csv.contains("60,,5\n"), "{csv}");
+    }
+    let receipt = world().path("rounded.json");
+    let args = ["submit", sql, "--rounding", "--receipt", &receipt, "--time-limit", "60"];
+    let said = world().talk("ada", &args).ok().stdout;
+    assert!(said.contains("multiples of 5") && said.contains("within 6 of the truth"), "{said}");
+    let receipt = std::fs::read_to_string(receipt).expect("a receipt");
+    let receipt: serde_json::Value = serde_json::from_str(&receipt).expect("JSON");
+    assert_eq!(receipt["commitment"]["rounding"], 5);
+    let text = world().talk("ada", &["explain", sql, "--rounding"]).ok().stdout;
+    assert!(text.contains("rounds its counts to multiples of 5"), "{text}");
+    let error = submit("SELECT AVG(age) FROM t WITH ROUNDING").error(3, "query.unsupported");
+    assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("WITH PRIVACY")), "{error}");
+}
+
+#[test]
 fn the_shell_gets_completion_and_the_exit_codes() {
     for (shell, word) in [("bash", "_ward"), ("zsh", "#compdef ward"), ("fish", "complete -c ward")] {
         let script = world().talk("nobody", &["completion", shell]).ok().stdout;

@@ -86,6 +86,7 @@ fn commitment(asked: &Asked, gifts: &[Gift]) -> Commitment {
         key_epoch: asked.prepare.epoch.id.to_string(),
         protocol_digest: Digest(asked.params.digest()),
         purpose: asked.request.purpose,
+        rounding: 0,
         consent_roots: BTreeMap::new(),
         policy_digests: by(&|gift| gift.header.policy),
         floor: FLOOR,

@@ -17,6 +17,7 @@ mod hostile_prepare;
 mod hostile_switch;
 mod identity;
 mod jobs;
+mod leak;
 mod many_hospitals;
 mod matrix;
 mod mesh;

@@ -237,7 +237,13 @@ impl House {
             let publication: Publication = serde_json::from_slice(&json).unwrap();
             hospitals.insert(name.clone(), publication);
         }
-        Catalogue { consortium: CONSORTIUM.to_owned(), floor: FLOOR, hospitals, compute: vec![] }
+        Catalogue {
+            consortium: CONSORTIUM.to_owned(),
+            floor: FLOOR,
+            rounding: false,
+            hospitals,
+            compute: vec![],
+        }
     }
 
     /// A query that ada has signed, under the honest catalogue.

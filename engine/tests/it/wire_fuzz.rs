@@ -95,11 +95,13 @@ fn catalogue(columns: Vec<Column>, rows_max: u64, floor: u32) -> Catalogue {
     let publication = |name: &str, column: &Column| Publication {
         hospital: name.to_owned(),
         floor,
+        rounding: false,
         tables: vec![Table {
             name: "labs".to_owned(),
             description: String::new(),
             rows_max,
             rows_per_patient_max: 1,
+            data_class: String::new(),
             data_use: Vec::new(),
             dataset_version: "1".to_owned(),
             columns: vec![column.clone(), Column { name: "arm".to_owned(), ..column.clone() }],
@@ -109,7 +111,13 @@ fn catalogue(columns: Vec<Column>, rows_max: u64, floor: u32) -> Catalogue {
         let name = format!("h-{i}");
         (name.clone(), publication(&name, column))
     });
-    Catalogue { consortium: CONSORTIUM.to_owned(), floor, hospitals: hospitals.collect(), compute: vec![] }
+    Catalogue {
+        consortium: CONSORTIUM.to_owned(),
+        floor,
+        rounding: false,
+        hospitals: hospitals.collect(),
+        compute: vec![],
+    }
 }
 
 fn epoch() -> Epoch {

@@ -81,7 +81,7 @@ impl Stand {
     pub async fn start_for(hospitals: usize, statements: Vec<Known>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("engine");
-        host::init(&data, CONSORTIUM, &["127.0.0.1".to_owned()], FLOOR).unwrap();
+        host::init(&data, CONSORTIUM, &["127.0.0.1".to_owned()], (FLOOR, false)).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://{}", listener.local_addr().unwrap());
         let (stop, stopped) = watch::channel(false);

@@ -350,10 +350,26 @@ impl World {
         }
     }
 
+    /// Starts a process again that says everything it does: the engine, or a hospital's node.
+    pub fn restart_traced(&self, name: &str) {
+        self.kill(name);
+        if name == "engine" {
+            let listen = ["engine", "run", "--data", &self.path("engine"), "--listen", &self.address];
+            self.run_after(&["env", "WARD_LOG=trace"], name, &listen);
+            self.until("the engine listens", || TcpStream::connect(&self.address).ok());
+        } else {
+            self.run_after(&["env", "WARD_LOG=trace"], name, &["party", "run", "--config", &self.toml(name)]);
+        }
+    }
+
     fn run(&self, name: &str, args: &[&str]) {
+        self.run_after(&[], name, args);
+    }
+
+    fn run_after(&self, before: &[&str], name: &str, args: &[&str]) {
         let program = binary().display().to_string();
         let log = self.dir.join(format!("{name}.log"));
-        let child = guarded(&[&[program.as_str()], args].concat(), &log);
+        let child = guarded(&[before, &[program.as_str()], args].concat(), &log);
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         assert!(running.insert(name.to_owned(), child).is_none(), "{name} runs already");
     }

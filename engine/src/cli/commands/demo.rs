@@ -154,7 +154,7 @@ async fn set_up(stage: &mut Stage, terminal: &Terminal) -> Result<PathBuf, Probl
         std::fs::write(&path, text).map_err(|e| broken(name, &e))?;
     }
     let data = stage.dir.join("engine");
-    host::init(&data, "demo", &["127.0.0.1".to_owned(), "localhost".to_owned()], 5)?;
+    host::init(&data, "demo", &["127.0.0.1".to_owned(), "localhost".to_owned()], (5, false))?;
     let address = free_address()?;
     let url = format!("https://{address}");
     let folder = EngineFolder::open(&data)?;

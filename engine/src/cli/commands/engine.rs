@@ -20,8 +20,8 @@ use crate::store::audit_chain;
 /// As the command says.
 pub async fn run(command: &args::Engine, terminal: &Terminal) -> Result<Exit, Problem> {
     match command {
-        args::Engine::Init { data, consortium, hosts, floor } => {
-            host::init(data, consortium, hosts, *floor)?;
+        args::Engine::Init { data, consortium, hosts, floor, rounding } => {
+            host::init(data, consortium, hosts, (*floor, *rounding))?;
             terminal.say(&format!("consortium {consortium} is ready in {}", data.display()));
             terminal.hint("run it with `ward engine run`, and enrol members with `ward engine token`");
             Ok(Exit::Ok)

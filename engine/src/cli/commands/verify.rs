@@ -172,6 +172,13 @@ fn lines_of(verified: &VerifiedReceipt) -> Vec<CheckLine> {
             "consent",
             if asked.is_empty() { "no hospital asks for it".to_owned() } else { asked.join(", ") },
         ),
+        passed(
+            "counts",
+            match commitment.rounding {
+                0 => "exact over those who did not withhold".to_owned(),
+                base => format!("rounded to multiples of {base} by every hospital"),
+            },
+        ),
         passed("participants", commitment.participants.join(", ")),
         passed("finished", utc(commitment.finished_at_ms)),
         passed("result", format!("sealed result {}", commitment.result_digest)),

@@ -1,7 +1,8 @@
 //! A finished answer as CSV: a line per number, with the state that tells a suppressed cell from an empty and a failed
 //! one.
 //!
-//! Columns: the group columns, `statistic`, `part` (which number of the statistic), `state`, `value`, `withheld_by`.
+//! Columns: the group columns, `statistic`, `part` (which number of the statistic), `state`, `value`, `withheld_by`; last
+//! `rounded_to`, where counts are rounded.
 //! States: `value`, `suppressed`, `empty`, `failed`, `undefined`.
 
 use std::fmt::Write as _;
@@ -16,13 +17,18 @@ use crate::query::answer::{Answer, Cell, Value};
 pub fn answer(answer: &Answer) -> String {
     let mut text = String::new();
     let fixed = ["statistic", "part", "state", "value", "withheld_by"];
-    line(&mut text, answer.group_columns.iter().map(String::as_str).chain(fixed));
+    let rounded_to = (answer.rounding > 0).then(|| answer.rounding.to_string());
+    let last = rounded_to.as_ref().map(|_| "rounded_to");
+    line(&mut text, answer.group_columns.iter().map(String::as_str).chain(fixed).chain(last));
     for row in &answer.rows {
         for (heading, cell) in answer.headings.iter().zip(&row.values) {
             for (part, state, value) in parts(cell) {
                 let withheld = cell.withheld_by.join(" ");
                 let fields = [heading.as_str(), &part, state, &value, &withheld];
-                line(&mut text, row.key.iter().map(String::as_str).chain(fields));
+                line(
+                    &mut text,
+                    row.key.iter().map(String::as_str).chain(fields).chain(rounded_to.as_deref()),
+                );
             }
         }
     }
@@ -123,6 +129,7 @@ mod tests {
             ungrouped: 0,
             pooled_floor: None,
             privacy: None,
+            rounding: 0,
         };
         let csv = self::answer(&answer);
         for line in [

@@ -44,6 +44,7 @@ fn of(groups: &[&str], headings: &[&str], rows: Vec<Row>) -> Answer {
         ungrouped: 0,
         pooled_floor: None,
         privacy: None,
+        rounding: 0,
     }
 }
 
@@ -331,6 +332,7 @@ fn sample_catalogue() -> Catalogue {
         description: "Primary breast cancer, from surgery to death or last contact".to_owned(),
         rows_max,
         rows_per_patient_max: 1,
+        data_class: String::new(),
         data_use: names(&["DUO:0000007"]),
         dataset_version: version.to_owned(),
         columns,
@@ -340,12 +342,16 @@ fn sample_catalogue() -> Catalogue {
     let bmi = || column("bmi", ColumnKind::Real, "kg/m2", "Body-mass index at surgery");
     let wide = Column { max: 7000, ..bmi() };
     let publication = |hospital: &str, floor, table| {
-        (hospital.to_owned(), Publication { hospital: hospital.to_owned(), floor, tables: vec![table] })
+        (
+            hospital.to_owned(),
+            Publication { hospital: hospital.to_owned(), floor, rounding: false, tables: vec![table] },
+        )
     };
     Catalogue {
         consortium: "Rhine breast cancer group".to_owned(),
         compute: Vec::new(),
         floor: 5,
+        rounding: false,
         hospitals: BTreeMap::from([
             publication("Charite", 10, table(5000, "9f2c41d07a3b55e2", vec![days(), size(), bmi()])),
             publication("Erasmus MC", 5, table(2000, "03ab77c1", vec![days(), size()])),
@@ -548,6 +554,7 @@ fn any_answer() -> impl Strategy<Value = Answer> {
             ungrouped,
             pooled_floor: None,
             privacy: None,
+            rounding: 0,
         },
     )
 }

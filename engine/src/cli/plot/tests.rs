@@ -126,6 +126,7 @@ fn an_answer_offers_a_plot_for_each_curve_and_histogram() {
         ungrouped: 0,
         pooled_floor: None,
         privacy: None,
+        rounding: 0,
     };
     let plots = from_answer(&answer);
     let names: Vec<&str> = plots.iter().map(Plot::file_name).collect();

@@ -330,6 +330,10 @@ impl Interceptor for Bearer {
         if let Some(header) = &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
             request.metadata_mut().insert("authorization", header.clone());
         }
+        let trace = crate::trace::of_process().and_then(|parent| parent.to_string().parse().ok());
+        if let Some(trace) = trace {
+            request.metadata_mut().insert(crate::trace::TRACEPARENT, trace);
+        }
         Ok(request)
     }
 }

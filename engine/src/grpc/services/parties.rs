@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::Streaming;
 use crate::clock::now_ms;
-use crate::grpc::hub::{Connection, Hub};
+use crate::grpc::hub::{Connection, Gone, Hub};
 use crate::grpc::peer;
 use crate::grpc::relay::{ProbeFailure, frame_of};
 use crate::grpc::status::status_of;
@@ -233,6 +233,26 @@ impl parties_server::Parties for PartiesService {
 }
 
 impl PartiesService {
+    /// Puts the head of a node's audit chain into the log and answers with the proof; what is refused is noted, and the
+    /// node learns it from the silence.
+    async fn log_head(
+        &self,
+        member: &Member,
+        connection: &Connection,
+        head: v1::AuditHead,
+    ) -> Result<(), Gone> {
+        match self.engine.take_head(member, &head.json, &head.signature).await {
+            Ok(checkpoint) => {
+                let json = crate::encoding::canonical_json(&checkpoint);
+                connection.frame(engine_frame::Frame::AuditLogged(v1::AuditLogged { json })).await
+            }
+            Err(problem) => {
+                tracing::warn!(hospital = %member.name, %problem, "the head of an audit chain is refused");
+                Ok(())
+            }
+        }
+    }
+
     /// Reads a node's frames until it leaves, breaks the protocol, falls silent, or is revoked.
     async fn serve(self, member: Member, connection: Arc<Connection>, mut frames: Incoming<v1::NodeFrame>) {
         let why = loop {
@@ -262,6 +282,9 @@ impl PartiesService {
                 },
                 Some(node_frame::Frame::Publication(publication)) => {
                     self.publish(&member, publication).await.map_err(|status| status.message().to_owned())
+                }
+                Some(node_frame::Frame::AuditHead(head)) => {
+                    self.log_head(&member, &connection, head).await.map_err(|gone| gone.to_string())
                 }
                 Some(node_frame::Frame::Hello(_)) | None => Err("a frame that is out of place".to_owned()),
             };

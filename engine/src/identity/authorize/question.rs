@@ -163,7 +163,7 @@ pub struct Circumstances {
     pub purpose: String,
     /// Class of the data, or empty.
     pub data_class: String,
-    /// From where, or empty.
+    /// From where: the address that the call came from, or empty.
     pub location: String,
 }
 
@@ -183,10 +183,11 @@ pub struct Question {
 }
 
 impl Question {
-    /// A question about a call.
+    /// A question about a call, from where the work in hand came from ([`crate::trace`]).
     #[must_use]
     pub fn new(principal: &Subject, action: &str, resource: Resource, now_ms: u64) -> Self {
-        let context = Circumstances { now_s: now_ms / 1000, ..Circumstances::default() };
+        let location = crate::trace::current().map_or_else(String::new, |origin| origin.source);
+        let context = Circumstances { now_s: now_ms / 1000, location, ..Circumstances::default() };
         Self { principal: principal.clone(), action: action.to_owned(), resource, context }
     }
 }

@@ -114,6 +114,7 @@ impl Engine {
             result_key: None,
             created_ms: now,
             deadline_ms: now.saturating_add(limit_ms),
+            context: crate::audit::Context::default().here(),
         })
         .await
     }

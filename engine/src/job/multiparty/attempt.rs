@@ -96,10 +96,10 @@ async fn call(
     let mut calls = JoinSet::new();
     for (name, body) in sent {
         let (engine, task) = (work.engine().clone(), task.clone());
-        calls.spawn(async move {
+        calls.spawn(crate::trace::carried(async move {
             let answer = engine.nodes.call(&name, &task, body, ATTEMPT).await;
             (name, answer)
-        });
+        }));
     }
     let mut answers = Answers::new();
     let mut failed: Option<(String, NodeError)> = None;

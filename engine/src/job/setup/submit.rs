@@ -132,6 +132,7 @@ impl Engine {
             result_key: None,
             created_ms: now,
             deadline_ms: now.saturating_add(new.time_limit_ms.clamp(1_000, TIME_LIMIT_MS_MAX)),
+            context: crate::audit::Context::default().here(),
         })
         .await
     }

@@ -249,6 +249,12 @@ impl Node {
             )
             .hint("say what the answer is for: --purpose DUO:0000042")
         })?;
+        let grantees = vec![researcher.to_owned(), self.consortium().to_owned()];
+        Ok(Some(Question { grantees, purpose, classes: self.classes_of(plan) }))
+    }
+
+    /// Classes of the data that a plan reads here: those of its columns, else of its table.
+    pub(super) fn classes_of(&self, plan: &Plan) -> Vec<String> {
         let table = self.config().table(&plan.query.table);
         let own = table.and_then(|table| table.data_class.clone());
         let class = |name: &str| {
@@ -259,8 +265,7 @@ impl Node {
         classes.extend(own.clone().filter(|_| classes.is_empty()));
         classes.sort();
         classes.dedup();
-        let grantees = vec![researcher.to_owned(), self.consortium().to_owned()];
-        Ok(Some(Question { grantees, purpose, classes }))
+        classes
     }
 
     /// The data of a job, read through its patients' consent as it is now.

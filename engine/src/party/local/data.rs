@@ -22,6 +22,7 @@ pub struct LocalData {
     key: VersionKey,
     states: Arc<Mutex<HashMap<String, Arc<TableState>>>>,
     gate: Gate,
+    rounding: bool,
 }
 
 /// What is known of a table's source as long as the file does not change.
@@ -82,14 +83,16 @@ impl LocalData {
     #[must_use]
     pub fn new(config: &PartyConfig, key: VersionKey) -> Self {
         let gate = Gate::of(config.consent.regime);
-        Self { tables: config.tables.clone(), key, states: Arc::default(), gate }
+        let rounding = config.policy.rounding;
+        Self { tables: config.tables.clone(), key, states: Arc::default(), gate, rounding }
     }
 
     /// The same sources, read through a gate.
     #[must_use]
     pub fn through(&self, rows: Arc<dyn RowGate>) -> Self {
         let (tables, states) = (self.tables.clone(), Arc::clone(&self.states));
-        Self { tables, key: self.key.clone(), states, gate: Gate::Asked(rows) }
+        let (gate, rounding) = (Gate::Asked(rows), self.rounding);
+        Self { tables, key: self.key.clone(), states, gate, rounding }
     }
 
     /// What decides whose rows of a table are read, with the source column that names the patient; none where
@@ -135,13 +138,14 @@ impl LocalData {
                     description: table.description.clone(),
                     rows_max: table.rows_max,
                     rows_per_patient_max: table.rows_per_patient_max,
+                    data_class: table.data_class.clone().unwrap_or_default(),
                     data_use: table.data_use.clone(),
                     dataset_version: self.state(table)?.dataset_version.clone(),
                     columns: table.columns.iter().map(|c| c.column.clone()).collect(),
                 })
             })
             .collect::<Result<_, LocalError>>()?;
-        Ok(Publication { hospital: hospital.into(), floor, tables })
+        Ok(Publication { hospital: hospital.into(), floor, rounding: self.rounding, tables })
     }
 
     /// The survey of a table.

@@ -20,6 +20,9 @@ use crate::query::plan::{Filter, Participation, Plan, Split};
 pub struct Policy {
     /// The hospital's own floor; the consortium's applies where it is higher.
     pub floor: u32,
+    /// Whether counts that this hospital's rows are in are rounded; the consortium may have it so in any case.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rounding: bool,
     /// Statistics that may be asked.
     pub statistics: BTreeSet<StatisticKind>,
     /// Whether a result may be split by hospital.
@@ -173,6 +176,7 @@ fn findings(plan: &Plan, policy: &Policy, user: &str, hospitals: usize) -> Vec<F
         finding("policy.by_hospital", by_hospital_rule(plan, policy)),
         finding("policy.km_step", km_step_rule(plan, policy)),
         finding("policy.hospitals_min", hospitals_rule(plan, policy, hospitals)),
+        finding("policy.rounding", rounding_rule(plan, policy)),
         finding("policy.privacy", privacy_rule(plan, policy.privacy.as_ref())),
     ]
 }
@@ -188,6 +192,17 @@ fn user_rule<'h>(policy: &Policy, user: &str) -> Result<String, (String, &'h str
         format!("`{user}` is not among the researchers this hospital serves"),
         "ask the hospital to list you",
     ))
+}
+
+fn rounding_rule<'h>(plan: &Plan, policy: &Policy) -> Result<String, (String, &'h str)> {
+    match (policy.rounding, plan.rounding, plan.privacy.is_some()) {
+        (true, false, false) => Err((
+            "this hospital's counts are rounded, and the plan's are not".into(),
+            "submit again: this hospital has published its rule",
+        )),
+        (_, true, _) => Ok("counts are rounded before they leave the house".into()),
+        (_, false, _) => Ok("counts need no rounding".into()),
+    }
 }
 
 fn column_rule<'h>(plan: &Plan, policy: &Policy) -> Result<String, (String, &'h str)> {

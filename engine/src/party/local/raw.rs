@@ -242,6 +242,8 @@ impl Code {
 pub(super) struct Policy {
     #[serde(default = "one")]
     pub floor: Spanned<u32>,
+    #[serde(default)]
+    pub rounding: bool,
     pub statistics: Option<Vec<Spanned<String>>>,
     #[serde(default)]
     pub by_hospital: bool,
@@ -316,6 +318,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             floor: one(),
+            rounding: false,
             statistics: None,
             by_hospital: false,
             approval: super::policy::ApprovalMode::default(),

@@ -12,6 +12,7 @@ use super::sums::{MISSING, Rows, Withheld, cell_count, inconsistent};
 use super::{LocalError, filter, scan};
 use crate::query::ast::HOSPITAL;
 use crate::query::plan::{Block, Content, Factor, Filter, Measure, Plan};
+use crate::query::rounding::round_block;
 
 /// A hospital's contribution in the clear: it never leaves the node but encrypted.
 pub struct Contribution {
@@ -319,7 +320,11 @@ impl Step<'_> {
                     let beyond = value.checked_shr(block.width.saturating_sub(1)).unwrap_or(value >> 127);
                     block.width > 0 && (beyond == 0 || beyond == -1)
                 };
-                for value in self.integers(content)? {
+                let mut values = self.integers(content)?;
+                if self.rows.plan.rounding {
+                    round_block(content, &mut values);
+                }
+                for value in values {
                     if !fits(value) {
                         return Err(LocalError::SlotTooWide { block: at, width: block.width });
                     }

@@ -406,15 +406,13 @@ pub(super) fn check_policy(
             deny: table.deny.into_iter().map(Spanned::into_inner).collect(),
         };
         if rules.insert(name.clone(), rule).is_some() {
-            return Err(here.invalid(
-                &table.name.span(),
-                format!("two rules for table `{name}`"),
-                "join them",
-            ));
+            let message = format!("two rules for table `{name}`");
+            return Err(here.invalid(&table.name.span(), message, "join them"));
         }
     }
     Ok(Policy {
         floor: raw.floor.into_inner(),
+        rounding: raw.rounding,
         statistics,
         by_hospital: raw.by_hospital,
         approval: raw.approval,

@@ -33,6 +33,7 @@ use crate::identity::{Member, random};
 use crate::job::multiparty::{ATTEMPTS_MAX, session_id};
 use crate::problem::{Problem, ProblemKind};
 use crate::query::plan::{Participation, Plan};
+use crate::trace;
 pub use seat::output_place;
 use seat::{Part, Seat};
 
@@ -124,8 +125,10 @@ impl Node {
         let key = (job.to_owned(), attempt);
         let told = {
             let (job, attempt) = key.clone();
-            let told =
-                tokio::task::spawn_blocking(move || node.told((&job, attempt), inputs, &members, arrived));
+            let origin = trace::current();
+            let told = tokio::task::spawn_blocking(move || {
+                trace::within_blocking(origin, || node.told((&job, attempt), inputs, &members, arrived))
+            });
             told.await.map_err(|e| Problem::internal(&e))??
         };
         let cancelled = self.attempts().begin(key.clone());
@@ -139,7 +142,9 @@ impl Node {
         let mesh = Arc::new(mesh);
         let seat = Seat { node: self.clone(), mesh: mesh.clone(), told, job: job.to_owned(), attempt };
         let runtime = tokio::runtime::Handle::current();
-        let done = tokio::task::spawn_blocking(move || seat.run(&runtime)).await;
+        let origin = trace::current();
+        let done =
+            tokio::task::spawn_blocking(move || trace::within_blocking(origin, || seat.run(&runtime))).await;
         let done = done.map_err(|e| Problem::internal(&e)).and_then(|done| done);
         // What ended the mesh says more than what it did to the program.
         let failure = mesh.failure();

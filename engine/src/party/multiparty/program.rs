@@ -160,8 +160,9 @@ impl Table<'_> {
         Ok(self.block(block))
     }
 
+    /// The floor of cells; with noise none is hidden by anything else, as under encryption.
     pub(super) fn floor(&self) -> u64 {
-        u64::from(self.plan.floor)
+        if self.plan.privacy.is_some() { 1 } else { u64::from(self.plan.floor) }
     }
 
     fn run<S: Security>(&self, session: &mut Session<'_, S>, program: &Program) -> Done {

@@ -117,7 +117,7 @@ impl Seat {
         let (output, sealed) = self.seal(&shares, inputs, cost)?;
         let about = Context {
             recipient: self.told.taken.request.researcher.clone(),
-            ..self.told.taken.circumstances(self.node.name())
+            ..self.told.taken.circumstances(&self.node)
         };
         let what = format!("attempt {}, {} bytes", self.attempt, sealed.len());
         self.node.audit_within("shares.give", &self.job, &what, about)?;
@@ -156,10 +156,17 @@ impl Seat {
     fn deal_rows(&self) -> Result<(ContributionHeader, Dealt), Problem> {
         let (node, plan) = (&self.node, &self.told.taken.plan);
         let view = self.view()?;
-        let (words, local) = words_of(plan, &view.data, node.name())?;
-        node.check_version(&self.told.taken, &local.dataset_version)?;
-        node.admit(&self.told.taken, view, &local, node.floor())?;
-        let about = self.told.taken.circumstances(node.name());
+        let local = if plan.privacy.is_some() {
+            // Paid for, drawn once and stored: another attempt, or the other route, gives the same noise.
+            node.released(&self.told.taken, view, node.floor())?
+        } else {
+            let local = step::run(plan, &view.data, node.name(), 1).map_err(Problem::from)?;
+            node.check_version(&self.told.taken, &local.dataset_version)?;
+            node.admit(&self.told.taken, view, &local, node.floor())?;
+            local
+        };
+        let words = words_from(plan, &view.data, (node.name(), &local))?;
+        let about = self.told.taken.circumstances(node);
         node.audit_within("data.read", &self.job, &node.consent_note(view), about)?;
         let (header, dealt) = self.sign_input(&words, (local.dataset_version, view.root()))?;
         // Kept for the receipt, which names it.
@@ -348,12 +355,22 @@ impl Seat {
 }
 
 /// What a hospital puts in: the sums of the plan's slots, then those of its linear models; rows as bits. With the local step's result.
+#[cfg(test)]
 pub(super) fn words_of(
     plan: &Plan,
     data: &LocalData,
     hospital: &str,
 ) -> Result<(Words, Contribution), Problem> {
     let local = step::run(plan, data, hospital, 1).map_err(Problem::from)?;
+    Ok((words_from(plan, data, (hospital, &local))?, local))
+}
+
+/// The words of a local step that was run before.
+fn words_from(
+    plan: &Plan,
+    data: &LocalData,
+    (hospital, local): (&str, &Contribution),
+) -> Result<Words, Problem> {
     let mut words = Words::default();
     for slot in &local.slots {
         match slot {
@@ -369,7 +386,7 @@ pub(super) fn words_of(
         words.ring.extend(design.linear(&design.observe(plan, data, hospital)?)?);
     }
     words.bits = rows::words(plan, data, hospital)?;
-    Ok((words, local))
+    Ok(words)
 }
 
 /// How many words a hospital puts in.

@@ -105,7 +105,8 @@ fn consortium() -> Consortium {
         ((*name).to_owned(), data.publication(name, FLOOR).unwrap_or_else(|e| panic!("{e}")))
     });
     let hospitals = publications.collect();
-    let catalogue = Catalogue { consortium: "test".into(), floor: FLOOR, hospitals, compute: vec![] };
+    let catalogue =
+        Catalogue { consortium: "test".into(), floor: FLOOR, rounding: false, hospitals, compute: vec![] };
     Consortium { _folders: folders, data, catalogue }
 }
 

@@ -4,6 +4,7 @@ use super::super::ast::{HOSPITAL, Item, Statistic};
 use super::super::plan::{Content, Factor, Measure, MultiParty, Participation, Plan, SecurityLevel, Split};
 use super::super::secure::{self, Program};
 use super::{Learns, LocalStep, Release};
+use crate::query::rounding::{BASE, ERROR_MAX};
 
 pub(super) fn local_step(plan: &Plan) -> LocalStep {
     LocalStep {
@@ -109,7 +110,7 @@ fn release_with_noise(plan: &Plan) -> Release {
     Release {
         floor: plan.floor,
         rules: vec![
-            "every hospital adds its own noise to every number before it encrypts: no hospital withholds a cell".into(),
+            "every hospital adds its own noise to every number before it encrypts or shares it: no hospital withholds a cell".into(),
             format!("a count under {}, noise and all, is suppressed at the researcher, and what is made of it", plan.floor),
             "the same query over the same data has the same noise, and is paid for once".into(),
         ],
@@ -117,11 +118,28 @@ fn release_with_noise(plan: &Plan) -> Release {
 }
 
 pub(super) fn release(plan: &Plan) -> Release {
-    if plan.multi_party.is_some() {
-        return release_on_shares(plan);
+    let mut release = release_unrounded(plan);
+    if plan.rounding {
+        release.rules.push(format!(
+            "every hospital rounds its counts to multiples of {BASE} before they leave it: a count is within {} of the truth, \
+             and tables and ratios are made of the rounded counts",
+            ERROR_MAX as usize * plan.hospitals.len()
+        ));
+        if plan.multi_party.is_some() {
+            release.rules.push(
+                "the floor on shares is raised by that much, so that no cell under it is released".into(),
+            );
+        }
     }
+    release
+}
+
+fn release_unrounded(plan: &Plan) -> Release {
     if plan.privacy.is_some() {
         return release_with_noise(plan);
+    }
+    if plan.multi_party.is_some() {
+        return release_on_shares(plan);
     }
     let mut rules = vec![format!(
         "a hospital with fewer than {} rows in a cell withholds its part of the cell (its own floor, if it is higher, \

@@ -17,6 +17,7 @@ use super::ast::{Item, Statistic};
 use super::catalogue::{Column, OutOfBounds};
 use super::needs::{Need, need};
 use super::plan::{Content, Plan};
+use super::rounding::BASE;
 
 pub use self::multi_party::{finish_shares, terms};
 pub(super) use self::noisy::guarantee;
@@ -62,7 +63,13 @@ pub fn finish(plan: &Plan, slots: &[i128], participants: &[String]) -> Result<An
         ungrouped: if has_ungrouped { sums.total(|c| *c == Content::Ungrouped)? } else { 0 },
         pooled_floor: None,
         privacy,
+        rounding: rounding_of(plan),
     })
+}
+
+/// What counts are rounded to; 0 for exact ones.
+fn rounding_of(plan: &Plan) -> u32 {
+    if plan.rounding { BASE } else { 0 }
 }
 
 /// The codes of a cell.

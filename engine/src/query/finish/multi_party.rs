@@ -4,7 +4,7 @@
 //!
 //! | program | words |
 //! |---|---|
-//! | release | a flag for each cell (1: released), then the slots of each block, zero where not released |
+//! | release | a flag for each cell (1: released; with noise all are), then the slots of each block, zero where not released |
 //! | quantile | flag, n, points of the lower and upper neighbour (type 7), point of the rank (type 1) |
 //! | top-k | k times: code + 1 (0: none), count |
 //! | chi-square | twice: flag, number (Pearson; Yates) |
@@ -32,7 +32,7 @@ use super::super::plan::{Content, Plan, Split};
 use super::super::scales::scales;
 use super::super::secure::{self, Program, Release};
 use super::sums::{Result, Sums, count, inconsistent};
-use super::{finished, key, tails, undefined};
+use super::{finished, guarantee, key, noisy, tails, undefined};
 
 /// Words that each cell of a program opens; a release opens its own number.
 ///
@@ -111,10 +111,15 @@ pub fn finish_shares(plan: &Plan, opened: &[u64], participants: &[String]) -> Re
             needs.push((statistic, need(statistic, &plan.columns)?));
         }
     }
+    let noisy = noisy::Noisy::of(&sums, participants.len());
     let mut rows = Vec::with_capacity(plan.cells());
     for cell in 0..plan.cells() {
         let mut values = Vec::new();
         for (item, (statistic, need)) in needs.iter().enumerate() {
+            if let Some(noisy) = &noisy {
+                values.push(Cell { value: noisy.value(statistic, need, cell)?, withheld_by: Vec::new() });
+                continue;
+            }
             let value = match parts.iter().find(|(of, _, _)| *of == item) {
                 Some((_, program, own)) => {
                     let each = words_per_cell(plan, program)?;
@@ -129,7 +134,7 @@ pub fn finish_shares(plan: &Plan, opened: &[u64], participants: &[String]) -> Re
         }
         rows.push(Row { key: key(plan, cell), values });
     }
-    let mut participants = participants.to_vec();
+    let (mut participants, count) = (participants.to_vec(), participants.len());
     participants.sort();
     Ok(Answer {
         query: plan.canonical.clone(),
@@ -139,8 +144,9 @@ pub fn finish_shares(plan: &Plan, opened: &[u64], participants: &[String]) -> Re
         participants,
         quality: Vec::new(),
         ungrouped: 0,
-        pooled_floor: Some(plan.floor),
-        privacy: None,
+        pooled_floor: plan.privacy.is_none().then_some(plan.floor),
+        privacy: guarantee(plan, count)?,
+        rounding: super::rounding_of(plan),
     })
 }
 
@@ -182,9 +188,16 @@ fn released(
         .iter()
         .position(|b| matches!(b.content, Content::Withheld { stratum } if stratum == release.stratum));
     let start = |block: usize| plan.blocks[..block].iter().map(|b| b.slots as usize).sum::<usize>();
-    let at = start(mask.ok_or_else(missing)?);
-    for (slot, flag) in slots.get_mut(at..at + release.cells).ok_or_else(missing)?.iter_mut().zip(flags) {
-        *slot = if *flag == 1 { 0 } else { all };
+    match mask.map(start) {
+        Some(at) => {
+            let masks = slots.get_mut(at..at + release.cells).ok_or_else(missing)?;
+            for (slot, flag) in masks.iter_mut().zip(flags) {
+                *slot = if *flag == 1 { 0 } else { all };
+            }
+        }
+        // With noise there are no masks: every cell is released.
+        None if plan.privacy.is_some() && flags.iter().all(|flag| *flag == 1) => {}
+        None => return Err(missing()),
     }
     for block in &release.blocks {
         let length = plan.blocks.get(*block).ok_or_else(missing)?.slots as usize;

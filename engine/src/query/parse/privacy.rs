@@ -1,6 +1,7 @@
-//! The clause that asks for noise, at the end of a query: `WITH PRIVACY (epsilon = 1, delta = 1e-6, honest = 1)`.
+//! The clauses that ask for noise and for rounded counts, at the end of a query: `WITH PRIVACY (epsilon = 1, delta =
+//! 1e-6, honest = 1)`, `WITH ROUNDING`.
 //!
-//! SQL has no such clause, so it is taken off the end of the tokens before the rest is read as SQL.
+//! SQL has no such clauses, so they are taken off the end of the tokens before the rest is read as SQL.
 
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 
@@ -25,6 +26,18 @@ fn wrong(message: &str, span: Span) -> QueryError {
         usage: USAGE.into(),
         place: place(span),
     }
+}
+
+/// Takes `WITH ROUNDING` off the end, where it stands there; true when it did.
+pub(super) fn take_rounding(tokens: &mut Vec<TokenWithSpan>) -> bool {
+    let semicolons = tokens.iter().rev().take_while(|t| t.token == Token::SemiColon).count();
+    let end = tokens.len() - semicolons;
+    let Some(at) = end.checked_sub(2) else { return false };
+    let is_there = is_word(&tokens[at].token, "with") && is_word(&tokens[at + 1].token, "rounding");
+    if is_there {
+        tokens.truncate(at);
+    }
+    is_there
 }
 
 /// Takes the clause off the end, where there is one.

@@ -14,6 +14,7 @@ use super::layout;
 use super::needs::{Need, need};
 use super::parse::parse;
 use super::plan::{Asked, GroupColumn, Participation, Plan, ProtocolInfo};
+use super::rounding;
 
 pub use self::blocks::{DOMAIN_MAX, SLOTS_MAX};
 pub use self::resolve::HOSPITALS_MAX;
@@ -37,7 +38,11 @@ pub fn plan(
         return Err(QueryError::NotCanonical);
     }
     check(protocol)?;
-    let resolved = resolve::resolve(query, catalogue)?;
+    let mut resolved = resolve::resolve(query, catalogue)?;
+    let rounding = rounding::of(query, catalogue, &resolved.hospitals)?;
+    if rounding {
+        resolved.rows_max += u128::from(rounding::ERROR_MAX) * resolved.hospitals.len() as u128;
+    }
     satisfiable(participation, &resolved.hospitals, protocol)?;
     let groups = groups(query, &resolved)?;
     let filter = query.filter.as_ref().map(|f| filter::typed(f, &resolved.columns)).transpose()?;
@@ -48,8 +53,11 @@ pub fn plan(
     let kinds = (!query.group_by.is_empty(), multi_party.is_none());
     let guarantee = privacy::Guarantee::of(query, participation, resolved.rows_per_patient)?;
     let (strata, blocks, noise) = blocks::blocks(&needs, &sizing, kinds, guarantee.as_ref())?;
-    let floor = multi_party::floor(catalogue, &resolved.hospitals, multi_party.is_some())
+    let mut floor = multi_party::floor(catalogue, &resolved.hospitals, multi_party.is_some())
         .max(study.map_or(0, |(_, floor)| floor));
+    if rounding && multi_party.is_some() {
+        floor = rounding::floor_on_shares(floor, resolved.hospitals.len());
+    }
     let mut plan = Plan {
         canonical,
         query: query.clone(),
@@ -62,6 +70,7 @@ pub fn plan(
         strata,
         blocks,
         floor,
+        rounding,
         protocol: protocol.clone(),
         purpose,
         ciphertexts: 0,

@@ -63,12 +63,6 @@ pub(super) fn choose(
     let refuse = |construct: String, hint: &str| {
         Err(QueryError::Unsupported { construct, hint: hint.into(), place: None })
     };
-    if query.privacy.is_some() {
-        return refuse(
-            "WITH PRIVACY on shares".into(),
-            "ask for COUNT, SUM, AVG, VAR, STDDEV, HISTOGRAM or CROSSTAB without --mpc",
-        );
-    }
     for statistic in statistics(query) {
         let construct = format!("{} on shares", statistic.canonical());
         match statistic {

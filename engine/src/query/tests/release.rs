@@ -60,6 +60,63 @@ fn a_hospital_may_raise_the_floor() {
 }
 
 #[test]
+fn rounded_counts_are_multiples_of_five_and_within_two_of_the_truth_for_each_hospital() {
+    let sql = "SELECT COUNT(*), COUNT(age), CROSSTAB(rx, outcome), HISTOGRAM(age, [0, 40, 60, 100]) FROM rct";
+    let exact = rct().ask(sql);
+    let rounded = rct().ask(&format!("{sql} WITH ROUNDING"));
+    assert_eq!((exact.rounding, rounded.rounding), (0, 5));
+    assert!(rounded.query.ends_with(" WITH ROUNDING"), "{}", rounded.query);
+    let counts = |answer: &Answer| {
+        let of = |value: &Value| match value {
+            Value::Count { value } => vec![*value],
+            Value::Crosstab(found) => found.table.iter().flatten().map(|n| n.unwrap()).collect(),
+            Value::Histogram(found) => found.counts.iter().map(|n| n.unwrap()).collect(),
+            other => panic!("{other:?}"),
+        };
+        answer.rows[0].values.iter().flat_map(|cell| of(&cell.value)).collect::<Vec<u64>>()
+    };
+    let (exact, rounded) = (counts(&exact), counts(&rounded));
+    assert_ne!(exact, rounded);
+    assert_eq!(exact.len(), 9);
+    for (exact, rounded) in exact.iter().zip(&rounded) {
+        assert_eq!(rounded % 5, 0);
+        assert!(exact.abs_diff(*rounded) <= 2 * 4, "{exact} {rounded}");
+    }
+    // A ratio is one of the rounded counts.
+    let both = rct().ask("SELECT CROSSTAB(rx, outcome), ODDS_RATIO(rx, outcome) FROM rct WITH ROUNDING");
+    let [table, ratio] = &both.rows[0].values[..] else { panic!("two values") };
+    let (Value::Crosstab(table), Value::OddsRatio(ratio)) = (&table.value, &ratio.value) else {
+        panic!("{both:?}")
+    };
+    let cells: Vec<f64> = table.table.iter().flatten().map(|n| n.unwrap() as f64).collect();
+    let [a, b, c, d] = cells[..] else { panic!("{cells:?}") };
+    assert!((ratio.odds_ratio - a * d / (b * c)).abs() < 1e-12);
+}
+
+#[test]
+fn who_asks_and_consortium_and_hospital_can_have_counts_rounded_and_what_is_no_count_is_refused() {
+    let sql = "SELECT COUNT(*) FROM rct";
+    assert!(!rct().plan(sql).rounding);
+    let mut consortium = rct();
+    consortium.catalogue.rounding = true;
+    let mut hospital = rct();
+    hospital.catalogue.hospitals.get_mut("UM").expect("UM").rounding = true;
+    for world in [&consortium, &hospital] {
+        assert!(world.plan(sql).rounding);
+        let refused = world.try_plan("SELECT AVG(age) FROM rct");
+        assert!(matches!(refused, Err(QueryError::Unsupported { .. })), "{refused:?}");
+        // Noise is as good.
+        assert!(!world.plan("SELECT AVG(age) FROM rct WITH PRIVACY (epsilon = 1)").rounding);
+    }
+    for refused in ["SELECT SUM(age) FROM rct WITH ROUNDING", "SELECT TTEST(age, rx) FROM rct WITH ROUNDING;"]
+    {
+        assert!(matches!(rct().try_plan(refused), Err(QueryError::Unsupported { .. })), "{refused}");
+    }
+    let both = rct().try_plan("SELECT COUNT(*) FROM rct WITH PRIVACY (epsilon = 1) WITH ROUNDING");
+    assert!(matches!(both, Err(QueryError::Unsupported { .. })), "{both:?}");
+}
+
+#[test]
 fn few_people_at_a_level_withhold_a_sum() {
     let rows = |ones: usize| {
         let row = |i: usize| vec![Some(u8::from(i < ones).to_string()), Some(i.to_string())];

@@ -54,8 +54,13 @@ pub fn protocol(hospitals: &[&str]) -> ProtocolInfo {
 impl World {
     /// Hospitals that publish one table with these columns.
     pub fn new(table: &str, columns: &[Column], rows: impl IntoIterator<Item = (String, Rows)>) -> Self {
-        let catalogue =
-            Catalogue { consortium: "test".into(), floor: 1, hospitals: BTreeMap::new(), compute: vec![] };
+        let catalogue = Catalogue {
+            consortium: "test".into(),
+            floor: 1,
+            rounding: false,
+            hospitals: BTreeMap::new(),
+            compute: vec![],
+        };
         let mut world = Self { catalogue, rows: BTreeMap::new() };
         for (hospital, rows) in rows {
             world.add(&hospital, table, columns, rows);
@@ -69,11 +74,13 @@ impl World {
             description: String::new(),
             rows_max: rows.rows.len() as u64 + 7,
             rows_per_patient_max: 1,
+            data_class: String::new(),
             data_use: vec![],
             dataset_version: String::new(),
             columns: columns.to_vec(),
         };
-        let publication = Publication { hospital: hospital.into(), floor: 1, tables: vec![table] };
+        let publication =
+            Publication { hospital: hospital.into(), floor: 1, rounding: false, tables: vec![table] };
         self.catalogue.hospitals.insert(hospital.into(), publication);
         self.rows.insert(hospital.into(), rows);
     }

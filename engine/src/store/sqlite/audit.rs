@@ -15,10 +15,7 @@ pub(super) fn append(
     event: &Event,
     signer: &Identity,
 ) -> Result<u64, StoreError> {
-    let last = transaction
-        .prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?
-        .query_row([], |row| Ok((row.get::<_, Uint>(0)?.0, row.get::<_, Digest>(1)?)))
-        .optional()?;
+    let last = tip(transaction)?;
     let salt = Salt(random()?);
     let sealed = seal(last, event.clone(), salt, signer);
     let json = json_of(&sealed)?;
@@ -26,6 +23,36 @@ pub(super) fn append(
         .prepare_cached("INSERT INTO audit (seq, event, prev_hash, hash, signature) VALUES (?, ?, ?, ?, ?)")?
         .execute(params![Uint(sealed.seq), json, sealed.prev_hash, sealed.hash, sealed.signature.0])?;
     Ok(sealed.seq)
+}
+
+fn tip(transaction: &Transaction<'_>) -> Result<Option<(u64, Digest)>, StoreError> {
+    let mut statement =
+        transaction.prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?;
+    let last = statement.query_row([], |row| Ok((row.get::<_, Uint>(0)?.0, row.get::<_, Digest>(1)?)));
+    Ok(last.optional()?)
+}
+
+fn keep_head(
+    transaction: &Transaction<'_>,
+    owner: &str,
+    count: u64,
+    checkpoint: &str,
+) -> Result<(), StoreError> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO audit_heads (owner, count, checkpoint) VALUES (?, ?, ?)
+             ON CONFLICT (owner, count) DO NOTHING",
+        )?
+        .execute(params![owner, Uint(count), checkpoint])?;
+    Ok(())
+}
+
+fn newest_head(transaction: &Transaction<'_>, owner: &str) -> Result<Option<(u64, String)>, StoreError> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT count, checkpoint FROM audit_heads WHERE owner = ? ORDER BY count DESC LIMIT 1",
+    )?;
+    let found = statement.query_row([owner], |row| Ok((row.get::<_, Uint>(0)?.0, row.get(1)?)));
+    Ok(found.optional()?)
 }
 
 fn json_of(sealed: &Sealed) -> Result<String, StoreError> {
@@ -129,6 +156,18 @@ impl AuditLog for SqliteStore {
     fn audit_redact(&self, before_ms: u64, event: &Event) -> Result<u64, StoreError> {
         self.database.write("audit_redact", |t| redact_audited(t, before_ms, event, &self.signer))
     }
+
+    fn audit_tip(&self) -> Result<Option<(u64, Digest)>, StoreError> {
+        self.database.read("audit_tip", tip)
+    }
+
+    fn keep_audit_head(&self, owner: &str, count: u64, checkpoint: &str) -> Result<(), StoreError> {
+        self.database.write("keep_audit_head", |t| keep_head(t, owner, count, checkpoint))
+    }
+
+    fn audit_head(&self, owner: &str) -> Result<Option<(u64, String)>, StoreError> {
+        self.database.read("audit_head", |t| newest_head(t, owner))
+    }
 }
 
 impl AuditLog for SqlitePartyStore {
@@ -146,5 +185,17 @@ impl AuditLog for SqlitePartyStore {
 
     fn audit_redact(&self, before_ms: u64, event: &Event) -> Result<u64, StoreError> {
         self.database.write("audit_redact", |t| redact_audited(t, before_ms, event, &self.signer))
+    }
+
+    fn audit_tip(&self) -> Result<Option<(u64, Digest)>, StoreError> {
+        self.database.read("audit_tip", tip)
+    }
+
+    fn keep_audit_head(&self, owner: &str, count: u64, checkpoint: &str) -> Result<(), StoreError> {
+        self.database.write("keep_audit_head", |t| keep_head(t, owner, count, checkpoint))
+    }
+
+    fn audit_head(&self, owner: &str) -> Result<Option<(u64, String)>, StoreError> {
+        self.database.read("audit_head", |t| newest_head(t, owner))
     }
 }

@@ -14,7 +14,7 @@ use crate::store::job::{
 use crate::store::{Jobs, PAGE_ROWS_MAX};
 
 const SUMMARY: &str = "SELECT id, kind, state, owner, request_digest, result_key, created_ms, deadline_ms, \
-                       attempt, lease_fence, conclusion, leaf_index, request, plan FROM jobs";
+                       attempt, lease_fence, conclusion, leaf_index, request, plan, context FROM jobs";
 
 fn summary(row: &Row<'_>) -> Result<JobSummary, StoreError> {
     let conclusion: Option<String> = row.get(10)?;
@@ -41,11 +41,14 @@ pub(super) fn job(transaction: &Transaction<'_>, id: &JobId) -> Result<Option<Jo
     let mut statement = transaction.prepare_cached(&format!("{SUMMARY} WHERE id = ?"))?;
     let found = statement
         .query_row([id], |row| {
-            let (request, plan) = (row.get(12)?, row.get(13)?);
-            Ok(summary(row).map(|summary| Job { summary, request, plan }))
+            let (request, plan, context) = (row.get(12)?, row.get(13)?, row.get::<_, String>(14)?);
+            Ok((summary(row), request, plan, context))
         })
         .optional()?;
-    found.transpose()
+    let Some((summary, request, plan, context)) = found else { return Ok(None) };
+    let context = serde_json::from_str(&context)
+        .map_err(|e| StoreError::Corrupt { what: "circumstances of a job", reason: e.to_string() })?;
+    Ok(Some(Job { summary: summary?, request, plan, context }))
 }
 
 fn one(transaction: &Transaction<'_>, tail: &str, key: &Digest) -> Result<Option<JobSummary>, StoreError> {
@@ -129,13 +132,15 @@ fn move_job(
 
 impl Jobs for SqliteStore {
     fn submit(&self, new: &NewJob, event: &Event, message: &Message) -> Result<Submitted, StoreError> {
+        let context = serde_json::to_string(&new.context)
+            .map_err(|e| StoreError::Corrupt { what: "circumstances of a job", reason: e.to_string() })?;
         self.database.write("submit", |t| {
             if let Some(there) = one(t, "WHERE request_digest = ?", &new.request_digest)? {
                 return Ok(Submitted::Existing(Box::new(there)));
             }
             let added = t.execute(
                 "INSERT INTO jobs (id, kind, state, owner, request, request_digest, plan, result_key,
-                    created_ms, deadline_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    created_ms, deadline_ms, context) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                  ON CONFLICT (id) DO NOTHING",
                 params![
                     new.id,
@@ -147,7 +152,8 @@ impl Jobs for SqliteStore {
                     new.plan,
                     new.result_key,
                     Uint(new.created_ms),
-                    Uint(new.deadline_ms)
+                    Uint(new.deadline_ms),
+                    context
                 ],
             )?;
             if added == 0 {

@@ -57,6 +57,7 @@ const ENGINE: Schema = Schema {
         include_str!("../migrations/engine/0004.sql"),
         include_str!("../migrations/engine/0005.sql"),
         include_str!("../migrations/engine/0006.sql"),
+        include_str!("../migrations/engine/0007.sql"),
     ],
 };
 
@@ -72,6 +73,7 @@ const PARTY: Schema = Schema {
         include_str!("../migrations/party/0006.sql"),
         include_str!("../migrations/party/0007.sql"),
         include_str!("../migrations/party/0008.sql"),
+        include_str!("../migrations/party/0009.sql"),
     ],
 };
 

@@ -6,9 +6,9 @@ use super::columns::Uint;
 use super::{SqlitePartyStore, audit};
 use crate::audit::Event;
 use crate::encoding::separated;
-use crate::identity::{Digest, SealContext};
+use crate::identity::{Digest, Identity, SealContext, Signature};
 use crate::store::error::StoreError;
-use crate::store::release::{Charge, Charged, CohortScope, ReleaseStore};
+use crate::store::release::{Charge, Charged, CohortScope, FLOOR_ROW, ReleaseStore};
 
 /// What was spent of a table: in all, or in a study.
 fn spent(
@@ -33,11 +33,37 @@ fn is_charged(transaction: &Transaction<'_>, answer: &Digest) -> Result<bool, St
     Ok(found.is_some())
 }
 
-fn floor(transaction: &Transaction<'_>) -> Result<u32, StoreError> {
-    let found: Option<u32> = transaction
-        .query_row("SELECT floor FROM consortium_floor WHERE id = 1", [], |row| row.get(0))
+/// Context of the node's signature over the highest floor it has heard of.
+const FLOOR: &str = "ward/v1/floor";
+
+/// The stored floor. One that was changed does not hold against its signature; for one that is gone, or unsigned, the
+/// signed trail says how high it was.
+fn floor(transaction: &Transaction<'_>, signer: &Identity) -> Result<u32, StoreError> {
+    let found: Option<(u32, Option<[u8; 64]>)> = transaction
+        .query_row("SELECT floor, signature FROM consortium_floor WHERE id = 1", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .optional()?;
-    Ok(found.unwrap_or(1))
+    match found {
+        Some((floor, Some(signature))) => {
+            let verified = signer.public().verify(FLOOR, &[&floor.to_be_bytes()], &Signature(signature));
+            let reason = format!("its signature is not over {floor}");
+            verified.map(|()| floor).map_err(|_| StoreError::Corrupt { what: FLOOR_ROW, reason })
+        }
+        Some((floor, None)) => Ok(floor.max(floor_of_trail(transaction)?)),
+        None => floor_of_trail(transaction),
+    }
+}
+
+/// The highest floor that the trail says was raised to.
+fn floor_of_trail(transaction: &Transaction<'_>) -> Result<u32, StoreError> {
+    let highest: Option<u32> = transaction.query_row(
+        "SELECT max(CAST(event ->> '$.whole.event.detail' AS INTEGER)) FROM audit
+         WHERE event ->> '$.whole.event.action' = 'floor.raise'",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(highest.unwrap_or(1).max(1))
 }
 
 /// The row of a cohort, as it is bound into what is sealed there.
@@ -47,17 +73,18 @@ fn cohort_row(scope: CohortScope<'_>, digest: &Digest) -> String {
 
 impl ReleaseStore for SqlitePartyStore {
     fn consortium_floor(&self) -> Result<u32, StoreError> {
-        self.database.read("consortium_floor", floor)
+        self.database.read("consortium_floor", |t| floor(t, &self.signer))
     }
 
     fn raise_floor(&self, new: u32, event: &Event) -> Result<bool, StoreError> {
         self.database.write("raise_floor", |t| {
-            if new <= floor(t)? {
+            if new <= floor(t, &self.signer)? {
                 return Ok(false);
             }
             t.execute(
-                "INSERT INTO consortium_floor (id, floor) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET floor = ?1",
-                [new],
+                "INSERT INTO consortium_floor (id, floor, signature) VALUES (1, ?1, ?2)
+                 ON CONFLICT (id) DO UPDATE SET floor = ?1, signature = ?2",
+                params![new, self.signer.sign(FLOOR, &[&new.to_be_bytes()]).0],
             )?;
             audit::append(t, event, &self.signer)?;
             Ok(true)

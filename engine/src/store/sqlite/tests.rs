@@ -3,7 +3,7 @@
 use super::*;
 use crate::audit::{Context, Event, Filter};
 use crate::store::tests::{SqliteWorld, World as _, audited, digest, event, open_party, signer};
-use crate::store::{AuditLog as _, Log as _, Once, OnceKey, PartyStore as _};
+use crate::store::{AuditLog as _, FLOOR_ROW, Log as _, Once, OnceKey, PartyStore as _};
 
 fn raw(world: &SqliteWorld, file: &str) -> Connection {
     Connection::open(world.path().join(file)).unwrap()
@@ -109,6 +109,29 @@ fn secrets_are_sealed_on_disk_and_open_with_the_key_alone() {
     let moved = open_party(&world.path(), 1).once(OnceKey { key: "other", ..cell });
     assert!(matches!(moved, Err(StoreError::Identity(_))));
     assert_eq!(&**open_party(&world.path(), 1).once(cell).unwrap().unwrap(), secret);
+}
+
+#[test]
+fn a_floor_lowered_behind_the_store_is_refused_and_one_that_is_gone_is_known_from_the_trail() {
+    let world = SqliteWorld::new();
+    let raise = |floor: u32| {
+        let event = Event { action: "floor.raise".into(), detail: floor.to_string(), ..event("a") };
+        assert!(world.party().raise_floor(floor, &event).unwrap());
+    };
+    raise(5);
+    raise(9);
+    assert_eq!(world.party().consortium_floor().unwrap(), 9);
+    let party = raw(&world, "party.db");
+    party.execute("UPDATE consortium_floor SET floor = 2", []).unwrap();
+    let refused = world.party().consortium_floor();
+    assert!(matches!(&refused, Err(StoreError::Corrupt { what: FLOOR_ROW, .. })), "{refused:?}");
+    // Without its signature, or without its row, the trail counts.
+    party.execute("UPDATE consortium_floor SET signature = NULL", []).unwrap();
+    assert_eq!(world.party().consortium_floor().unwrap(), 9);
+    party.execute("DELETE FROM consortium_floor", []).unwrap();
+    assert_eq!(world.party().consortium_floor().unwrap(), 9);
+    raise(11);
+    assert_eq!(world.party().consortium_floor().unwrap(), 11);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `ward audit ...`: what was done, by whom, to whose data, and why.
 
+mod heads;
 mod text;
 
 use std::io::BufReader;
@@ -16,7 +17,7 @@ use crate::cli::output::terminal::Terminal;
 use crate::cli::written;
 use crate::clock::now_ms;
 use crate::host::EngineFolder;
-use crate::identity::PublicKey;
+use crate::identity::{CaCertificate, PublicKey};
 use crate::party::local::config::PartyConfig;
 use crate::party::node::Node;
 use crate::problem::{Problem, ProblemKind};
@@ -51,6 +52,9 @@ pub struct Search {
     /// Purpose, as a DUO code.
     #[arg(long, value_name = "CODE")]
     purpose: Option<String>,
+    /// Id of a request's trace, or its first digits.
+    #[arg(long, value_name = "HEX")]
+    trace: Option<String>,
     /// Study.
     #[arg(long)]
     study: Option<String>,
@@ -105,6 +109,22 @@ pub enum Args {
         /// Public key of the chain's owner, as hexadecimal (exports only).
         #[arg(long, value_name = "HEX")]
         key: Option<String>,
+        /// A checkpoint of the log that the chain must continue, as `ward audit checkpoint` writes it; beside the newest
+        /// one that the node or engine keeps.
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
+        /// The consortium's authority, `ca.pem` (exports with --checkpoint only).
+        #[arg(long, value_name = "FILE")]
+        authority: Option<PathBuf>,
+    },
+    /// Print the newest checkpoint of the log that has the chain's head, to keep elsewhere.
+    Checkpoint {
+        /// Whose chain.
+        #[command(flatten)]
+        chain: Chain,
+        /// A hospital's chain, as the engine keeps its heads [default: the engine's own].
+        #[arg(long, value_name = "NAME")]
+        of: Option<String>,
     },
     /// Find events.
     Search {
@@ -174,7 +194,7 @@ pub enum Args {
 /// An opened chain.
 enum Opened {
     Party(Box<Node>),
-    Engine { store: Arc<dyn Store>, key: PublicKey, name: String },
+    Engine { store: Arc<dyn Store>, key: PublicKey, name: String, authority: CaCertificate },
     Export(PathBuf),
 }
 
@@ -189,7 +209,8 @@ impl Opened {
         if let Some(folder) = &chain.data {
             let folder = EngineFolder::open(folder)?;
             let name = format!("engine of {}", folder.consortium());
-            return Ok(Self::Engine { store: folder.store().clone(), key: folder.identity().public(), name });
+            let (store, key) = (folder.store().clone(), folder.identity().public());
+            return Ok(Self::Engine { store, key, name, authority: folder.authority().clone() });
         }
         let path = chain.file.clone().ok_or_else(|| usage("audit.where", "no chain was named"))?;
         Ok(Self::Export(path))
@@ -298,6 +319,7 @@ fn filter_of(search: &Search) -> Result<Filter, Problem> {
         actor: search.actor.clone(),
         patient: search.patient.clone(),
         purpose: search.purpose.clone(),
+        trace: search.trace.clone(),
         study: search.study.clone(),
         action: search.action.clone(),
         subject: search.subject.clone(),
@@ -324,7 +346,15 @@ fn read_event(action: &str, subject: &str) -> Event {
 /// A chain that cannot be opened or read; a date, key or file that is none.
 pub fn run(command: &Args, terminal: &Terminal) -> Result<Exit, Problem> {
     match command {
-        Args::Verify { chain, key } => verify(chain, key.as_deref(), terminal),
+        Args::Verify { chain, key, checkpoint, authority } => {
+            let against =
+                heads::Against { checkpoint: checkpoint.as_deref(), authority: authority.as_deref() };
+            verify(chain, key.as_deref(), against, terminal)
+        }
+        Args::Checkpoint { chain, of } => {
+            let checkpoint = heads::newest(&Opened::open(chain)?, of.as_deref())?;
+            written(terminal.json_line(&checkpoint))
+        }
         Args::Search { chain, search, limit } => {
             let mut found = Opened::open(chain)?.search(&filter_of(search)?)?;
             let all = found.len();
@@ -348,18 +378,28 @@ pub fn run(command: &Args, terminal: &Terminal) -> Result<Exit, Problem> {
     }
 }
 
-fn verify(chain: &Chain, key: Option<&str>, terminal: &Terminal) -> Result<Exit, Problem> {
+fn verify(
+    chain: &Chain,
+    key: Option<&str>,
+    against: heads::Against<'_>,
+    terminal: &Terminal,
+) -> Result<Exit, Problem> {
     let opened = Opened::open(chain)?;
     let key = opened.key(key)?;
-    let verified = verify_chain(opened.events()?, &key).map_err(|e| {
+    let logged = heads::logged(&opened, against)?;
+    let mut hashes = heads::Hashes::of(&logged);
+    let events = opened.events()?.inspect(|sealed| hashes.see(sealed));
+    let verified = verify_chain(events, &key).map_err(|e| {
         Problem::new(ProblemKind::Compliance, "receipt.not_verified", e.to_string())
             .hint("everything before that event holds; compare it with an earlier export")
     })?;
+    let positions = hashes.check(&logged, &key, verified.count)?;
     let result = text::Chain {
         name: opened.name(),
         key: hex::encode(key.as_bytes()),
         events: verified.count,
         head: verified.head,
+        logged: positions,
     };
     written(terminal.show(&result, text::chain))
 }

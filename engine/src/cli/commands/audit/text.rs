@@ -20,17 +20,42 @@ pub struct Chain {
     pub events: u64,
     /// Hash of the last.
     pub head: Digest,
+    /// Heads of it that the log has, and that it continues.
+    pub logged: Vec<Logged>,
+}
+
+/// A head in the log.
+#[derive(Debug, Serialize)]
+pub struct Logged {
+    /// Number of its last event.
+    pub events: u64,
+    /// Leaf of the log.
+    pub leaf: u64,
+    /// Leaves of the tree it was shown in.
+    pub tree: u64,
+    /// When (unix milliseconds).
+    pub at_ms: u64,
 }
 
 pub(super) fn chain(chain: &Chain, style: &Style) -> String {
-    format!(
+    let mut out = format!(
         "{} {}: {} events\nhead {}\nkey  {}\n",
         style.paint(Tone::Good, "verified"),
         chain.name,
         chain.events,
         chain.head,
         chain.key
-    )
+    );
+    for Logged { events, leaf, tree, at_ms } in &chain.logged {
+        out.push_str(&format!(
+            "log  continues the head at event {events}, leaf {leaf} of {tree}, logged {}\n",
+            utc(*at_ms)
+        ));
+    }
+    if chain.logged.is_empty() {
+        out.push_str("log  has no head of it yet: that its end was not cut off does not show\n");
+    }
+    out
 }
 
 fn outcome(outcome: Outcome) -> Cell {
@@ -98,6 +123,9 @@ fn detail(event: &crate::audit::Event) -> String {
     words.extend(said.map(|(name, value)| format!("{name} {}", short(value))));
     if !about.purpose.is_empty() {
         words.push(format!("for {}", about.purpose.join(", ")));
+    }
+    if !about.trace.is_empty() {
+        words.push(format!("trace {}", about.trace.chars().take(8).collect::<String>()));
     }
     if !event.detail.is_empty() {
         words.insert(0, event.detail.clone());

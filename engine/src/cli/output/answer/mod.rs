@@ -9,6 +9,7 @@ use super::terminal::{Style, Tone};
 use super::text;
 use crate::query::answer::{Answer, Cell, Guarantee, Row, Value};
 use crate::query::plan::Mechanism;
+use crate::query::rounding::ERROR_MAX;
 
 /// Footnotes, numbered in the order of their first use.
 #[derive(Debug, Default)]
@@ -223,6 +224,13 @@ fn closing(answer: &Answer, style: &Style) -> String {
         lines.push(format!(
             "suppressed: fewer than {floor} patients over all hospitals, or a cell that would give such a one back; \
              nobody saw its number"
+        ));
+    }
+    if answer.rounding > 0 {
+        lines.push(format!(
+            "counts are rounded: every hospital gives multiples of {}, so a count is within {} of the truth",
+            answer.rounding,
+            u64::from(ERROR_MAX) * answer.participants.len() as u64
         ));
     }
     if let Some(privacy) = &answer.privacy {

@@ -94,8 +94,13 @@ impl World {
         let data: BTreeMap<String, LocalData> = data.into_iter().collect();
         let hospitals =
             data.iter().map(|(name, data)| (name.clone(), data.publication(name, floor).unwrap()));
-        let catalogue =
-            Catalogue { consortium: "test".into(), floor, hospitals: hospitals.collect(), compute: vec![] };
+        let catalogue = Catalogue {
+            consortium: "test".into(),
+            floor,
+            rounding: false,
+            hospitals: hospitals.collect(),
+            compute: vec![],
+        };
         Self { _folders: Vec::new(), data, catalogue }
     }
 

@@ -9,6 +9,7 @@ use crate::query::plan::{Participation, Plan};
 
 fn policy() -> Policy {
     Policy {
+        rounding: false,
         floor: 5,
         statistics: StatisticKind::defaults(),
         by_hospital: false,
