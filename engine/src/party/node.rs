@@ -26,8 +26,7 @@ use crate::problem::{Problem, ProblemKind};
 use crate::query::plan::Asked;
 use crate::records::version::VersionKey;
 use crate::store::{
-    Accepted, Approval, FLOOR_ROW, NewTask, Once, OnceKey, PartyStore, ReleaseStore as _, SqlitePartyStore,
-    StoreError, TaskState,
+    Accepted, Approval, NewTask, Once, OnceKey, PartyStore, ReleaseStore as _, SqlitePartyStore, TaskState,
 };
 use crate::study::StudyRef;
 use crate::trace;
@@ -137,14 +136,7 @@ impl Node {
             .map_err(|e| Problem::new(ProblemKind::Validation, e.code(), e.to_string()))?;
         let identity = identity.refusing(revocations.clone());
         let mesh = Endpoint::new(identity, config.proxy.clone(), config.mesh.is_direct)?;
-        let floor = store.consortium_floor().map_err(|error| match &error {
-            StoreError::Corrupt { what: FLOOR_ROW, .. } => {
-                Problem::new(ProblemKind::Compliance, "floor.tampered", error.to_string()).hint(
-                    "somebody changed the consortium's floor in this node's database: restore a backup, and look into it",
-                )
-            }
-            _ => Problem::from(error),
-        })?;
+        let floor = store.consortium_floor().map_err(super::release::unread_floor)?;
         Ok(Self {
             config,
             certificate: RwLock::new((Arc::new(membership.certificate.clone()), membership.member.clone())),

@@ -13,7 +13,7 @@ use crate::audit::Context;
 use crate::encoding::{Digest, canonical_json, separated};
 use crate::problem::{Problem, ProblemKind};
 use crate::query::plan::{Plan, Privacy};
-use crate::store::{Charge, CohortScope, StoreError};
+use crate::store::{Charge, CohortScope, FLOOR_ROW, StoreError};
 use crate::study::StudyRef;
 
 /// Most cohorts that are kept for one researcher and one version of a table.
@@ -299,6 +299,14 @@ impl Node {
         let audit = self.audit_event("floor.raise", "consortium", &floor.to_string());
         Ok(self.store().raise_floor(floor, &audit)?)
     }
+}
+
+/// Why the stored floor is not believed.
+pub(super) fn unread_floor(error: StoreError) -> Problem {
+    let StoreError::Corrupt { what: FLOOR_ROW, .. } = &error else { return error.into() };
+    Problem::new(ProblemKind::Compliance, "floor.tampered", error.to_string()).hint(
+        "somebody changed the consortium's floor in this node's database: restore a backup, and look into it",
+    )
 }
 
 fn write(slots: &[SlotValue]) -> Result<Vec<u8>, Problem> {

@@ -27,6 +27,7 @@ mod setup;
 mod snapshot;
 mod sqlite;
 mod studies;
+mod trail;
 
 #[cfg(test)]
 mod tests;
@@ -56,8 +57,9 @@ pub use setup::{NewSetupRow, SetupRow, Setups};
 pub use snapshot::{Batch, DatabaseError, DatabaseSettings, Password, Snapshot};
 pub use sqlite::{MessageSnapshot, SqlitePartyStore, SqliteStore};
 pub use studies::{OwnStudies, OwnStudy, Studies, StudyRecord, StudyWord};
+pub use trail::AuditLog;
 
-use crate::audit::{AuditError, Event, Filter, Sealed};
+use crate::audit::{AuditError, Event, Sealed};
 use crate::identity::{Claim, Digest};
 
 /// Most rows that a listing returns at once.
@@ -318,53 +320,6 @@ pub trait Outbox {
     /// # Errors
     /// [`StoreError`].
     fn outbox_delivered(&self, seq: u64, at_ms: u64) -> Result<(), StoreError>;
-}
-
-/// An audit chain, of the engine or of a party.
-pub trait AuditLog {
-    /// Appends an event on its own, for acts that change nothing in the store (a refusal, a read).
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    fn audit(&self, event: &Event) -> Result<u64, StoreError>;
-
-    /// Events after a number, in order.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    fn audit_events(&self, after_seq: u64, limit: u32) -> Result<Vec<Sealed>, StoreError>;
-
-    /// Events after a number that the filter lets through, in order.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    fn audit_search(&self, filter: &Filter, after_seq: u64, limit: u32) -> Result<Vec<Sealed>, StoreError>;
-
-    /// Takes away the payload of at most [`PAGE_ROWS_MAX`] events older than `before_ms`, and appends `event`, with the
-    /// number of them, in the same transaction. Returns how many; zero when none is left.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    fn audit_redact(&self, before_ms: u64, event: &Event) -> Result<u64, StoreError>;
-
-    /// Number and hash of the last event; none for an empty chain.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    fn audit_tip(&self) -> Result<Option<(u64, Digest)>, StoreError>;
-
-    /// Keeps a logged head of a chain: whose, the number of its last event, and the checkpoint as JSON. A head that is
-    /// kept stays.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    fn keep_audit_head(&self, owner: &str, count: u64, checkpoint: &str) -> Result<(), StoreError>;
-
-    /// The newest logged head of a chain: the number of its last event, and the checkpoint.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    fn audit_head(&self, owner: &str) -> Result<Option<(u64, String)>, StoreError>;
 }
 
 /// Small values under a name.

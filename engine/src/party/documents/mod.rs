@@ -199,7 +199,7 @@ impl Node {
         let kind = match self.look_at(new).await {
             Ok(kind) => kind,
             Err(problem) => {
-                self.audit_refusal("document.store", "document:refused", &problem.code)?;
+                self.audit_refusal("document.store", "document:refused", &problem.code, Context::default())?;
                 return Err(problem);
             }
         };
