@@ -48,7 +48,7 @@ fn form(number: usize) -> Rule {
     let classes = ["labs", "conditions", "imaging"][..1 + number % 3].iter().map(|c| (*c).to_owned());
     let purpose = ["DUO:0000042", "DUO:0000006"][number / 3 % 2];
     let scope = Scope {
-        classes: if number % 2 == 0 { classes.collect() } else { Default::default() },
+        classes: if number.is_multiple_of(2) { classes.collect() } else { Default::default() },
         purposes: Purpose::parse(purpose).into_iter().collect(),
         ..Scope::default()
     };

@@ -87,7 +87,7 @@ impl Node {
             let params = &taken.held.params;
             let made = he::masked_share(params, &key, &sum, &mut self.fresh_rng()?);
             let (shares, masks) = made.map_err(|e| Problem::internal(&e))?;
-            let about = taken.circumstances(self.name());
+            let about = taken.circumstances(self);
             self.audit_within("share.give", job, &format!("masked sum {digest}"), about)?;
             let words = masks.expose().iter().take(taken.plan.slots());
             let mut kept = Zeroizing::new(words.flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>());
