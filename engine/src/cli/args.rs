@@ -1,10 +1,13 @@
 //! The command line.
 
+mod answers;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+pub use self::answers::{OutputArgs, PrivacyArgs, ResultArgs};
 use super::commands::consent::purpose;
 pub use super::commands::setup::args::Setup;
 use crate::consent::Purpose;
@@ -452,57 +455,30 @@ pub struct Submit {
     pub output: OutputArgs,
 }
 
-/// Noise, as the clause WITH PRIVACY of the query asks for it.
-#[derive(Debug, Clone, Default, Args)]
-pub struct PrivacyArgs {
-    /// Answer with noise: differential privacy with this epsilon.
-    #[arg(long, value_name = "E")]
-    pub epsilon: Option<String>,
-    /// Round the counts to multiples of 5, as the clause WITH ROUNDING does.
-    #[arg(long, conflicts_with = "epsilon")]
-    pub rounding: bool,
-    /// With this delta (Gaussian noise); without it, none (Laplace noise).
-    #[arg(long, value_name = "D", requires = "epsilon")]
-    pub delta: Option<String>,
-}
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
 
-impl PrivacyArgs {
-    /// The query with the clause.
-    #[must_use]
-    pub fn apply(&self, sql: &str) -> String {
-        if self.rounding {
-            return format!("{} WITH ROUNDING", sql.trim_end().trim_end_matches(';'));
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    /// What clap itself checks in debug builds alone.
+    fn check(command: &clap::Command, globals: &HashSet<String>, path: &str) {
+        for arg in command.get_arguments().filter(|arg| !arg.is_global_set()) {
+            let names = [Some(arg.get_id().as_str()), arg.get_long()];
+            assert!(!names.into_iter().flatten().any(|name| globals.contains(name)), "{path}: {arg}");
         }
-        let Some(epsilon) = &self.epsilon else { return sql.to_owned() };
-        let delta = self.delta.as_ref().map(|delta| format!(", delta = {delta}")).unwrap_or_default();
-        let query = sql.trim_end().trim_end_matches(';');
-        format!("{query} WITH PRIVACY (epsilon = {epsilon}{delta})")
+        for sub in command.get_subcommands() {
+            check(sub, globals, &format!("{path} {}", sub.get_name()));
+        }
     }
-}
 
-/// `ward result`.
-#[derive(Debug, Args)]
-pub struct ResultArgs {
-    /// Job id.
-    pub job: String,
-    /// Where the answer goes.
-    #[command(flatten)]
-    pub output: OutputArgs,
-}
-
-/// Where an answer goes besides the terminal.
-#[derive(Debug, Clone, Args)]
-pub struct OutputArgs {
-    /// Write the receipt to this file.
-    #[arg(long, value_name = "FILE")]
-    pub receipt: Option<PathBuf>,
-    /// Write plots as SVG files into this folder.
-    #[arg(long, value_name = "DIR")]
-    pub svg: Option<PathBuf>,
-    /// Write the answer as CSV to this file, a line per number.
-    #[arg(long, value_name = "FILE")]
-    pub csv: Option<PathBuf>,
-    /// Do not draw plots in the terminal.
-    #[arg(long)]
-    pub no_plot: bool,
+    #[test]
+    fn no_command_takes_an_option_that_every_command_takes() {
+        let command = Cli::command();
+        let globals = command.get_arguments().filter(|arg| arg.is_global_set());
+        let globals = globals.map(|arg| arg.get_id().to_string()).collect();
+        check(&command, &globals, "ward");
+    }
 }

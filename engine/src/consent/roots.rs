@@ -249,14 +249,17 @@ fn touched(
 ) -> bool {
     index.statements(pseudonym).iter().filter(|s| s.status.is_open()).any(|statement| {
         index.rule(statement.rule).is_some_and(|rule| {
-            denies(rule, statement.status == Status::Denied, (scope, purpose, class), exception_of)
+            // What holds where nothing else is said is a whole statement: inside one, a denial of everything is a denial.
+            let is_lifted = exception_of == Some(rule) || rule.is_default();
+            let is_denial = statement.status == Status::Denied;
+            denies(rule, (is_denial, is_lifted), (scope, purpose, class))
         })
     })
 }
 
-fn denies(rule: &Rule, is_denial: bool, part: (&Scope, Purpose, &str), exception_of: Option<&Rule>) -> bool {
+fn denies(rule: &Rule, (is_denial, is_lifted): (bool, bool), part: (&Scope, Purpose, &str)) -> bool {
     let (scope, purpose, class) = part;
-    let own = is_denial && exception_of != Some(rule) && !rule.is_default() && {
+    let own = is_denial && !is_lifted && {
         let grantees: Vec<String> = match scope.grantees.is_empty() {
             // Everybody: whoever the denial is for is among them.
             true => rule.scope.grantees.iter().cloned().collect(),
@@ -267,5 +270,5 @@ fn denies(rule: &Rule, is_denial: bool, part: (&Scope, Purpose, &str), exception
         let named = rule.scope.classes.first().map_or(class, |first| if any_class { first } else { class });
         rule.scope.overlaps(&question, named)
     };
-    own || rule.except.iter().any(|except| denies(except, !is_denial, part, exception_of))
+    own || rule.except.iter().any(|except| denies(except, (!is_denial, false), part))
 }

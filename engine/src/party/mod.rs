@@ -2,6 +2,7 @@
 //! holds its share of the key, and keeps an audit chain of everything that left the house.
 
 pub mod aggregate;
+pub mod budget;
 pub mod ceremony;
 pub mod connect;
 pub mod consent;

@@ -19,25 +19,6 @@ use crate::study::StudyRef;
 /// Most cohorts that are kept for one researcher and one version of a table.
 pub const COHORTS_MAX: u32 = 4096;
 
-/// What is left of a table's privacy budget at a hospital.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct BudgetLeft {
-    /// The table.
-    pub dataset: String,
-    /// Epsilon of the whole budget, at its delta.
-    pub epsilon: f64,
-    /// Delta of the whole budget.
-    pub delta: f64,
-    /// Rho of the whole budget.
-    pub rho: f64,
-    /// Rho spent in the period.
-    pub rho_spent: f64,
-    /// Epsilon that the answers so far make together, at the budget's delta.
-    pub epsilon_spent: f64,
-    /// Days until a charge counts no more; none for ever.
-    pub period_days: Option<u32>,
-}
-
 /// The part of a table's budget that a study may spend.
 #[derive(Default)]
 struct Purse {
@@ -218,29 +199,6 @@ impl Node {
                 .hint("ask without noise, or draft a study with --epsilon")
         })?;
         Ok(Purse { study, limit_rho_nano: Some(budget.rho_nano()) })
-    }
-
-    /// What is left of every table's budget; none where the hospital has no rules for noise.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn budgets(&self) -> Result<Vec<BudgetLeft>, Problem> {
-        let Some(policy) = &self.policy().privacy else { return Ok(Vec::new()) };
-        let limit = policy.budget_rho_nano();
-        let mut budgets = Vec::new();
-        for table in &self.config().tables {
-            let spent = self.store().spent(&table.name, policy.since_ms(self.now_ms()))?;
-            budgets.push(BudgetLeft {
-                dataset: table.name.clone(),
-                epsilon: policy.epsilon_of(limit),
-                delta: policy.budget_delta_atto as f64 / 1e18,
-                rho: rho(limit),
-                rho_spent: rho(spent),
-                epsilon_spent: policy.epsilon_of(spent),
-                period_days: policy.period_days,
-            });
-        }
-        Ok(budgets)
     }
 
     /// Holds what an answer shows against what was shown before to the same researcher, and keeps it.

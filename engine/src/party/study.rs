@@ -36,7 +36,7 @@ pub fn statistics_of(plan: &Plan) -> Vec<&'static str> {
 }
 
 /// The copy of a study that this hospital keeps.
-fn copy_of(own: &OwnStudy) -> Result<Study, Problem> {
+pub(super) fn copy_of(own: &OwnStudy) -> Result<Study, Problem> {
     serde_json::from_str(&own.json).map_err(|e| Problem::internal(&e))
 }
 

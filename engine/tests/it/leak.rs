@@ -118,7 +118,8 @@ fn a_small_cell_is_in_no_output_log_error_or_store_outside_its_hospital() {
     // Answers about the cell alone, its neighbour, and questions that are refused.
     route("SELECT SUM(cost) FROM t WHERE code = 'Z'", &[]).ok();
     route("SELECT SUM(cost) FROM t WHERE age = 71", &["--mpc"]).ok();
-    route("SELECT MAX(cost) FROM t", &[]).error(8, "policy.statistic");
+    route("SELECT MAX(cost) FROM t", &[]).error(3, "query.limit");
+    route("SELECT MAX(age) FROM t", &[]).error(8, "policy.statistic");
     route("SELECT code, SUM(cost) FROM t GROUP BY code, hospital", &[]).error(8, "policy.by_hospital");
     for asked in [&["jobs"][..], &["catalogue"], &["parties"], &["explain", grouped]] {
         let ran = world.talk("ada", asked);

@@ -13,6 +13,7 @@ use crate::cli::written;
 use crate::grpc::client::host_and_port;
 use crate::identity::Role;
 use crate::member::{Membership, pem_of, token_text};
+use crate::party::budget::Spent;
 use crate::party::connect::{ConnectLimits, Proxy};
 use crate::party::doctor::{self, Check, Status};
 use crate::party::local::config::PartyConfig;
@@ -242,15 +243,16 @@ fn budget(node: &Node, limit: u32, terminal: &Terminal) -> Result<Exit, Problem>
         let period = budget
             .period_days
             .map_or("never refilled".to_owned(), |days| format!("refilled after {days} days"));
-        text.push_str(&format!(
-            "{}: epsilon {:.3} of {:.3} spent at delta {:e} (rho {} of {:.6}), {period}\n",
-            budget.dataset, budget.epsilon_spent, budget.epsilon, budget.delta, budget.rho_spent, budget.rho
-        ));
+        text.push_str(&format!("{}: {}, {period}\n", budget.dataset, spent(&budget.spent)));
+        for of in &budget.studies {
+            text.push_str(&format!("  study {}: {}\n", of.study, spent(&of.spent)));
+        }
         for c in &charges {
             let (epsilon, delta) = (c.epsilon_nano as f64 / 1e9, c.delta_atto as f64 / 1e18);
             let at = crate::clock::utc(c.at_ms);
+            let study = if c.study.is_empty() { String::new() } else { format!(", study {}", c.study) };
             text.push_str(&format!(
-                "  {at}  {}  epsilon {epsilon}, delta {delta:e}: rho {}\n",
+                "  {at}  {}  epsilon {epsilon}, delta {delta:e}: rho {}{study}\n",
                 c.job,
                 c.rho_nano as f64 / 1e9
             ));
@@ -260,6 +262,13 @@ fn budget(node: &Node, limit: u32, terminal: &Terminal) -> Result<Exit, Problem>
         return written(terminal.json(&rows));
     }
     written(terminal.data(&text))
+}
+
+fn spent(of: &Spent) -> String {
+    format!(
+        "epsilon {:.3} of {:.3} spent at delta {:e} (rho {:.6} of {:.6})",
+        of.epsilon_spent, of.epsilon, of.delta, of.rho_spent, of.rho
+    )
 }
 
 fn decide(node: &Node, job: &str, decision: Approval, terminal: &Terminal) -> Result<Exit, Problem> {

@@ -69,6 +69,16 @@ fn the_exception_of_a_denial_can_be_shown() {
 }
 
 #[test]
+fn a_grant_with_a_denial_of_everything_inside_cannot_be_shown() {
+    // "Yes to research, but to nobody, but for the study": ada is nobody.
+    let but = rule(Scope::default(), vec![rule(scope("study", "", ""), vec![])]);
+    assert!(but.is_default());
+    let index = index(&[(1, rule(scope("", "", "HMB"), vec![but]), Validity::default(), Status::Granted)]);
+    let leaves = Roots::new(&index, &salt(1)).unwrap().leaves(&index, &patient(1));
+    assert!(!leaves.is_empty() && leaves.iter().all(|leaf| !leaf.is_active), "{leaves:?}");
+}
+
+#[test]
 fn a_new_salt_is_a_new_root_of_the_same_consents() {
     let index = index(&[granted(1, "labs")]);
     let (first, second) = (Roots::new(&index, &salt(1)).unwrap(), Roots::new(&index, &salt(2)).unwrap());

@@ -178,7 +178,7 @@ pub enum Args {
         until: Option<String>,
         /// A recipient inside the border; repeat it.
         #[arg(long, value_name = "NAME")]
-        home: Vec<String>,
+        domestic: Vec<String>,
     },
     /// Take away who, whom and what from events before a day. The chain still verifies; this cannot be undone.
     Redact {
@@ -366,12 +366,12 @@ pub fn run(command: &Args, terminal: &Terminal) -> Result<Exit, Problem> {
         }
         Args::Export { chain, search, format } => export(chain, search, *format, terminal),
         Args::Report { chain, patient, table } => report(chain, patient, table, terminal),
-        Args::Compliance { chain, rules, since, until, home } => {
+        Args::Compliance { chain, rules, since, until, domestic } => {
             let (since_ms, until_ms) = period(since.as_deref(), until.as_deref())?;
             let opened = Opened::open(chain)?;
             let found = opened.search(&Filter { since_ms, until_ms, ..Filter::default() })?;
             opened.note(&read_event("audit.report", &format!("compliance:{rules:?}").to_lowercase()))?;
-            let sections = compliance(*rules, &found, home);
+            let sections = compliance(*rules, &found, domestic);
             written(terminal.show(&sections, |sections, style| text::sections(sections, style)))
         }
         Args::Redact { chain, before } => redact(chain, before, terminal),
