@@ -256,11 +256,8 @@ pub async fn run_for(
     let certificate = hex::decode(&opened.settings.certificate).map_err(|e| bad(folder, &e))?;
     let config = EngineConfig::load(folder)?;
     let oidc = config.identity.oidc.map(Oidc::new).transpose().map_err(|e| {
-        Problem::new(ProblemKind::Validation, e.code(), e.to_string()).hint(format!(
-            "correct {} in {}",
-            "engine.toml",
-            folder.display()
-        ))
+        Problem::new(ProblemKind::Validation, e.code(), e.to_string())
+            .hint(format!("correct engine.toml in {}", folder.display()))
     })?;
     let authenticator = Authenticator::new(opened.accounts()?, oidc);
     let policies = Authorizer::load(&policy_files(folder)?)?;

@@ -239,6 +239,21 @@ impl Node {
         Ok(request)
     }
 
+    /// Classes of the data that a plan reads here: those of its columns, else of its table.
+    pub(super) fn classes_of(&self, plan: &Plan) -> Vec<String> {
+        let table = self.config().table(&plan.query.table);
+        let own = table.and_then(|table| table.data_class.clone());
+        let class = |name: &str| {
+            let column = table.and_then(|table| table.column(name));
+            column.and_then(|column| column.data_class.clone()).or_else(|| own.clone())
+        };
+        let mut classes: Vec<String> = plan.columns.iter().filter_map(|column| class(&column.name)).collect();
+        classes.extend(own.clone().filter(|_| classes.is_empty()));
+        classes.sort();
+        classes.dedup();
+        classes
+    }
+
     /// A job that this node has taken in, and that nobody here has denied.
     pub(super) fn taken_in(&self, job: &str) -> Result<TakenIn, Problem> {
         let taken = self.known_job(job)?;

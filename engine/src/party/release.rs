@@ -13,6 +13,7 @@ use crate::audit::Context;
 use crate::encoding::{Digest, canonical_json, separated};
 use crate::problem::{Problem, ProblemKind};
 use crate::query::plan::{Plan, Privacy};
+use crate::query::rounding::floor_of_cohorts;
 use crate::store::{Charge, CohortScope, FLOOR_ROW, StoreError};
 use crate::study::StudyRef;
 
@@ -209,7 +210,7 @@ impl Node {
         local: &Contribution,
         floor: u32,
     ) -> Result<(), Problem> {
-        let floor = u64::from(floor.max(taken.plan.floor));
+        let floor = u64::from(floor.max(floor_of_cohorts(&taken.plan)));
         if floor <= 1 || local.cohorts.is_empty() {
             return Ok(());
         }

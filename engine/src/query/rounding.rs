@@ -7,7 +7,7 @@
 use super::ast::{Query, Statistic};
 use super::catalogue::Catalogue;
 use super::error::QueryError;
-use super::plan::Content;
+use super::plan::{Content, Plan};
 use super::planner::statistics;
 
 /// Released counts are multiples of this.
@@ -78,11 +78,22 @@ pub fn round_block(content: &Content, slots: &mut [i128]) {
     }
 }
 
+/// The floor of a plan's cohorts, before it was raised for the rounding on shares.
+#[must_use]
+pub fn floor_of_cohorts(plan: &Plan) -> u32 {
+    let is_raised = plan.rounding && plan.multi_party.is_some() && plan.floor > 1;
+    if is_raised { plan.floor.saturating_sub(slack(plan.hospitals.len())).max(1) } else { plan.floor }
+}
+
+/// How far the sum of so many hospitals' rounded counts is from the truth, at most.
+fn slack(hospitals: usize) -> u32 {
+    u32::try_from(hospitals).unwrap_or(u32::MAX).saturating_mul(ERROR_MAX)
+}
+
 /// The floor on shares, where the counts that are added up are rounded: what reaches it is not under `floor` in truth.
 #[must_use]
 pub(super) fn floor_on_shares(floor: u32, hospitals: usize) -> u32 {
-    let slack = u32::try_from(hospitals).unwrap_or(u32::MAX).saturating_mul(ERROR_MAX);
-    if floor <= 1 { floor } else { floor.saturating_add(slack) }
+    if floor <= 1 { floor } else { floor.saturating_add(slack(hospitals)) }
 }
 
 #[cfg(test)]

@@ -253,21 +253,6 @@ impl Node {
         Ok(Some(Question { grantees, purpose, classes: self.classes_of(plan) }))
     }
 
-    /// Classes of the data that a plan reads here: those of its columns, else of its table.
-    pub(super) fn classes_of(&self, plan: &Plan) -> Vec<String> {
-        let table = self.config().table(&plan.query.table);
-        let own = table.and_then(|table| table.data_class.clone());
-        let class = |name: &str| {
-            let column = table.and_then(|table| table.column(name));
-            column.and_then(|column| column.data_class.clone()).or_else(|| own.clone())
-        };
-        let mut classes: Vec<String> = plan.columns.iter().filter_map(|column| class(&column.name)).collect();
-        classes.extend(own.clone().filter(|_| classes.is_empty()));
-        classes.sort();
-        classes.dedup();
-        classes
-    }
-
     /// The data of a job, read through its patients' consent as it is now.
     ///
     /// # Errors
