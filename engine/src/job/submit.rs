@@ -264,20 +264,15 @@ impl Engine {
             certificates,
             threshold,
         };
-        let request = canonical_json(&spec);
-        let job = NewJob {
-            id,
-            kind: JobKind::KeyCeremony,
-            owner: caller.name.clone(),
-            request_digest: Digest::of(&request),
-            plan: String::from_utf8(request.clone()).map_err(|e| Problem::internal(&e))?,
-            request,
-            result_key: None,
-            created_ms: now,
-            deadline_ms: now + time_limit_ms.clamp(1_000, TIME_LIMIT_MS_MAX),
-            context: asked_by(caller),
-        };
-        self.queue(job).await
+        let limit_ms = time_limit_ms.clamp(1_000, TIME_LIMIT_MS_MAX);
+        let job = NewJob::of_request(
+            (id, JobKind::KeyCeremony),
+            &caller.name,
+            canonical_json(&spec),
+            (now, limit_ms),
+        );
+        let job = job.map_err(|e| Problem::internal(&e))?;
+        self.queue(NewJob { context: asked_by(caller), ..job }).await
     }
 
     /// Explains a query: the plan, and what each hospital's policy says to it.

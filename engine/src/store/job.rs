@@ -195,6 +195,32 @@ pub struct NewJob {
     pub context: Context,
 }
 
+impl NewJob {
+    /// A job whose request the engine writes itself: `request` is both what was asked and the plan.
+    ///
+    /// # Errors
+    /// When the request is not UTF-8, which no JSON of ours is.
+    pub fn of_request(
+        (id, kind): (JobId, JobKind),
+        owner: &str,
+        request: Vec<u8>,
+        (created_ms, limit_ms): (u64, u64),
+    ) -> Result<Self, std::string::FromUtf8Error> {
+        Ok(Self {
+            id,
+            kind,
+            owner: owner.to_owned(),
+            request_digest: Digest::of(&request),
+            plan: String::from_utf8(request.clone())?,
+            request,
+            result_key: None,
+            created_ms,
+            deadline_ms: created_ms.saturating_add(limit_ms),
+            context: Context::default().here(),
+        })
+    }
+}
+
 /// What became of a submission.
 #[derive(Clone, Debug)]
 pub enum Submitted {

@@ -103,20 +103,14 @@ impl Engine {
 
     async fn queue_attestations(&self, spec: &Spec, limit_ms: u64) -> Result<Job, Problem> {
         let now = now_ms();
-        let request = canonical_json(spec);
-        self.queue(NewJob {
-            id: JobId::new(now, random::<10>().map_err(|e| Problem::internal(&e))?),
-            kind: JobKind::Attestation,
-            owner: spec.submitter.clone(),
-            request_digest: Digest::of(&request),
-            plan: String::from_utf8(request.clone()).map_err(|e| Problem::internal(&e))?,
-            request,
-            result_key: None,
-            created_ms: now,
-            deadline_ms: now.saturating_add(limit_ms),
-            context: crate::audit::Context::default().here(),
-        })
-        .await
+        let id = JobId::new(now, random::<10>().map_err(|e| Problem::internal(&e))?);
+        let job = NewJob::of_request(
+            (id, JobKind::Attestation),
+            &spec.submitter,
+            canonical_json(spec),
+            (now, limit_ms),
+        );
+        self.queue(job.map_err(|e| Problem::internal(&e))?).await
     }
 }
 

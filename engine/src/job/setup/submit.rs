@@ -121,20 +121,11 @@ impl Engine {
         };
         ward_circuits::ceremony::Contributor::new(&spec.name, [0; 32])
             .map_err(|e| problems::of(std::path::Path::new("name"), &e))?;
-        let request = canonical_json(&spec);
-        self.queue(NewJob {
-            id,
-            kind: JobKind::Setup,
-            owner: caller.name.clone(),
-            request_digest: Digest::of(&request),
-            plan: String::from_utf8(request.clone()).map_err(|e| Problem::internal(&e))?,
-            request,
-            result_key: None,
-            created_ms: now,
-            deadline_ms: now.saturating_add(new.time_limit_ms.clamp(1_000, TIME_LIMIT_MS_MAX)),
-            context: crate::audit::Context::default().here(),
-        })
-        .await
+        let limit_ms = new.time_limit_ms.clamp(1_000, TIME_LIMIT_MS_MAX);
+        let job =
+            NewJob::of_request((id, JobKind::Setup), &caller.name, canonical_json(&spec), (now, limit_ms));
+        let job = job.map_err(|e| Problem::internal(&e))?;
+        self.queue(NewJob { context: crate::job::submit::asked_by(caller), ..job }).await
     }
 
     /// The hospitals that are asked.
