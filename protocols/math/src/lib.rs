@@ -8,8 +8,8 @@
 //! - [`ntt`]: tables of the negacyclic number-theoretic transform.
 //! - [`ring`]: degree, primes and tables together; [`poly`]: polynomials over it, typed by representation.
 //! - [`backend`]: the operations a CPU or a GPU offers, with a scalar reference that defines them.
-//! - [`gf64`], [`galois`]: the field and the Galois ring over which products are verified, with [`lanes`] and
-//!   [`karatsuba`], kernels on many words and elements at once.
+//! - [`gf64`], [`prime`]: the fields over which products are verified, with [`lanes`] and [`karatsuba`], kernels on many
+//!   words and elements at once.
 //! - [`digits`]: wide integers in radix 2^27 and their reduction to RNS.
 //! - [`sampling`]: secret and public randomness, from a generator that is always an argument.
 //! - [`secret`]: values that are wiped and cannot be printed, copied or compared.
@@ -23,7 +23,6 @@ mod clmul;
 pub mod codec;
 pub mod digits;
 mod error;
-pub mod galois;
 pub mod gf64;
 pub mod karatsuba;
 mod kernel;
@@ -31,6 +30,7 @@ pub mod lanes;
 pub mod modulus;
 pub mod ntt;
 pub mod poly;
+pub mod prime;
 pub mod ring;
 pub mod sampling;
 pub mod secret;

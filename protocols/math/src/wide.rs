@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use crate::clmul::{self, Clmul};
 use crate::karatsuba::Tree;
-use crate::lanes::{self, Bits, HornerRoom, Integers, Lane, LeafRoom, LeafSums, PlainWords, Tables, Words};
+use crate::lanes::{self, Bits, Integers, Lane, Tables};
 
 /// What the CPU offers: vectors of 256 or 512 bits, carry-less multiplication.
 #[derive(Clone, Copy, Default)]
@@ -106,85 +106,12 @@ vectors!(subset_sums = lanes::subset_sums::<Integers>,
     (tables: &mut Tables, out: &mut [Lane], rows: &[Lane], picks: &[u8]));
 vectors!(subset_xors = lanes::subset_sums::<Bits>,
     (tables: &mut Tables, out: &mut [Lane], rows: &[Lane], picks: &[u8]));
-vectors!(pair_products = lanes::pair_products::<Integers>, (out: &mut [u64], u: &[u64], v: &[u64]));
-vectors!(pair_conjunctions = lanes::pair_products::<Bits>, (out: &mut [u64], u: &[u64], v: &[u64]));
+vectors!(pair_conjunctions = lanes::pair_conjunctions, (out: &mut [u64], u: &[u64], v: &[u64]));
 vectors!(transpose_bits = lanes::transpose_bits, (words: &mut [Lane; 64]));
-vectors!(shift_lanes = lanes::shift_lanes, (block: &mut [Lane; 48]));
-vectors!(add_blocks = lanes::add_blocks, (block: &mut [Lane; 48], other: &[Lane; 48]));
-vectors!(horner = lanes::horner,
-    (room: &mut HornerRoom, value: &mut [Lane; 48], point: (&[usize], &[(usize, usize); 24]), next: &[Lane; 48]));
 products!(gf64_scale(values: &mut [u64], weights: &[u64]));
 products!(gf64_add_scaled(sums: &mut [u128], weight: u64, values: &[u64]));
 products!(gf64_combine(out: &mut [u64], weights: &[u64], rows: &[&[u64]]));
 products!(gf64_add_products(sums: &mut [u128], tree: &Tree, u: &[&[u64]], v: &[&[u64]]));
-
-/// Adds the products of two blocks: [`lanes::add_leaf_products`].
-#[inline]
-pub(crate) fn add_leaf_products(
-    sums: &mut LeafSums,
-    room: &mut LeafRoom,
-    tree: &Tree,
-    blocks: (&[Lane; 48], &[Lane; 48]),
-) {
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
-    fn avx2(
-        proof: Avx2Proof,
-        sums: &mut LeafSums,
-        room: &mut LeafRoom,
-        tree: &Tree,
-        blocks: (&[Lane; 48], &[Lane; 48]),
-    ) {
-        lanes::add_leaf_products::<Avx2Words>(proof, sums, room, tree, blocks);
-    }
-    #[cfg(target_arch = "x86_64")]
-    if features().avx2 {
-        // SAFETY: AVX2 was detected.
-        return unsafe { avx2(Avx2Proof(()), sums, room, tree, blocks) };
-    }
-    lanes::add_leaf_products::<PlainWords>((), sums, room, tree, blocks);
-}
-
-/// Evidence that AVX2 was detected.
-#[cfg(target_arch = "x86_64")]
-#[derive(Clone, Copy)]
-pub(crate) struct Avx2Proof(());
-
-/// A 256-bit register of four words. Made only by `load`, which takes an [`Avx2Proof`].
-#[cfg(target_arch = "x86_64")]
-#[derive(Clone, Copy)]
-pub(crate) struct Avx2Words(__m256i);
-
-// SAFETY of every block below: an `Avx2Proof` or an `Avx2Words` at hand means that AVX2 was detected; loads and stores are
-// unaligned ones on arrays of exactly 32 bytes.
-#[cfg(target_arch = "x86_64")]
-impl Words for Avx2Words {
-    type Proof = Avx2Proof;
-    #[inline(always)]
-    fn load(_: Avx2Proof, words: &[u64; 4]) -> Self {
-        Self(unsafe { _mm256_loadu_si256(words.as_ptr().cast()) })
-    }
-    #[inline(always)]
-    fn store(self, words: &mut [u64; 4]) {
-        unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), self.0) }
-    }
-    #[inline(always)]
-    fn add(self, other: Self) -> Self {
-        Self(unsafe { _mm256_add_epi64(self.0, other.0) })
-    }
-    #[inline(always)]
-    fn mul_low(self, other: Self) -> Self {
-        Self(unsafe { _mm256_mul_epu32(self.0, other.0) })
-    }
-    #[inline(always)]
-    fn up(self) -> Self {
-        Self(unsafe { _mm256_slli_epi64::<32>(self.0) })
-    }
-    #[inline(always)]
-    fn down(self) -> Self {
-        Self(unsafe { _mm256_srli_epi64::<32>(self.0) })
-    }
-}
 
 /// Evidence that PCLMULQDQ and SSE4.1 were detected.
 #[cfg(target_arch = "x86_64")]
@@ -318,20 +245,6 @@ mod tests {
             clmul::gf64_scale::<clmul::Portable>((), &mut portable, v[0]);
             prop_assert_eq!(native, portable);
         }
-    }
-
-    #[test]
-    fn leaf_products_of_registers_equal_portable_ones() {
-        let word = |i: usize| (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(i as u32);
-        let block = |at: usize| -> [Lane; 48] {
-            core::array::from_fn(|c| core::array::from_fn(|l| word(at + 8 * c + l)))
-        };
-        let (a, b, tree) = (block(0), block(999), Tree::new(48, lanes::LEAF));
-        let new = || Box::new([[[5u64; 4]; 2 * lanes::LEAF - 1]; lanes::LEAVES]);
-        let (mut dispatched, mut plain) = (new(), new());
-        add_leaf_products(&mut dispatched, &mut LeafRoom::default(), &tree, (&a, &b));
-        lanes::add_leaf_products::<PlainWords>((), &mut plain, &mut LeafRoom::default(), &tree, (&a, &b));
-        assert_eq!(dispatched, plain);
     }
 
     #[test]

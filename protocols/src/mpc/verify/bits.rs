@@ -8,8 +8,8 @@ use rayon::prelude::*;
 use ward_math::gf64;
 use ward_math::lanes::{self, LANES, Lane, Tables};
 
-use super::columns::{Bitwise, Column, View};
-use super::extension::Gf64;
+use super::columns::{Column, View};
+use super::extension::{Extension, Gf64};
 use super::plan::Plan;
 use super::statement::Statement;
 use crate::mpc::security::BitProducts;
@@ -24,6 +24,8 @@ pub(super) struct BitStatement<'a> {
     /// `mask_prev` (`own`) and `mask_next` (`next`).
     masks: Column<'a>,
     z: Column<'a>,
+    /// Words of a row, a power of two.
+    row: usize,
     rows: usize,
     plan: Plan,
 }
@@ -56,7 +58,7 @@ fn row_words(words: usize) -> usize {
 /// How `words` words are folded.
 pub(super) fn plan(words: usize) -> Plan {
     let row = row_words(words);
-    Plan::new::<Gf64>(row, lanes::pairs(row) - 1, 64 * words.div_ceil(row))
+    Plan::new::<Gf64>(lanes::pairs(row) - 1, 64 * words.div_ceil(row))
 }
 
 impl<'a> BitStatement<'a> {
@@ -69,13 +71,13 @@ impl<'a> BitStatement<'a> {
             z.push(&record.z.own[range.clone()], &record.z.next[range.clone()]);
             masks.push(&record.mask_prev[range.clone()], &record.mask_next[range.clone()]);
         }
-        let plan = plan(x.len());
-        let rows = x.len().div_ceil(plan.row);
-        Self { x, y, masks, z, rows, plan }
+        let (row, plan) = (row_words(x.len()), plan(x.len()));
+        let rows = x.len().div_ceil(row);
+        Self { x, y, masks, z, row, rows, plan }
     }
 
-    fn row(&self, column: &Column<'_>, view: View, row: usize, out: &mut [u64]) {
-        column.gather::<Bitwise>(view, (row * self.plan.row, usize::MAX), 1, out);
+    fn gather(&self, column: &Column<'_>, view: View, row: usize, out: &mut [u64]) {
+        column.gather(view, row * self.row, out);
     }
 
     /// The right-hand side that a verifier knows, for a row of outputs.
@@ -84,15 +86,15 @@ impl<'a> BitStatement<'a> {
         match view {
             // z_i ^ mask_prev of the prover, which is mask_next here.
             View::First | View::Prover => {
-                self.row(&self.z, View::First, row, out);
-                self.row(&self.masks, View::First, row, &mut other);
+                self.gather(&self.z, View::First, row, out);
+                self.gather(&self.masks, View::First, row, &mut other);
             }
             // x_{i+1} y_{i+1} ^ mask_next of the prover, which is mask_prev here.
             View::Second => {
-                self.row(&self.x, View::Second, row, out);
-                self.row(&self.y, View::Second, row, &mut other);
+                self.gather(&self.x, View::Second, row, out);
+                self.gather(&self.y, View::Second, row, &mut other);
                 out.iter_mut().zip(&other).for_each(|(a, b)| *a &= b);
-                self.row(&self.masks, View::Second, row, &mut other);
+                self.gather(&self.masks, View::Second, row, &mut other);
             }
         }
         out.iter_mut().zip(&other).for_each(|(a, b)| *a ^= b);
@@ -126,9 +128,9 @@ impl<'a> BitStatement<'a> {
         room: &mut Room,
         out: &mut [u64],
     ) {
-        let m = self.plan.row;
+        let m = self.row;
         let Room { rows, columns, tables } = room;
-        self.row(column, view, first, rows);
+        self.gather(column, view, first, rows);
         for (h, lane) in columns.iter_mut().take(m).enumerate() {
             *lane = core::array::from_fn(|l| rows[l * m + h]);
         }
@@ -145,8 +147,8 @@ impl<'a> BitStatement<'a> {
     fn combine_column(&self, column: &Column<'_>, view: View, picks: &[u8]) -> Vec<u64> {
         let mut out = vec![0; 64 * self.rows];
         let room = || Room {
-            rows: vec![0; LANES * self.plan.row],
-            columns: vec![[0; LANES]; self.plan.row.next_multiple_of(4)],
+            rows: vec![0; LANES * self.row],
+            columns: vec![[0; LANES]; self.row.next_multiple_of(4)],
             tables: Box::default(),
         };
         out.par_chunks_mut(64 * LANES).with_min_len(64).enumerate().for_each_init(
@@ -162,6 +164,9 @@ impl<'a> BitStatement<'a> {
 impl Statement for BitStatement<'_> {
     type Ext = Gf64;
     type Weights = BitWeights;
+    type Claim = u64;
+    /// The points that combine the places of a row; the first is one.
+    type Turn = Vec<u64>;
 
     const LABEL: &'static [u8] = b"bits";
 
@@ -170,37 +175,51 @@ impl Statement for BitStatement<'_> {
     }
 
     fn weights(&self, rng: &mut ChaCha20Rng) -> BitWeights {
-        let places = core::iter::once(1).chain((1..self.plan.row).map(|_| rng.next_u64())).collect();
+        let places = core::iter::once(1).chain((1..self.row).map(|_| rng.next_u64())).collect();
         BitWeights { places, rows: (0..self.rows).map(|_| rng.next_u64()).collect() }
     }
 
     fn claim(&self, view: View, weights: &BitWeights) -> u64 {
-        let places = self.weigh(self.plan.row, weights, |row, out| self.known(view, row, out));
+        let places = self.weigh(self.row, weights, |row, out| self.known(view, row, out));
         places.iter().zip(&weights.places).fold(0, |sum, (place, weight)| sum ^ gf64::mul(*place, *weight))
     }
 
-    fn cross(&self, weights: &BitWeights) -> Vec<u64> {
-        let m = self.plan.row;
+    fn first(&self, weights: &BitWeights, share: &[u64]) -> Vec<u64> {
+        let m = self.row;
         let mut sums = self.weigh(lanes::pairs(m), weights, |row, out| {
             let (mut x, mut y) = ([0; lanes::ROW_MAX], [0; lanes::ROW_MAX]);
-            self.row(&self.x, View::Prover, row, &mut x[..m]);
-            self.row(&self.y, View::Prover, row, &mut y[..m]);
+            self.gather(&self.x, View::Prover, row, &mut x[..m]);
+            self.gather(&self.y, View::Prover, row, &mut y[..m]);
             lanes::add_pair_conjunctions(out, &x[..m], &y[..m]);
         });
         let (squares, cross) = sums.split_at_mut(m);
         for (sum, (h, k)) in cross.iter_mut().zip(lanes::cross_pairs(m)) {
             *sum ^= squares[h] ^ squares[k];
         }
-        sums.remove(0);
-        sums
+        sums.iter().skip(1).zip(share).map(|(sum, share)| sum ^ share).collect()
     }
 
-    fn combined_claim(&self, weights: &BitWeights, claim: u64, message: &[u64], points: &[u64]) -> u64 {
-        let m = self.plan.row;
-        let (squares, cross) = message.split_at(m - 1);
+    fn turn(&self, rng: &mut ChaCha20Rng) -> Vec<u64> {
+        core::iter::once(1).chain((1..self.row).map(|_| Gf64.point(rng))).collect()
+    }
+
+    fn field(&self, _: &Vec<u64>) -> Gf64 {
+        Gf64
+    }
+
+    fn combined_claim(
+        &self,
+        _: View,
+        weights: &BitWeights,
+        points: &Vec<u64>,
+        claim: &u64,
+        message: &[u64],
+    ) -> u64 {
+        let m = self.row;
+        let (squares, cross) = message.split_at((m - 1).min(message.len()));
         // The first square is what the claim leaves over.
         let rest = squares.iter().zip(&weights.places[1..]);
-        let first = rest.fold(claim, |left, (square, weight)| left ^ gf64::mul(*square, *weight));
+        let first = rest.fold(*claim, |left, (square, weight)| left ^ gf64::mul(*square, *weight));
         let squares = core::iter::once(&first).chain(squares).zip(points);
         let sum = squares.fold(0, |sum, (square, y)| sum ^ gf64::mul(gf64::mul(*square, *y), *y));
         cross
@@ -209,7 +228,7 @@ impl Statement for BitStatement<'_> {
             .fold(sum, |sum, (product, (h, k))| sum ^ gf64::mul(gf64::mul(*product, points[h]), points[k]))
     }
 
-    fn combine(&self, view: View, weights: &BitWeights, points: &[u64]) -> [Vec<u64>; 2] {
+    fn combine(&self, view: View, weights: &BitWeights, points: &Vec<u64>) -> [Vec<u64>; 2] {
         let picks = lanes::picks(points, 64);
         let left = self.combine_column(&self.x, view, &picks);
         let mut right = self.combine_column(&self.y, view, &picks);

@@ -2,10 +2,9 @@
 
 use super::bits;
 use super::chunk::chunks;
-use super::extension::{Extension, Gf64, Gr48};
-use super::layout::{self, batches};
 use super::proof::OPENED;
 use super::protocol::SEED_WORDS;
+use super::ring;
 use crate::mpc::counters::Cost;
 
 /// Sizes of what waits to be verified, in the order in which it was multiplied.
@@ -26,17 +25,17 @@ pub fn cost(shape: &Shape) -> Cost {
     let mut total = Cost::default();
     for chunk in chunks(&shape.bits, &shape.ring) {
         let words: usize = chunk.bits.iter().map(|(_, range)| range.len()).sum();
-        let batches = batches(chunk.ring.iter().map(|(record, range)| (shape.ring[*record].0, range.len())));
+        let terms: usize = chunk.ring.iter().map(|(record, range)| shape.ring[*record].0 * range.len()).sum();
         let bits = (words > 0).then(|| bits::plan(words));
-        let ring = (!batches.is_empty()).then(|| layout::plan(&batches));
+        let ring = (terms > 0).then(|| ring::plan(terms));
         let count = bits.iter().chain(&ring).map(|plan| plan.messages()).max().unwrap_or(0);
         let mut sent = 4 * SEED_WORDS;
         for index in 0..count {
-            sent += bits.as_ref().map_or(0, |plan| plan.words::<Gf64>(index));
-            sent += ring.as_ref().map_or(0, |plan| plan.words::<Gr48>(index));
+            sent += bits.as_ref().map_or(0, |plan| plan.words(index));
+            sent += ring.as_ref().map_or(0, |plan| plan.words(index));
             sent += if index > 0 { 2 * SEED_WORDS } else { 0 };
         }
-        sent += 2 * OPENED * (bits.map_or(0, |_| Gf64::WORDS) + ring.map_or(0, |_| Gr48::WORDS));
+        sent += 2 * OPENED * (usize::from(bits.is_some()) + usize::from(ring.is_some()));
         total.bytes_sent += 8 * sent as u64 + 2;
         total.messages += (4 + count + 2 * (count - 1) + 4) as u64;
         total.rounds += (2 * count + 2) as u64;

@@ -6,9 +6,9 @@
 //! only add up, draw challenges that the prover cannot foresee, and compare one product at the end. The three proofs
 //! run side by side, those about words of bits (`bits`) and those about integers (`ring`) in the same rounds.
 //!
-//! - `columns`, `layout`, `chunk`: records as rows; `plan`: how they are folded.
-//! - `statement`, `bits`, `ring`, `weigh`: what is claimed, and the first message, over base values.
-//! - `extension`, `proof`: folding inner products over GF(2^64) and GR(2^64, 48).
+//! - `columns`, `outputs`, `chunk`: records as vectors; `plan`: how they are folded.
+//! - `statement`, `bits`, `ring`, `wide`: what is claimed, and the first message, over base values.
+//! - `extension`, `proof`: folding inner products over GF(2^64) and modulo a random prime.
 //! - `protocol`: the messages.
 //! - `agree`: whether all have the same bytes.
 
@@ -18,13 +18,13 @@ mod chunk;
 mod columns;
 mod cost;
 mod extension;
-mod layout;
+mod outputs;
 mod plan;
 mod proof;
 mod protocol;
 mod ring;
 mod statement;
-mod weigh;
+mod wide;
 
 pub use cost::{Shape, cost};
 

@@ -10,15 +10,18 @@ use rand_core::SeedableRng;
 use sha3::{Digest, Sha3_256};
 
 use super::columns::View;
-use super::extension::{Extension, Order, evaluate, read_all};
+use super::extension::{Extension, Order, evaluate};
 use super::plan::{Plan, Stage};
-use super::statement::{Element, Point, Statement, Vector};
+use super::statement::Statement;
 
 /// What a challenge is expanded from.
 pub(super) type Seed = [u8; 32];
 
 /// Elements that mask what is opened at the end, for one verifier's share: of the left value and of the right one.
 pub(super) const MASKS: usize = 2;
+
+/// Random words of which a verifier's masks are made, two for each.
+pub(super) type MaskWords = [[u64; 2]; MASKS];
 
 /// Elements that a verifier opens: shares of the left value, the right value and the product.
 pub(super) const OPENED: usize = 3;
@@ -29,10 +32,12 @@ pub(super) trait Prove {
     fn messages(&self) -> usize;
     /// Learns the weights.
     fn weigh(&mut self, seed: &Seed);
-    /// Message `index`, less the first verifier's share of it.
+    /// Message `index`, less the first verifier's share of it, which is made of [`Prove::share_words`].
     fn message(&self, index: usize, share: &[u64]) -> Vec<u64>;
     /// Words of message `index`.
     fn words(&self, index: usize) -> usize;
+    /// Random words of which the first verifier's share of message `index` is made.
+    fn share_words(&self, index: usize) -> usize;
     /// Learns the challenge that follows message `index`.
     fn challenge(&mut self, index: usize, seed: &Seed);
 }
@@ -41,59 +46,55 @@ pub(super) trait Prove {
 pub(super) trait Verify {
     /// Learns the weights.
     fn weigh(&mut self, seed: &Seed);
-    /// Words of message `index`.
+    /// Words that it takes as its share of message `index`: random ones as first verifier, the prover's as second.
     fn words(&self, index: usize) -> usize;
     /// Takes its share of message `index` and the challenge that follows.
     fn challenge(&mut self, index: usize, message: &[u64], seed: &Seed);
-    /// Shares of the left value, the right value and the product, as words.
+    /// Shares of the left value, the right value and the product.
     fn opening(&self) -> Vec<u64>;
     /// True when the other verifier's shares complete a true product.
     fn accepts(&self, opening: &[u64]) -> bool;
 }
 
+/// What all know once there is one claim over a field.
+struct Fold<S: Statement> {
+    field: S::Ext,
+    vectors: [Vec<u64>; 2],
+}
+
 /// Prover of `statement`.
 pub(super) struct Prover<'a, S: Statement> {
     statement: &'a S,
-    masks: [Element<S>; MASKS],
+    masks: [MaskWords; 2],
     weights: Option<S::Weights>,
-    vectors: Option<[Vector<S>; 2]>,
+    fold: Option<Fold<S>>,
 }
 
 /// Verifier of `statement`.
 pub(super) struct Verifier<'a, S: Statement> {
     statement: &'a S,
     view: View,
-    masks: [Element<S>; MASKS],
+    masks: MaskWords,
     weights: Option<S::Weights>,
-    claim: Element<S>,
-    vectors: Option<[Vector<S>; 2]>,
-    opening: [Element<S>; OPENED],
+    claims: S::Claim,
+    fold: Option<Fold<S>>,
+    claim: u64,
+    opening: [u64; OPENED],
 }
 
 pub(super) fn generator<S: Statement>(seed: &Seed) -> ChaCha20Rng {
     let digest =
-        Sha3_256::new().chain_update(b"ward/mpc/v1/verify/").chain_update(S::LABEL).chain_update(seed);
+        Sha3_256::new().chain_update(b"ward/mpc/v2/verify/").chain_update(S::LABEL).chain_update(seed);
     ChaCha20Rng::from_seed(digest.finalize().into())
-}
-
-/// The points that combine the columns of a row; the first is one.
-fn row_points<S: Statement>(row: usize, seed: &Seed, one: Point<S>) -> Vec<Point<S>> {
-    let mut rng = generator::<S>(seed);
-    let rest = (1..row).map(|_| S::Ext::point(&mut rng));
-    core::iter::once(one).chain(rest).collect()
 }
 
 /// Coefficients of the last fold's product, lowest first: `(sum of Z^h u_h + Z^k mask_u)` times
 /// `(sum of Z^(k-1-h) v_h + Z^k mask_v)`, of which coefficient `k - 1` is the inner product.
-pub(super) fn last_products<E: Extension>(
-    u: &[E::Element],
-    v: &[E::Element],
-    masks: &[E::Element; MASKS],
-) -> Vec<E::Element> {
-    let mut sums = vec![E::zero(); 2 * u.len() + 1];
+pub(super) fn last_products<E: Extension>(field: E, u: &[u64], v: &[u64], masks: [u64; MASKS]) -> Vec<u64> {
+    let mut sums = vec![0; 2 * u.len() + 1];
     for (i, a) in u.iter().chain([&masks[0]]).enumerate() {
         for (j, b) in v.iter().rev().chain([&masks[1]]).enumerate() {
-            sums[i + j] = E::add(&sums[i + j], &E::mul(a, b));
+            sums[i + j] = field.add(sums[i + j], field.mul(*a, *b));
         }
     }
     sums
@@ -101,40 +102,70 @@ pub(super) fn last_products<E: Extension>(
 
 /// A share of the left value, the right value and the product at the last point.
 pub(super) fn last_values<E: Extension>(
-    (u, v): (&[E::Element], &[E::Element]),
-    masks: &[E::Element; MASKS],
-    message: &[E::Element],
-    claim: E::Element,
-    point: E::Point,
-) -> [E::Element; OPENED] {
-    let left: Vec<E::Element> = u.iter().chain([&masks[0]]).copied().collect();
-    let right: Vec<E::Element> = v.iter().rev().chain([&masks[1]]).copied().collect();
-    let product = with_claim(message, u.len().saturating_sub(1), claim);
-    [evaluate::<E>(&left, point), evaluate::<E>(&right, point), evaluate::<E>(&product, point)]
+    field: E,
+    (u, v): (&[u64], &[u64]),
+    masks: [u64; MASKS],
+    product: &[u64],
+    point: u64,
+) -> [u64; OPENED] {
+    let left: Vec<u64> = u.iter().chain([&masks[0]]).copied().collect();
+    let right: Vec<u64> = v.iter().rev().chain([&masks[1]]).copied().collect();
+    [&left, &right, product].map(|coefficients| evaluate(field, coefficients, point))
 }
 
 /// The coefficients of a message with the claim in its place.
-fn with_claim<T: Copy>(message: &[T], place: usize, claim: T) -> Vec<T> {
-    let (below, above) = message.split_at(place.min(message.len()));
-    below.iter().chain([&claim]).chain(above).copied().collect()
+fn with_claim(mut message: Vec<u64>, place: usize, claim: u64) -> Vec<u64> {
+    message.insert(place.min(message.len()), claim);
+    message
 }
 
-fn words_but<E: Extension>(elements: &[E::Element], place: usize) -> Vec<u64> {
-    let mut words = Vec::with_capacity(elements.len() * E::WORDS);
-    for (_, element) in elements.iter().enumerate().filter(|(i, _)| *i != place) {
-        E::write(element, &mut words);
+impl<S: Statement> Fold<S> {
+    fn new(statement: &S, view: View, weights: &S::Weights, turn: &S::Turn) -> Self {
+        Self { field: statement.field(turn), vectors: statement.combine(view, weights, turn) }
     }
-    words
+
+    fn fold(&mut self, factor: usize, point: u64) {
+        let [u, v] = &mut self.vectors;
+        self.field.fold(u, factor, point, Order::Forwards);
+        self.field.fold(v, factor, point, Order::Backwards);
+    }
+
+    /// The elements that are left for the last fold.
+    fn last(&self, count: usize) -> [Vec<u64>; 2] {
+        self.vectors.each_ref().map(|vector| self.field.elements(vector, count))
+    }
+
+    fn masks(&self, words: &MaskWords) -> [u64; MASKS] {
+        words.each_ref().map(|words| self.field.uniform(words))
+    }
 }
 
 impl<'a, S: Statement> Prover<'a, S> {
-    /// With the sums of both verifiers' masks.
-    pub(super) fn new(statement: &'a S, masks: [Element<S>; MASKS]) -> Self {
-        Self { statement, masks, weights: None, vectors: None }
+    /// With both verifiers' masks.
+    pub(super) fn new(statement: &'a S, masks: [MaskWords; 2]) -> Self {
+        Self { statement, masks, weights: None, fold: None }
     }
 
     fn plan(&self) -> &Plan {
         self.statement.plan()
+    }
+
+    /// The message after the first, whole.
+    fn coefficients(&self, fold: &Fold<S>, index: usize) -> Vec<u64> {
+        let (field, [u, v]) = (fold.field, &fold.vectors);
+        let (mut coefficients, place) = match self.plan().stage(index) {
+            Stage::Fold(factor) => (field.products(u, v, factor), factor - 1),
+            Stage::Last => {
+                let last = self.plan().last;
+                let ([u, v], [first, second]) =
+                    (fold.last(last), self.masks.each_ref().map(|m| fold.masks(m)));
+                let masks = core::array::from_fn(|i| field.add(first[i], second[i]));
+                (last_products(field, &u, &v, masks), last.saturating_sub(1))
+            }
+            Stage::First | Stage::Done => return Vec::new(),
+        };
+        coefficients.remove(place);
+        coefficients
     }
 }
 
@@ -144,109 +175,129 @@ impl<S: Statement> Prove for Prover<'_, S> {
     }
 
     fn weigh(&mut self, seed: &Seed) {
-        let weights = self.statement.weights(&mut generator::<S>(seed));
-        if self.plan().row == 1 {
-            self.vectors = Some(self.statement.combine(View::Prover, &weights, &[S::Ext::one()]));
+        let mut rng = generator::<S>(seed);
+        let weights = self.statement.weights(&mut rng);
+        if self.plan().stage(0) != Stage::First {
+            let turn = self.statement.turn(&mut rng);
+            self.fold = Some(Fold::new(self.statement, View::Prover, &weights, &turn));
         }
         self.weights = Some(weights);
     }
 
     fn message(&self, index: usize, share: &[u64]) -> Vec<u64> {
-        let mut words = match (self.plan().stage(index), &self.weights, &self.vectors) {
-            (Stage::Cross, Some(weights), _) => self.statement.cross(weights),
-            (Stage::Fold(factor), _, Some([u, v])) => {
-                words_but::<S::Ext>(&S::Ext::products(u, v, factor), factor - 1)
-            }
-            (Stage::Last, _, Some([u, v])) => {
-                let last = self.plan().last;
-                let (u, v) = (S::Ext::elements(u, last), S::Ext::elements(v, last));
-                words_but::<S::Ext>(&last_products::<S::Ext>(&u, &v, &self.masks), last - 1)
+        match (self.plan().stage(index), &self.weights, &self.fold) {
+            (Stage::First, Some(weights), _) => self.statement.first(weights, share),
+            (_, _, Some(fold)) => {
+                let shares = share.chunks_exact(S::Ext::SHARE_WORDS).map(|words| fold.field.uniform(words));
+                let coefficients = self.coefficients(fold, index).into_iter().zip(shares);
+                coefficients.map(|(coefficient, share)| fold.field.sub(coefficient, share)).collect()
             }
             _ => Vec::new(),
-        };
-        words.iter_mut().zip(share).for_each(|(word, share)| *word = S::Ext::sub_words(*word, *share));
-        words
+        }
     }
 
     fn words(&self, index: usize) -> usize {
-        self.plan().words::<S::Ext>(index)
+        self.plan().words(index)
+    }
+
+    fn share_words(&self, index: usize) -> usize {
+        self.plan().share_words::<S::Ext>(index)
     }
 
     fn challenge(&mut self, index: usize, seed: &Seed) {
-        match (self.plan().stage(index), &self.weights) {
-            (Stage::Cross, Some(weights)) => {
-                let points = row_points::<S>(self.plan().row, seed, S::Ext::one());
-                self.vectors = Some(self.statement.combine(View::Prover, weights, &points));
+        let mut rng = generator::<S>(seed);
+        match (self.plan().stage(index), &self.weights, &mut self.fold) {
+            (Stage::First, Some(weights), _) => {
+                let turn = self.statement.turn(&mut rng);
+                self.fold = Some(Fold::new(self.statement, View::Prover, weights, &turn));
             }
-            (Stage::Fold(factor), _) => fold::<S>(&mut self.vectors, factor, seed),
+            (Stage::Fold(factor), _, Some(fold)) => fold.fold(factor, fold.field.point(&mut rng)),
             _ => {}
         }
-    }
-}
-
-fn fold<S: Statement>(vectors: &mut Option<[Vector<S>; 2]>, factor: usize, seed: &Seed) {
-    let point = S::Ext::point(&mut generator::<S>(seed));
-    if let Some([u, v]) = vectors {
-        S::Ext::fold(u, factor, point, Order::Forwards);
-        S::Ext::fold(v, factor, point, Order::Backwards);
     }
 }
 
 impl<'a, S: Statement> Verifier<'a, S> {
     /// With its own masks.
-    pub(super) fn new(statement: &'a S, view: View, masks: [Element<S>; MASKS]) -> Self {
-        let zero = S::Ext::zero();
-        Self { statement, view, masks, weights: None, claim: zero, vectors: None, opening: [zero; OPENED] }
+    pub(super) fn new(statement: &'a S, view: View, masks: MaskWords) -> Self {
+        let opening = [0; OPENED];
+        let claims = S::Claim::default();
+        Self { statement, view, masks, weights: None, claims, fold: None, claim: 0, opening }
+    }
+
+    /// Makes one claim of all, from the share of the first message.
+    fn turn(&mut self, message: &[u64], rng: &mut ChaCha20Rng) {
+        if let Some(weights) = &self.weights {
+            let turn = self.statement.turn(rng);
+            self.claim = self.statement.combined_claim(self.view, weights, &turn, &self.claims, message);
+            self.fold = Some(Fold::new(self.statement, self.view, weights, &turn));
+        }
+    }
+
+    /// Its share of a message after the first.
+    fn share(&self, field: S::Ext, message: &[u64]) -> Vec<u64> {
+        match self.view {
+            View::First => {
+                message.chunks_exact(S::Ext::SHARE_WORDS).map(|words| field.uniform(words)).collect()
+            }
+            View::Second | View::Prover => message.iter().map(|word| field.read(*word)).collect(),
+        }
     }
 }
 
 impl<S: Statement> Verify for Verifier<'_, S> {
     fn weigh(&mut self, seed: &Seed) {
-        let weights = self.statement.weights(&mut generator::<S>(seed));
-        self.claim = self.statement.claim(self.view, &weights);
-        if self.statement.plan().row == 1 {
-            self.vectors = Some(self.statement.combine(self.view, &weights, &[S::Ext::one()]));
-        }
+        let mut rng = generator::<S>(seed);
+        let weights = self.statement.weights(&mut rng);
+        self.claims = self.statement.claim(self.view, &weights);
         self.weights = Some(weights);
+        if self.statement.plan().stage(0) != Stage::First {
+            self.turn(&[], &mut rng);
+        }
     }
 
     fn words(&self, index: usize) -> usize {
-        self.statement.plan().words::<S::Ext>(index)
+        let plan = self.statement.plan();
+        match self.view {
+            View::First => plan.share_words::<S::Ext>(index),
+            View::Second | View::Prover => plan.words(index),
+        }
     }
 
     fn challenge(&mut self, index: usize, message: &[u64], seed: &Seed) {
-        let plan = self.statement.plan();
-        match (plan.stage(index), &self.weights, &self.vectors) {
-            (Stage::Cross, Some(weights), _) => {
-                let points = row_points::<S>(plan.row, seed, S::Ext::one());
-                self.claim = self.statement.combined_claim(weights, self.claim, message, &points);
-                self.vectors = Some(self.statement.combine(self.view, weights, &points));
+        let mut rng = generator::<S>(seed);
+        let stage = self.statement.plan().stage(index);
+        if stage == Stage::First {
+            return self.turn(message, &mut rng);
+        }
+        let Some(field) = self.fold.as_ref().map(|fold| fold.field) else { return };
+        let share = self.share(field, message);
+        let Some(fold) = &mut self.fold else { return };
+        match stage {
+            Stage::Fold(factor) => {
+                let point = field.point(&mut rng);
+                self.claim = evaluate(field, &with_claim(share, factor - 1, self.claim), point);
+                fold.fold(factor, point);
             }
-            (Stage::Fold(factor), ..) => {
-                let coefficients = with_claim(&read_all::<S::Ext>(message), factor - 1, self.claim);
-                let point = S::Ext::point(&mut generator::<S>(seed));
-                self.claim = evaluate::<S::Ext>(&coefficients, point);
-                fold::<S>(&mut self.vectors, factor, seed);
+            Stage::Last => {
+                let last = self.statement.plan().last;
+                let ([u, v], masks) = (fold.last(last), fold.masks(&self.masks));
+                let product = with_claim(share, last.saturating_sub(1), self.claim);
+                self.opening = last_values(field, (&u, &v), masks, &product, field.unit(&mut rng));
             }
-            (Stage::Last, _, Some([u, v])) => {
-                let (u, v) = (S::Ext::elements(u, plan.last), S::Ext::elements(v, plan.last));
-                let point = S::Ext::unit(&mut generator::<S>(seed));
-                let message = read_all::<S::Ext>(message);
-                self.opening = last_values::<S::Ext>((&u, &v), &self.masks, &message, self.claim, point);
-            }
-            _ => {}
+            Stage::First | Stage::Done => {}
         }
     }
 
     fn opening(&self) -> Vec<u64> {
-        words_but::<S::Ext>(&self.opening, self.opening.len())
+        self.opening.to_vec()
     }
 
     fn accepts(&self, opening: &[u64]) -> bool {
-        let other = read_all::<S::Ext>(opening);
-        let [left, right, product] = core::array::from_fn(|i| {
-            S::Ext::add(&self.opening[i], &other.get(i).copied().unwrap_or_else(S::Ext::zero))
-        });
-        S::Ext::mul(&left, &right) == product && other.len() == self.opening.len()
+        let (Some(fold), Ok(other)) = (&self.fold, <[u64; OPENED]>::try_from(opening)) else { return false };
+        let field = fold.field;
+        let [left, right, product] =
+            core::array::from_fn(|i| field.add(self.opening[i], field.read(other[i])));
+        field.mul(left, right) == product
     }
 }

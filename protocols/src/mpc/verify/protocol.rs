@@ -14,10 +14,9 @@ use sha3::{Digest, Sha3_256};
 use super::bits::BitStatement;
 use super::chunk::Chunk;
 use super::columns::View;
-use super::extension::Extension;
-use super::proof::{MASKS, Prove, Prover, Seed, Verifier, Verify};
+use super::proof::{MaskWords, Prove, Prover, Seed, Verifier, Verify};
 use super::ring::RingStatement;
-use super::statement::{Element, Statement};
+use super::statement::Statement;
 use crate::mpc::error::Result;
 use crate::mpc::prss::PairStream;
 use crate::mpc::role::{Peer, Role};
@@ -67,7 +66,7 @@ struct Halves {
 
 impl Halves {
     fn seed(&self) -> Seed {
-        let digest = Sha3_256::new().chain_update(b"ward/mpc/v1/verify/weights");
+        let digest = Sha3_256::new().chain_update(b"ward/mpc/v2/verify/weights");
         let words = self.first.iter().chain(&self.second);
         words.fold(digest, |digest, word| digest.chain_update(word.to_le_bytes())).finalize().into()
     }
@@ -138,12 +137,11 @@ impl Masks {
 
 impl<'a> Parts<'a> {
     fn push<T: Statement>(&mut self, statement: &'a T, masks: &mut Masks) {
-        let draw = |stream: &mut PairStream| -> [Element<T>; MASKS] {
-            core::array::from_fn(|_| T::Ext::read(&stream.words(T::Ext::WORDS)))
+        let draw = |stream: &mut PairStream| -> MaskWords {
+            core::array::from_fn(|_| core::array::from_fn(|_| stream.word()))
         };
-        let (first, second) = (draw(&mut masks.own_first), draw(&mut masks.own_second));
-        let sums = core::array::from_fn(|i| T::Ext::add(&first[i], &second[i]));
-        self.own.push(Box::new(Prover::new(statement, sums)));
+        let own = [draw(&mut masks.own_first), draw(&mut masks.own_second)];
+        self.own.push(Box::new(Prover::new(statement, own)));
         self.next.push(Box::new(Verifier::new(statement, View::First, draw(&mut masks.next))));
         self.prev.push(Box::new(Verifier::new(statement, View::Second, draw(&mut masks.prev))));
     }
@@ -151,6 +149,11 @@ impl<'a> Parts<'a> {
     /// Words of message `index`: the same in all three proofs.
     fn words(&self, index: usize) -> usize {
         self.own.iter().map(|proof| proof.words(index)).sum()
+    }
+
+    /// Random words of which the first verifier's share of message `index` is made: the same in all three proofs.
+    fn share_words(&self, index: usize) -> usize {
+        self.own.iter().map(|proof| proof.share_words(index)).sum()
     }
 
     fn weigh_others(&mut self, weights: &[Halves; 2]) {
@@ -235,7 +238,7 @@ fn send_message<S: Security>(
     let mut shares = step.common(Peer::Prev)?;
     let mut message = Vec::with_capacity(parts.words(index));
     for proof in &parts.own {
-        message.append(&mut proof.message(index, &shares.words(proof.words(index))));
+        message.append(&mut proof.message(index, &shares.words(proof.share_words(index))));
     }
     step.send(Peer::Next, &message)?;
     if let Some(told) = told {
@@ -252,7 +255,7 @@ fn receive_message<S: Security>(
     told: Option<&Told>,
 ) -> Result<[Words; 2]> {
     let mut step = session.narrow_at("fold", index);
-    let next = step.common(Peer::Next)?.words(parts.words(index));
+    let next = step.common(Peer::Next)?.words(parts.share_words(index));
     let prev = step.receive(Peer::Prev, parts.words(index))?;
     if let Some(told) = told {
         let mut step = session.narrow_at("echo", index);

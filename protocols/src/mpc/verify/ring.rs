@@ -1,253 +1,287 @@
-//! Products modulo 2^64, proved over GR(2^64, 48).
+//! Products modulo 2^64, proved over the integers modulo a random prime.
+//!
+//! Outputs go into classes of eight. A class has a random weight `w` of 48 bits, and claim `k` adds up, with
+//! coefficients 0 and 1, what the polynomial `w(X) * sum over l of X^l * output_l` has at `X^k`: 55 claims of all
+//! classes. Over the integers claim `k` says that `S_k - A_k - B_k` is a multiple of 2^64; the first message has the
+//! multiples `q_k`. Then a prime is drawn, and with random multipliers the 55 equations make one, modulo the prime.
 
 use chacha20::ChaCha20Rng;
+use rand_core::Rng;
 use rayon::prelude::*;
-use ward_math::galois::{self, Block, Galois, Horner, Point, ZEROS};
 use ward_math::lanes::{self, LANES, Lane, Tables};
+use ward_math::prime::Prime;
 
 use super::columns::View;
-use super::extension::{Extension, Gr48, read_all};
-use super::layout::{Layout, Part, Shape, batches};
+use super::extension::Fp;
+use super::outputs::{Part, TILE, parts};
 use super::plan::Plan;
 use super::statement::Statement;
-use super::weigh::Weigher;
+use super::wide::Wide;
 use crate::mpc::security::RingProducts;
 
-/// Classes of a share of work.
-const CLASSES: usize = 64;
+/// Bits of a class's weight.
+pub(super) const WEIGHT_BITS: usize = 48;
+
+/// Claims: coefficients of a weight times eight outputs.
+pub(super) const CLAIMS: usize = WEIGHT_BITS + LANES - 1;
+
+/// Bits of the multipliers of the claims: sums of 48 of them are below 2^56.
+pub(super) const MULTIPLIER_BITS: u32 = 50;
+
+/// Classes whose outputs are added up from one set of tables.
+const BLOCK: usize = lanes::ROW_MAX;
+
+/// Fours of rows of the tables.
+const FOURS: usize = BLOCK / 4;
+
+/// Columns of integers to be added up: limbs of the sums of products, and what the second verifier knows.
+const COLUMNS: usize = Wide::LIMBS + 1;
 
 /// Many products as one statement.
 pub(super) struct RingStatement<'a> {
     parts: Vec<Part<'a>>,
-    shape: Shape,
+    plan: Plan,
 }
 
-/// Weights of a row's places, and of the classes.
-pub(super) struct RingWeights {
-    places: Vec<Point>,
-    classes: Vec<Point>,
+/// The weights of the classes, 48 bits each.
+pub(super) struct RingWeights(Vec<u64>);
+
+/// The field, and the multipliers of the claims.
+pub(super) struct RingTurn {
+    prime: Prime,
+    multipliers: [u64; CLAIMS],
 }
 
-/// Of the classes of short sums, and of those of long ones.
-struct Sums<T> {
-    short: T,
-    long: T,
+/// How `terms` products are folded.
+pub(super) fn plan(terms: usize) -> Plan {
+    Plan::new::<Fp>(Wide::WORDS * CLAIMS, terms)
 }
+
+/// Coefficients of the classes' weights for each lane, columns of integers one by one.
+type Sums<const N: usize> = [[Lane; WEIGHT_BITS]; N];
 
 impl<'a> RingStatement<'a> {
-    /// Outputs of records; neighbours of one arity are taken together.
+    /// Outputs of records.
     pub(super) fn new(records: &[(&'a RingProducts, core::ops::Range<usize>)]) -> Self {
-        let shape = Shape::new(&batches(records.iter().map(|(record, range)| (record.arity, range.len()))));
-        let row = shape.plan.row;
-        let mut records = records.iter();
-        let part = |layout: &Layout| {
-            let mut part = Part::new(*layout, row);
-            while part.z.len() < layout.batch.outputs {
-                let Some((record, range)) = records.next() else { break };
-                part.push(record, range.clone());
-            }
-            part
-        };
-        Self { parts: shape.layouts.iter().map(part).collect(), shape }
+        let parts = parts(records);
+        let plan = plan(parts.iter().map(|part| part.outputs() * part.arity).sum());
+        Self { parts, plan }
     }
 
-    fn row(&self) -> usize {
-        self.shape.plan.row
+    /// Tiles of all parts: the part, its first output in it, and the weights of its classes.
+    fn tiles<'s>(&'s self, weights: &'s RingWeights) -> Vec<(&'s Part<'a>, usize, &'s [u64])> {
+        let mut rest = &weights.0[..];
+        let mut tiles = Vec::new();
+        for part in &self.parts {
+            let (own, others) = rest.split_at(part.classes().min(rest.len()));
+            rest = others;
+            let starts = (0..part.outputs()).step_by(TILE);
+            tiles.extend(starts.zip(own.chunks(TILE / LANES)).map(|(start, weights)| (part, start, weights)));
+        }
+        tiles
     }
 
-    /// Every class, with its number.
-    fn classes(&self) -> Vec<(&Part<'a>, usize)> {
-        self.parts.iter().flat_map(|part| (0..part.layout.classes).map(move |class| (part, class))).collect()
-    }
-
-    /// Weighted sums of rows of `width` entries that `fill` adds to: eight for a class of short sums, else one.
-    fn weigh(
+    /// The claims' sums of `N` columns of integers, of which `fill` writes those of up to a block of outputs.
+    fn weigh<const N: usize>(
         &self,
-        width: usize,
         weights: &RingWeights,
-        fill: impl Fn(&Part<'a>, usize, &mut [u64]) + Sync,
-    ) -> Sums<Vec<Galois>> {
-        let new = || Sums { short: Weigher::new(width, LANES), long: Weigher::new(width, 1) };
-        let classes = self.classes();
-        let sums = classes
-            .par_chunks(CLASSES)
-            .zip(weights.classes.par_chunks(CLASSES))
-            .fold(new, |mut sums, (classes, weights)| {
-                for ((part, class), weight) in classes.iter().zip(weights) {
-                    let sum = if part.layout.is_long { &mut sums.long } else { &mut sums.short };
-                    sum.push(*weight, |rows| fill(part, *class, rows));
-                }
-                sums
-            })
-            .reduce(new, |a, b| Sums { short: a.short.join(b.short), long: a.long.join(b.long) });
-        Sums { short: sums.short.finish(), long: sums.long.finish() }
-    }
-
-    fn add_pairs(&self, part: &Part<'_>, class: usize, rows: &mut [u64]) {
-        let width = lanes::pairs(self.row());
-        part.each_row(View::Prover, class, |lane, x, y| {
-            lanes::add_pair_products(&mut rows[lane * width..(lane + 1) * width], x, y);
-        });
-    }
-
-    /// The products of the long sums, none weighted: for each class, all entries but the first.
-    fn single(&self) -> Vec<u64> {
-        let m = self.row();
-        let products = |(part, class): &(&Part<'a>, usize)| {
-            let mut sums = vec![0u64; lanes::pairs(m)];
-            self.add_pairs(part, *class, &mut sums);
-            let (squares, cross) = sums.split_at_mut(m);
-            for (sum, (h, k)) in cross.iter_mut().zip(lanes::cross_pairs(m)) {
-                *sum = sum.wrapping_sub(squares[h]).wrapping_sub(squares[k]);
+        fill: impl Fn(&Part<'a>, usize, &mut [[Lane; BLOCK]; N], usize) + Sync,
+    ) -> [[u128; CLAIMS]; N] {
+        let new = || (Box::new([[[0; LANES]; WEIGHT_BITS]; N]), Room::<N>::default());
+        let add = |(mut sums, mut room): (Box<Sums<N>>, Room<N>),
+                   (part, start, weights): (&Part<'a>, usize, &[u64])| {
+            room.turn(weights);
+            for (block, weights) in weights.chunks(BLOCK).enumerate() {
+                let first = start + block * BLOCK * LANES;
+                let count = (part.outputs() - first).min(BLOCK * LANES);
+                room.columns.as_flattened_mut().as_flattened_mut().fill(0);
+                fill(part, first, &mut room.columns, count);
+                room.add(&mut sums, block, weights.len());
             }
-            sums.remove(0);
-            sums
+            (sums, room)
         };
-        self.classes().par_iter().map(products).collect::<Vec<_>>().concat()
+        let tiles = self.tiles(weights);
+        let (sums, _) = tiles.into_par_iter().fold(new, add).reduce(new, |(mut a, room), (b, _)| {
+            let b = b.as_flattened().as_flattened();
+            a.as_flattened_mut()
+                .as_flattened_mut()
+                .iter_mut()
+                .zip(b)
+                .for_each(|(a, b)| *a = a.wrapping_add(*b));
+            (a, room)
+        });
+        let mut claims = [[0; CLAIMS]; N];
+        for (claims, sums) in claims.iter_mut().zip(sums.iter()) {
+            for (k, lanes) in sums.iter().enumerate() {
+                for (claim, sum) in claims[k..].iter_mut().zip(lanes) {
+                    *claim += u128::from(*sum);
+                }
+            }
+        }
+        claims
     }
 
-    /// The entries of a first message.
-    fn entries(&self, weights: &RingWeights, message: &[u64]) -> Vec<Galois> {
-        if !self.shape.is_single {
-            return read_all::<Gr48>(message);
-        }
-        let mut weigher = Weigher::new(self.shape.entries, 1);
-        for (words, weight) in message.chunks(self.shape.entries.max(1)).zip(&weights.classes) {
-            weigher.push(*weight, |row| row.copy_from_slice(words));
-        }
-        weigher.finish()
+    /// `q_k` for each claim: by how many times 2^64 the sum of products exceeds what the verifiers know.
+    fn multiples(&self, weights: &RingWeights) -> [Wide; CLAIMS] {
+        let sums = self.weigh::<COLUMNS>(weights, |part, first, columns, count| {
+            part.products(first, count, |output, sum, known| {
+                let (class, lane) = (output / LANES, output % LANES);
+                for (column, limb) in columns.iter_mut().zip(sum.limbs()) {
+                    column[class][lane] = limb;
+                }
+                columns[COLUMNS - 1][class][lane] = known;
+            });
+        });
+        core::array::from_fn(|k| {
+            let sum = Wide::from_limbs(core::array::from_fn(|limb| sums[limb][k]));
+            sum.less_word(sums[COLUMNS - 1][k] as u64).shifted()
+        })
     }
 
-    /// Every tile: its part, class, place in the class, and weight.
-    fn tiles<'s>(&'s self, weights: &RingWeights) -> Vec<(&'s Part<'a>, usize, usize, Point)> {
-        let classes = self.classes().into_iter().zip(&weights.classes);
-        classes
-            .flat_map(|((part, class), w)| (0..part.layout.tiles).map(move |tile| (part, class, tile, *w)))
-            .collect()
+    /// The weights of the outputs of a tile, modulo the prime or a little more.
+    fn output_weights(weights: &[u64], turn: &RingTurn, tables: &mut Tables) -> Vec<Lane> {
+        let rows: [Lane; WEIGHT_BITS] =
+            core::array::from_fn(|k| core::array::from_fn(|lane| turn.multipliers[k + lane]));
+        let mut out = vec![[0; LANES]; weights.len()];
+        for (out, weights) in out.chunks_mut(BLOCK).zip(weights.chunks(BLOCK)) {
+            let pick = |weight: u64, t: usize| (16 * t) as u8 | ((weight >> (4 * t)) & 15) as u8;
+            let fours = WEIGHT_BITS / 4;
+            let picks: Vec<u8> =
+                weights.iter().flat_map(|weight| (0..fours).map(|t| pick(*weight, t))).collect();
+            lanes::add_subset_sums(tables, out, &rows, &picks);
+        }
+        out
     }
 }
 
-/// Room for a tile: its rows, its columns, and tables.
-struct Room {
-    rows: Vec<u64>,
-    columns: Vec<Lane>,
+/// Room for a block of outputs, and for the weights of a tile bit by bit.
+struct Room<const N: usize> {
+    columns: Box<[[Lane; BLOCK]; N]>,
+    bits: Box<[Lane; 64]>,
     tables: Box<Tables>,
-    horner: Horner,
+    picks: Vec<u8>,
 }
 
-impl Room {
-    fn new(row: usize) -> Self {
+impl<const N: usize> Default for Room<N> {
+    fn default() -> Self {
         Self {
-            rows: vec![0; LANES * row],
-            columns: vec![[0; LANES]; row.next_multiple_of(4)],
+            columns: Box::new([[[0; LANES]; BLOCK]; N]),
+            bits: Box::new([[0; LANES]; 64]),
             tables: Box::default(),
-            horner: Horner::default(),
+            picks: Vec::with_capacity(WEIGHT_BITS * FOURS),
         }
     }
+}
 
-    /// Combines the columns of the rows into `block`, which is zero.
-    fn combine(&mut self, picks: &[u8], block: &mut Block) {
-        let m = self.rows.len() / LANES;
-        for (h, column) in self.columns.iter_mut().take(m).enumerate() {
-            *column = core::array::from_fn(|lane| self.rows[lane * m + h]);
+impl<const N: usize> Room<N> {
+    /// Takes the weights of a tile: bit `c` of word `k` of a lane is bit `k` of the weight of class `c` of that block.
+    fn turn(&mut self, weights: &[u64]) {
+        self.bits.as_flattened_mut().fill(0);
+        for (block, weights) in weights.chunks(BLOCK).enumerate() {
+            for (word, weight) in self.bits.iter_mut().zip(weights) {
+                word[block % LANES] = *weight;
+            }
         }
-        lanes::add_subset_sums(&mut self.tables, &mut block.0, &self.columns, picks);
+        lanes::transpose(&mut self.bits);
+    }
+
+    /// Adds the columns of a block of `classes`, weighted.
+    fn add(&mut self, sums: &mut Sums<N>, block: usize, classes: usize) {
+        let rows = classes.next_multiple_of(4);
+        let fours = rows / 4;
+        self.picks.clear();
+        for word in self.bits.iter().take(WEIGHT_BITS) {
+            let word = word[block % LANES];
+            self.picks.extend((0..fours).map(|t| (16 * t) as u8 | ((word >> (4 * t)) & 15) as u8));
+        }
+        for (sums, column) in sums.iter_mut().zip(self.columns.iter()) {
+            lanes::add_subset_sums(&mut self.tables, sums, &column[..rows], &self.picks);
+        }
     }
 }
 
 impl Statement for RingStatement<'_> {
-    type Ext = Gr48;
+    type Ext = Fp;
     type Weights = RingWeights;
+    type Claim = Vec<u64>;
+    type Turn = RingTurn;
 
     const LABEL: &'static [u8] = b"ring";
 
     fn plan(&self) -> &Plan {
-        &self.shape.plan
+        &self.plan
     }
 
     fn weights(&self, rng: &mut ChaCha20Rng) -> RingWeights {
-        let places = (1..self.row()).map(|_| Gr48::point(rng)).collect::<Vec<_>>();
-        let places = core::iter::once(Point::ONE).chain(places).collect();
-        RingWeights { places, classes: (0..self.shape.classes).map(|_| Gr48::point(rng)).collect() }
+        let classes = self.parts.iter().map(Part::classes).sum();
+        RingWeights((0..classes).map(|_| rng.next_u64() >> (64 - WEIGHT_BITS)).collect())
     }
 
-    fn claim(&self, view: View, weights: &RingWeights) -> Galois {
-        let sums = self.weigh(self.row(), weights, |part, class, rows| part.add_known(view, class, rows));
-        let short = sums.short.iter().zip(&weights.places);
-        let short = short.fold(Galois::ZERO, |sum, (place, weight)| sum.add(&place.mul_point(*weight)));
-        sums.long.iter().fold(short, |sum, long| sum.add(long))
+    fn claim(&self, view: View, weights: &RingWeights) -> Vec<u64> {
+        let [sums] = self.weigh::<1>(weights, |part, first, [column], count| {
+            part.known(view, first, &mut column.as_flattened_mut()[..count]);
+        });
+        sums.iter().map(|sum| *sum as u64).collect()
     }
 
-    fn cross(&self, weights: &RingWeights) -> Vec<u64> {
-        if self.shape.is_single {
-            return self.single();
-        }
-        let m = self.row();
-        let width = lanes::pairs(m);
-        let sums = self.weigh(width, weights, |part, class, rows| self.add_pairs(part, class, rows));
-        let mut entries = Vec::with_capacity(self.shape.entries + 1);
-        if self.shape.has_short {
-            entries.extend_from_slice(&sums.short[..m]);
-        }
-        if self.shape.has_long {
-            entries.extend_from_slice(&sums.long[..m]);
-        }
-        let all: Vec<Galois> = sums.short.iter().zip(&sums.long).map(|(a, b)| a.add(b)).collect();
-        let (squares, cross) = all.split_at(m);
-        for (sum, (h, k)) in cross.iter().zip(lanes::cross_pairs(m)) {
-            entries.push(sum.sub(&squares[h]).sub(&squares[k]));
-        }
-        let mut words = Vec::with_capacity(self.shape.plan.cross_words);
-        entries[1..].iter().for_each(|entry| Gr48::write(entry, &mut words));
-        words
+    fn first(&self, weights: &RingWeights, share: &[u64]) -> Vec<u64> {
+        let multiples = self.multiples(weights);
+        let shares = share.chunks_exact(Wide::WORDS).map(Wide::mask);
+        multiples.iter().zip(shares).flat_map(|(multiple, share)| multiple.less(&share).words()).collect()
+    }
+
+    fn turn(&self, rng: &mut ChaCha20Rng) -> RingTurn {
+        let prime = Prime::draw_vartime(|| rng.next_u64());
+        RingTurn { prime, multipliers: core::array::from_fn(|_| rng.next_u64() >> (64 - MULTIPLIER_BITS)) }
+    }
+
+    fn field(&self, turn: &RingTurn) -> Fp {
+        Fp(turn.prime)
     }
 
     fn combined_claim(
         &self,
-        weights: &RingWeights,
-        claim: Galois,
+        view: View,
+        _: &RingWeights,
+        turn: &RingTurn,
+        claim: &Vec<u64>,
         message: &[u64],
-        points: &[Point],
-    ) -> Galois {
-        let m = self.row();
-        // The first square is what the claim leaves over: short sums have the weights of places, long ones none.
-        let mut entries = vec![Galois::ZERO];
-        entries.extend(self.entries(weights, message));
-        let (short, rest) = entries.split_at(if self.shape.has_short { m } else { 0 });
-        let (long, cross) = rest.split_at(if self.shape.has_long { m } else { 0 });
-        let weighted = short.iter().zip(&weights.places).map(|(square, weight)| square.mul_point(*weight));
-        let first = weighted.chain(long.iter().copied()).fold(claim, |left, part| left.sub(&part));
-        let mut sum = first;
-        for squares in [short, long] {
-            for (square, y) in squares.iter().zip(points) {
-                sum = sum.add(&square.mul_point(*y).mul_point(*y));
-            }
+    ) -> u64 {
+        let prime = turn.prime;
+        let multiples = message.chunks_exact(Wide::WORDS).map(|words| match view {
+            View::First => Wide::mask(words),
+            View::Second | View::Prover => Wide::read(words),
+        });
+        let mut sum = 0;
+        for ((known, multiple), multiplier) in claim.iter().zip(multiples).zip(&turn.multipliers) {
+            let side = prime.add(prime.canonical(*known), prime.grow(multiple.residue(prime)));
+            sum = prime.add(sum, prime.mul(side, *multiplier));
         }
-        for (product, (h, k)) in cross.iter().zip(lanes::cross_pairs(m)) {
-            sum = sum.add(&product.mul_point(points[h]).mul_point(points[k]));
-        }
-        sum
+        // The vectors' entries are divided by 2^64, each.
+        prime.canonical(prime.shrink(u128::from(prime.canonical(prime.shrink(u128::from(sum))))))
     }
 
-    fn combine(&self, view: View, weights: &RingWeights, points: &[Point]) -> [Vec<Block>; 2] {
-        let picks = lanes::picks(&points.iter().map(|y| y.bits()).collect::<Vec<_>>(), galois::DEGREE);
-        let tiles = self.tiles(weights);
-        let [mut left, mut right] = [(); 2].map(|()| vec![ZEROS; tiles.len()]);
-        let blocks = left.par_iter_mut().zip(&mut right).zip(tiles).with_min_len(16);
-        blocks.for_each_init(
-            || Room::new(self.row()),
-            |room, ((left, right), (part, class, tile, weight))| {
-                part.tile(&part.x, view, class, tile, &mut room.rows);
-                room.combine(&picks, left);
-                part.tile(&part.y, view, class, tile, &mut room.rows);
-                room.combine(&picks, right);
-                room.horner.turn(weight);
-                room.horner.step(right, &ZEROS);
-                if !part.layout.is_long {
-                    galois::shift_lanes(right);
-                }
-            },
-        );
+    fn combine(&self, view: View, weights: &RingWeights, turn: &RingTurn) -> [Vec<u64>; 2] {
+        let terms: usize = self.parts.iter().map(|part| part.outputs() * part.arity).sum();
+        let [mut left, mut right] = [(); 2].map(|()| vec![0; terms]);
+        let (mut u, mut v) = (&mut left[..], &mut right[..]);
+        let mut rest = &weights.0[..];
+        for part in &self.parts {
+            let (own, others) = rest.split_at(part.classes().min(rest.len()));
+            let size = part.outputs() * part.arity;
+            let (part_u, rest_u) = u.split_at_mut(size.min(u.len()));
+            let (part_v, rest_v) = v.split_at_mut(size.min(v.len()));
+            let tile = (TILE * part.arity).max(1);
+            let tiles = part_u.par_chunks_mut(tile).zip(part_v.par_chunks_mut(tile));
+            tiles.zip(own.par_chunks(TILE / LANES)).enumerate().for_each_init(
+                Box::<Tables>::default,
+                |tables, (at, ((u, v), weights))| {
+                    let weights = Self::output_weights(weights, turn, tables);
+                    part.terms(view, at * TILE, weights.as_flattened(), turn.prime, (u, v));
+                },
+            );
+            (rest, u, v) = (others, rest_u, rest_v);
+        }
         [left, right]
     }
 }

@@ -10,15 +10,18 @@ use super::plan::Plan;
 ///
 /// For the prover `P_i` let `X = x_i + x_{i+1}`, `Y = y_i + y_{i+1}`. `P_i` multiplied honestly if for every output
 /// `sum(X Y) = (z_i + mask_prev) + (sum(x_{i+1} y_{i+1}) - mask_next)`: the first summand is known to `P_{i-1}`, the
-/// second to `P_{i+1}`, and so are the first and the second summands of `X` and `Y`. Values stand in rows of `m`.
-/// Weights, random, make one claim of all outputs; the first message has the sums of products of every pair of
-/// columns; with it, `m` columns become one, with points as their coefficients, and what is left is the inner product
-/// of two vectors over the extension.
+/// second to `P_{i+1}`, and so are the first and the second summands of `X` and `Y`. Weights, random, make few claims
+/// of all outputs; after the first message and a random choice they are one claim over a field, about the inner
+/// product of two vectors of which the verifiers hold additive shares.
 pub(super) trait Statement: Sync {
     /// Where the proof works.
     type Ext: Extension;
     /// Random weights of the outputs.
     type Weights: Send + Sync;
+    /// A verifier's share of the weighted right-hand sides.
+    type Claim: Default + Send;
+    /// What is drawn after the first message, the field with it.
+    type Turn: Send + Sync;
 
     /// Separates challenges of different kinds of statement.
     const LABEL: &'static [u8];
@@ -28,25 +31,27 @@ pub(super) trait Statement: Sync {
     /// Draws the weights.
     fn weights(&self, rng: &mut ChaCha20Rng) -> Self::Weights;
 
-    /// A verifier's share of the weighted sum of the right-hand sides.
-    fn claim(&self, view: View, weights: &Self::Weights) -> Element<Self>;
+    /// A verifier's share of the weighted sums of the right-hand sides.
+    fn claim(&self, view: View, weights: &Self::Weights) -> Self::Claim;
 
-    /// The prover's first message, as words.
-    fn cross(&self, weights: &Self::Weights) -> Vec<u64>;
+    /// The prover's first message, less the first verifier's share of it, which is made of as many random words.
+    fn first(&self, weights: &Self::Weights, share: &[u64]) -> Vec<u64>;
 
-    /// A verifier's share of the claim about the combined columns, from its share of the first message.
+    /// Draws what follows the first message; where there is none, draws nothing.
+    fn turn(&self, rng: &mut ChaCha20Rng) -> Self::Turn;
+
+    fn field(&self, turn: &Self::Turn) -> Self::Ext;
+
+    /// A verifier's share of the one claim, from its share of the first message.
     fn combined_claim(
         &self,
+        view: View,
         weights: &Self::Weights,
-        claim: Element<Self>,
+        turn: &Self::Turn,
+        claim: &Self::Claim,
         message: &[u64],
-        points: &[Point<Self>],
-    ) -> Element<Self>;
+    ) -> u64;
 
-    /// The combined columns as this node has them, the right one with the weights in it.
-    fn combine(&self, view: View, weights: &Self::Weights, points: &[Point<Self>]) -> [Vector<Self>; 2];
+    /// The vectors as this node has them, the right one with the weights in it.
+    fn combine(&self, view: View, weights: &Self::Weights, turn: &Self::Turn) -> [Vec<u64>; 2];
 }
-
-pub(super) type Element<S> = <<S as Statement>::Ext as Extension>::Element;
-pub(super) type Point<S> = <<S as Statement>::Ext as Extension>::Point;
-pub(super) type Vector<S> = <<S as Statement>::Ext as Extension>::Vector;

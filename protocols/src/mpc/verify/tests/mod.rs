@@ -9,11 +9,11 @@ use rand_core::{Rng, SeedableRng};
 use super::bits::BitStatement;
 use super::chunk::{CHUNK_MAX, chunks, chunks_of};
 use super::columns::View;
-use super::extension::{Extension, Gf64, Gr48};
-use super::proof::{MASKS, Prove, Prover, Seed, Verifier, Verify};
+use super::extension::{Extension, Fp, Gf64};
+use super::proof::{MaskWords, Prove, Prover, Seed, Verifier, Verify};
 use super::ring::RingStatement;
-use super::statement::{Element, Statement};
-use super::{Shape, layout};
+use super::statement::Statement;
+use super::{Shape, ring};
 use crate::mpc::error::MpcError;
 use crate::mpc::security::{BitProducts, RingProducts, Transcript};
 use crate::mpc::shares::{BitShares, RingShares};
@@ -102,10 +102,9 @@ enum Lie {
 fn prove<S: Statement>(statements: [&S; 3], seed: u64, lie: Lie) -> [bool; 2] {
     let mut rng = rng(seed);
     let mut draw = |count: usize| words(count, &mut rng);
-    let mut masks =
-        || -> [Element<S>; MASKS] { core::array::from_fn(|_| S::Ext::read(&draw(S::Ext::WORDS))) };
+    let mut masks = || -> MaskWords { core::array::from_fn(|_| core::array::from_fn(|_| draw(1)[0])) };
     let (a, b) = (masks(), masks());
-    let mut prover = Prover::new(statements[0], core::array::from_fn(|i| S::Ext::add(&a[i], &b[i])));
+    let mut prover = Prover::new(statements[0], [a, b]);
     let mut first = Verifier::new(statements[2], View::First, a);
     let mut second = Verifier::new(statements[1], View::Second, b);
     let weights: Seed = [7; 32];
@@ -113,7 +112,7 @@ fn prove<S: Statement>(statements: [&S; 3], seed: u64, lie: Lie) -> [bool; 2] {
     first.weigh(&weights);
     second.weigh(&weights);
     for index in 0..prover.messages() {
-        let share = draw(prover.words(index));
+        let share = draw(prover.share_words(index));
         let mut message = prover.message(index, &share);
         assert_eq!(message.len(), prover.words(index), "message {index}");
         if let Lie::Message(at, word, by) = lie
@@ -147,14 +146,16 @@ fn prove_bits(records: &[BitProducts; 3], seed: u64, lie: Lie) -> [bool; 2] {
     prove([&a, &b, &c], seed, lie)
 }
 
-/// Sizes at which rows, tiles and plans change.
+const NO_MASKS: [MaskWords; 2] = [[[0; 2]; 2]; 2];
+
+/// Sizes at which classes, blocks, tiles and plans change.
 const RING_SIZES: [(usize, usize); 16] = [
     (1, 1),
     (2, 1),
     (8, 1),
     (9, 1),
     (17, 1),
-    (100, 1),
+    (128, 1),
     (257, 1),
     (1500, 1),
     (5000, 1),
@@ -255,11 +256,11 @@ proptest! {
     fn a_changed_word_of_any_message_is_refused(size in 0usize..16, message in 0usize..5, word: usize, shift in 0u32..64, seed: u64) {
         let (outputs, arity) = RING_SIZES[size];
         let records = ring_records(outputs, arity, &mut rng(seed));
-        let count = Prover::new(&ring_statement(&records[0]), [Gr48::zero(); MASKS]).messages();
+        let count = Prover::new(&ring_statement(&records[0]), NO_MASKS).messages();
         let lie = Lie::Message(message % count, word, 1 << shift);
         prop_assert_eq!(prove_ring(&records, seed, lie), [false; 2]);
         let records = bit_records(BIT_SIZES[size % BIT_SIZES.len()], &mut rng(seed));
-        let count = Prover::new(&bit_statement(&records[0]), [Gf64::zero(); MASKS]).messages();
+        let count = Prover::new(&bit_statement(&records[0]), NO_MASKS).messages();
         let lie = Lie::Message(message % count, word, 1 << shift);
         prop_assert_eq!(prove_bits(&records, seed, lie), [false; 2]);
     }
@@ -277,7 +278,7 @@ proptest! {
     fn a_fold_with_another_challenge_is_refused(size in 4usize..16, message: usize, seed: u64) {
         let (outputs, arity) = RING_SIZES[size];
         let records = ring_records(outputs, arity, &mut rng(seed));
-        let count = Prover::new(&ring_statement(&records[0]), [Gr48::zero(); MASKS]).messages();
+        let count = Prover::new(&ring_statement(&records[0]), NO_MASKS).messages();
         if count > 1 {
             prop_assert_eq!(prove_ring(&records, seed, Lie::Challenge(message % (count - 1))), [false; 2]);
         }
@@ -316,14 +317,21 @@ fn copy(record: &RingProducts) -> RingProducts {
 
 #[test]
 fn the_soundness_error_of_every_plan_is_at_most_2_to_the_minus_40() {
-    let holds = |degree: usize, bits: u32| (degree as f64).log2() - f64::from(bits) <= -40.0;
+    let fraction = |degree: usize, bits: u32| degree as f64 / 2f64.powi(bits as i32);
+    // Weights and points of the places of a row, two each.
+    let of_bits = |words: usize| fraction(4 + super::bits::plan(words).degree(), Gf64::BITS);
+    // The weights; a prime among more than 2^50, of which an integer below 2^258 has at most four factors; the
+    // multipliers; the folds.
+    let of_ring = |terms: usize| {
+        fraction(1, ring::WEIGHT_BITS as u32)
+            + fraction(4, 50)
+            + fraction(1, ring::MULTIPLIER_BITS)
+            + fraction(ring::plan(terms).degree(), Fp::BITS)
+    };
     for log in 0..=24 {
         for count in [1 << log, (1 << log) + 1, (3 << log) / 2] {
-            assert!(holds(super::bits::plan(count.min(CHUNK_MAX)).degree(), Gf64::BITS), "{count} words");
-            for arity in [1, 3, 1000, count] {
-                let batch = layout::Batch { arity, outputs: (count / arity).max(1) };
-                assert!(holds(layout::plan(&[batch]).degree(), Gr48::BITS), "{count} terms, {arity} each");
-            }
+            let error = of_bits(count.min(CHUNK_MAX)) + of_ring(count);
+            assert!(error.log2() <= -45.0, "{count}: {}", error.log2());
         }
     }
 }
@@ -482,7 +490,7 @@ fn a_million_products_cost_what_the_documents_say() {
         let cost = super::cost(&Shape { bits: bits.to_vec(), ring: ring.to_vec() });
         (cost.rounds, cost.bytes_sent)
     };
-    assert_eq!(cost(&[(1, 1_000_000)], &[]), (12, 245_762));
-    assert_eq!(cost(&[(1_000_000, 1)], &[]), (12, 47_610));
+    assert_eq!(cost(&[(1, 1_000_000)], &[]), (12, 4_970));
+    assert_eq!(cost(&[(1_000_000, 1)], &[]), (12, 4_970));
     assert_eq!(cost(&[], &[470_000]), (12, 7_642));
 }

@@ -7,57 +7,38 @@ use rand_core::Rng;
 use super::super::columns::View;
 use super::super::extension::{Extension, Order};
 use super::super::plan::Plan;
-use super::super::proof::{MASKS, Prove, Prover, Verifier, Verify};
+use super::super::proof::{MaskWords, Prove, Prover, Verifier, Verify};
 use super::super::statement::Statement;
 use super::rng;
 
 /// The size of the field.
 const P: u64 = 61;
 
+#[derive(Clone, Copy)]
 struct Tiny;
 
 impl Extension for Tiny {
-    type Element = u64;
-    type Point = u64;
-    type Vector = Vec<u64>;
-
-    const WORDS: usize = 1;
-    const LANES: usize = 1;
+    const SHARE_WORDS: usize = 1;
     const FACTOR_BITS: u32 = 1;
     const LAST: usize = 2;
     const BITS: u32 = 5;
 
-    fn zero() -> u64 {
-        0
-    }
-    fn add(a: &u64, b: &u64) -> u64 {
+    fn add(&self, a: u64, b: u64) -> u64 {
         (a + b) % P
     }
-    fn mul(a: &u64, b: &u64) -> u64 {
+    fn sub(&self, a: u64, b: u64) -> u64 {
+        (a + P - b) % P
+    }
+    fn mul(&self, a: u64, b: u64) -> u64 {
         a * b % P
     }
-    fn scale(a: &u64, point: u64) -> u64 {
-        a * point % P
-    }
-    fn one() -> u64 {
-        1
-    }
-    fn point(rng: &mut ChaCha20Rng) -> u64 {
-        rng.next_u64() % P
-    }
-    fn unit(rng: &mut ChaCha20Rng) -> u64 {
-        1 + rng.next_u64() % (P - 1)
-    }
-    fn sub_words(a: u64, b: u64) -> u64 {
-        (a + P - b % P) % P
-    }
-    fn write(element: &u64, words: &mut Vec<u64>) {
-        words.push(*element);
-    }
-    fn read(words: &[u64]) -> u64 {
+    fn uniform(&self, words: &[u64]) -> u64 {
         words[0] % P
     }
-    fn products(u: &Vec<u64>, v: &Vec<u64>, factor: usize) -> Vec<u64> {
+    fn read(&self, word: u64) -> u64 {
+        word % P
+    }
+    fn products(&self, u: &[u64], v: &[u64], factor: usize) -> Vec<u64> {
         let columns = u.len().div_ceil(factor);
         let mut sums = vec![0; 2 * factor - 1];
         for i in 0..factor {
@@ -70,14 +51,11 @@ impl Extension for Tiny {
         }
         sums
     }
-    fn fold(vector: &mut Vec<u64>, factor: usize, point: u64, order: Order) {
+    fn fold(&self, vector: &mut Vec<u64>, factor: usize, point: u64, order: Order) {
         let columns = vector.len().div_ceil(factor);
         let part = |h: usize, c: usize| vector[order.part(h, factor) * columns + c];
         let sum = |c: usize| (0..factor).rev().fold(0, |sum, h| (sum * point + part(h, c)) % P);
         *vector = (0..columns).map(sum).collect();
-    }
-    fn elements(vector: &Vec<u64>, count: usize) -> Vec<u64> {
-        vector[..count].to_vec()
     }
 }
 
@@ -91,6 +69,8 @@ struct FalseClaim {
 impl Statement for FalseClaim {
     type Ext = Tiny;
     type Weights = ();
+    type Claim = u64;
+    type Turn = ();
 
     const LABEL: &'static [u8] = b"tiny";
 
@@ -101,13 +81,17 @@ impl Statement for FalseClaim {
     fn claim(&self, view: View, (): &()) -> u64 {
         self.claims[usize::from(view == View::Second)]
     }
-    fn cross(&self, (): &()) -> Vec<u64> {
+    fn first(&self, (): &(), _: &[u64]) -> Vec<u64> {
         Vec::new()
     }
-    fn combined_claim(&self, (): &(), claim: u64, _: &[u64], _: &[u64]) -> u64 {
-        claim
+    fn turn(&self, _: &mut ChaCha20Rng) {}
+    fn field(&self, (): &()) -> Tiny {
+        Tiny
     }
-    fn combine(&self, view: View, (): &(), _: &[u64]) -> [Vec<u64>; 2] {
+    fn combined_claim(&self, _: View, (): &(), (): &(), claim: &u64, _: &[u64]) -> u64 {
+        *claim
+    }
+    fn combine(&self, view: View, (): &(), (): &()) -> [Vec<u64>; 2] {
         let [[u0, v0], [u1, v1]] = &self.shares;
         let sum = |a: &[u64], b: &[u64]| a.iter().zip(b).map(|(a, b)| (a + b) % P).collect();
         match view {
@@ -138,14 +122,13 @@ fn error_with_roots(degree: u64, place: usize, error: u64) -> Vec<u64> {
 fn attempt(rng: &mut ChaCha20Rng) -> bool {
     let mut draw = |count: usize| -> Vec<u64> { (0..count).map(|_| rng.next_u64() % P).collect() };
     let shares = [[draw(4), draw(4)], [draw(4), draw(4)]];
-    let masks = [draw(2), draw(2)].map(|m| [m[0], m[1]]);
+    let masks: [MaskWords; 2] = [draw(2), draw(2)].map(|m| [[m[0], 0], [m[1], 0]]);
     let seeds = draw(64);
-    let mut statement = FalseClaim { shares, claims: [0, 0], plan: Plan::new::<Tiny>(1, 0, 4) };
+    let mut statement = FalseClaim { shares, claims: [0, 0], plan: Plan::new::<Tiny>(0, 4) };
     assert_eq!((&statement.plan.factors[..], statement.plan.last), (&[2][..], 2));
-    let [u, v] = statement.combine(View::Prover, &(), &[]);
+    let [u, v] = statement.combine(View::Prover, &(), &());
     statement.claims[0] = (u.iter().zip(&v).map(|(a, b)| a * b).sum::<u64>() + 1) % P;
-    let both: [u64; MASKS] = core::array::from_fn(|i| (masks[0][i] + masks[1][i]) % P);
-    let mut prover = Prover::new(&statement, both);
+    let mut prover = Prover::new(&statement, masks);
     let mut first = Verifier::new(&statement, View::First, masks[0]);
     let mut second = Verifier::new(&statement, View::Second, masks[1]);
     prover.weigh(&[0; 32]);
@@ -165,7 +148,7 @@ fn attempt(rng: &mut ChaCha20Rng) -> bool {
         first.challenge(index, &share, &seed);
         second.challenge(index, &message, &seed);
         prover.challenge(index, &seed);
-        let point = Tiny::point(&mut super::super::proof::generator::<FalseClaim>(&seed));
+        let point = Tiny.point(&mut super::super::proof::generator::<FalseClaim>(&seed));
         error = lie.iter().rev().fold(0, |value, c| (value * point + c) % P);
     }
     let accepted = [first.accepts(&second.opening()), second.accepts(&first.opening())];
