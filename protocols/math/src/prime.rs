@@ -249,9 +249,8 @@ mod tests {
                 (0..k).map(|h| (0..len(h)).map(|c| word(at + 100 * h + c)).collect()).collect()
             };
             let (u, v) = (rows(0), rows(9999));
-            let slices = |rows: &'_ [Vec<u64>]| -> Vec<Vec<u64>> { rows.to_vec() };
-            let (us, vs) = (slices(&u), slices(&v));
-            let (us, vs): (Vec<&[u64]>, Vec<&[u64]>) = (us.iter().map(|r| &r[..]).collect(), vs.iter().map(|r| &r[..]).collect());
+            let us: Vec<&[u64]> = u.iter().map(|row| &row[..]).collect();
+            let vs: Vec<&[u64]> = v.iter().map(|row| &row[..]).collect();
             let mut sums = vec![0; karatsuba::values(k)];
             prime.add_products(&mut sums, &us, &vs);
             let values: Vec<u64> = sums.iter().map(|sum| prime.finish(*sum)).collect();

@@ -34,3 +34,6 @@ pub use error::{MpcError, Result};
 pub use role::{Peer, Role};
 pub use security::{Malicious, Security, SemiHonest};
 pub use session::{Party, Session};
+
+#[cfg(test)]
+mod hostile;

@@ -201,5 +201,5 @@ pub fn decode(mantissa: u64, exponent: u64, least: i32) -> Option<f64> {
     if exponent < least {
         return Some(0.0);
     }
-    Some(mantissa.cast_signed() as f64 * f64::from(exponent).exp2())
+    Some(mantissa.cast_signed() as f64 * f64::from(exponent).exp2()).filter(|number| number.is_finite())
 }

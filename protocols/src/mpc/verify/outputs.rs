@@ -194,35 +194,32 @@ impl<'a> Part<'a> {
             for (strip, (u, v)) in u.chunks_mut(STRIP).zip(v.chunks_mut(STRIP)).enumerate() {
                 let from = from + strip * STRIP;
                 let first = first * self.arity + from;
-                self.shrink(&self.x, view, first, prime, u, |_| 1);
+                Entries { column: &self.x, view, prime }.shrink(first, u, |_| 1);
+                let right = Entries { column: &self.y, view, prime };
+                let weight = |output: usize| weights.get(output).copied().unwrap_or(0);
                 match self.arity {
-                    1 => {
-                        let weights = weights.get(from..).unwrap_or(&[]);
-                        self.shrink(&self.y, view, first, prime, v, |at| {
-                            weights.get(at).copied().unwrap_or(0)
-                        });
-                    }
-                    arity => self.shrink(&self.y, view, first, prime, v, |at| {
-                        weights.get((from + at) / arity).copied().unwrap_or(0)
-                    }),
+                    1 => right.shrink(first, v, |at| weight(from + at)),
+                    arity => right.shrink(first, v, |at| weight((from + at) / arity)),
                 }
             }
         });
     }
+}
 
+/// A column as a node has it, modulo a prime.
+struct Entries<'p, 'a> {
+    column: &'p Column<'a>,
+    view: View,
+    prime: Prime,
+}
+
+impl Entries<'_, '_> {
     /// `out = weight * value / 2^64` for the values from `first` on, at most a strip, as this node has them.
     #[inline(always)]
-    fn shrink(
-        &self,
-        column: &Column<'_>,
-        view: View,
-        first: usize,
-        prime: Prime,
-        out: &mut [u64],
-        weight: impl Fn(usize) -> u64,
-    ) {
-        if view != View::Prover {
-            column.gather(view, first, out);
+    fn shrink(&self, first: usize, out: &mut [u64], weight: impl Fn(usize) -> u64) {
+        let Self { column, view, prime } = self;
+        if *view != View::Prover {
+            column.gather(*view, first, out);
             for (at, out) in out.iter_mut().enumerate() {
                 *out = prime.shrink(u128::from(weight(at)) * u128::from(*out));
             }

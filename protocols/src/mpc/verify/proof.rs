@@ -110,7 +110,7 @@ pub(super) fn last_values<E: Extension>(
 ) -> [u64; OPENED] {
     let left: Vec<u64> = u.iter().chain([&masks[0]]).copied().collect();
     let right: Vec<u64> = v.iter().rev().chain([&masks[1]]).copied().collect();
-    [&left, &right, product].map(|coefficients| evaluate(field, coefficients, point))
+    [&left[..], &right, product].map(|coefficients| evaluate(field, coefficients, point))
 }
 
 /// The coefficients of a message with the claim in its place.

@@ -38,7 +38,9 @@ impl Wide {
         let mut out = [0; WORDS];
         let mut carry = false;
         for (i, out) in out.iter_mut().enumerate() {
-            (*out, carry) = self.0[i].carrying_add(other.0[i], carry);
+            let (sum, over) = self.0[i].overflowing_add(other.0[i]);
+            let (sum, over_again) = sum.overflowing_add(u64::from(carry));
+            (*out, carry) = (sum, over | over_again);
         }
         Self(out)
     }
@@ -132,8 +134,6 @@ mod tests {
                 }
             }
             prop_assert_eq!(Wide::from_limbs(limbs), sum);
-            let word = |i: usize| limbs[i];
-            prop_assert!(word(0) >> 64 == 0);
         }
 
         #[test]
