@@ -9,7 +9,7 @@ use crate::karatsuba::Tree;
 /// Binary logarithm of what every such prime is above.
 pub const BITS: u32 = 56;
 
-/// Bases for which the test of Miller and Rabin is exact below 2^81 (Sorenson, Webster, "Strong pseudoprimes to twelve
+/// Bases for which the test of Miller and Rabin is exact below 2^78 (Sorenson, Webster, "Strong pseudoprimes to twelve
 /// prime bases", 2015).
 const BASES: [u64; 12] = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37];
 
@@ -86,44 +86,50 @@ impl Prime {
     /// The residue of any word.
     #[must_use]
     pub fn canonical(&self, value: u64) -> u64 {
-        value % self.p
+        self.less(self.shrink(u128::from(self.shrink(u128::from(value) * u128::from(self.square)))))
+    }
+
+    /// Of a value below twice the prime, without a branch or a division.
+    #[inline(always)]
+    fn less(&self, value: u64) -> u64 {
+        let (less, is_below) = value.overflowing_sub(self.p);
+        less.wrapping_add(self.p & u64::from(is_below).wrapping_neg())
     }
 
     /// The residue of any two words: uniform, to 2^-71, where they are.
     #[must_use]
     pub fn residue(&self, value: u128) -> u64 {
-        (value % u128::from(self.p)) as u64
+        self.add(self.canonical(value as u64), self.grow((value >> 64) as u64))
     }
 
     /// `value * 2^64`: what [`Prime::shrink`] takes away from a product.
     #[must_use]
     pub fn grow(&self, value: u64) -> u64 {
-        self.canonical(self.shrink(u128::from(self.canonical(value)) * u128::from(self.square)))
+        self.less(self.shrink(u128::from(self.canonical(value)) * u128::from(self.square)))
     }
 
     /// The sum of residues.
     #[must_use]
     pub fn add(&self, a: u64, b: u64) -> u64 {
-        self.canonical(a + b)
+        self.less(a + b)
     }
 
     /// The difference of residues.
     #[must_use]
     pub fn sub(&self, a: u64, b: u64) -> u64 {
-        self.canonical(a + self.p - b)
+        self.less(a + self.p - b)
     }
 
     /// The product of residues.
     #[must_use]
     pub fn mul(&self, a: u64, b: u64) -> u64 {
         let product = self.shrink(u128::from(a) * u128::from(b));
-        let grown = self.shrink(u128::from(product) * u128::from(self.square));
-        if grown >= self.p { grown - self.p } else { grown }
+        self.less(self.shrink(u128::from(product) * u128::from(self.square)))
     }
 
     /// Adds up, over the columns, the products of a polynomial whose coefficients are the `k` rows of `u` and of one
-    /// whose coefficients are the rows of `v`, as [`crate::gf64::add_products`] does, each sum divided by 2^64. Values
-    /// are short, `k` is a power of two up to 32; [`Prime::finish`] makes residues of the sums.
+    /// whose coefficients are the rows of `v` in reverse order, as [`crate::gf64::add_products`] does, each sum divided
+    /// by 2^64. Values are short, `k` is a power of two up to 32; [`Prime::finish`] makes residues of the sums.
     pub fn add_products(&self, sums: &mut [u128], u: &[&[u64]], v: &[&[u64]]) {
         let tree = Tree::new(u.len(), 1);
         let columns = u.iter().chain(v).map(|row| row.len()).max().unwrap_or(0);
@@ -131,8 +137,8 @@ impl Prime {
         let run = (1usize << 11usize.saturating_sub(2 * u.len().ilog2() as usize)).min(STRIP);
         let (mut left, mut right) = (vec![[0; STRIP]; tree.len], vec![[0; STRIP]; tree.len]);
         for start in (0..columns).step_by(STRIP) {
-            fill(&mut left, &tree, u, start);
-            fill(&mut right, &tree, v, start);
+            fill(&mut left, &tree, u.iter(), start);
+            fill(&mut right, &tree, v.iter().rev(), start);
             for (sum, leaf) in sums.iter_mut().zip(&tree.leaves) {
                 for (a, b) in left[*leaf].chunks_exact(run).zip(right[*leaf].chunks_exact(run)) {
                     let mut product = 0u128;
@@ -171,7 +177,12 @@ impl Prime {
 }
 
 /// Columns from `start` on, and their sums by the tree.
-fn fill(nodes: &mut [[u64; STRIP]], tree: &Tree, rows: &[&[u64]], start: usize) {
+fn fill<'r>(
+    nodes: &mut [[u64; STRIP]],
+    tree: &Tree,
+    rows: impl Iterator<Item = &'r &'r [u64]>,
+    start: usize,
+) {
     for (node, row) in nodes.iter_mut().zip(rows) {
         let row = row.get(start..).unwrap_or(&[]);
         let row = &row[..row.len().min(STRIP)];
@@ -233,6 +244,10 @@ mod tests {
             let wide = wide >> 1;
             prop_assert!(u128::from(prime.shrink(wide)) < (wide >> 64) + p + 1);
             prop_assert_eq!(prime.grow(prime.shrink(wide)), prime.residue(wide));
+            prop_assert_eq!(u128::from(prime.residue(wide)), wide % p);
+            for value in [wide as u64, 0, u64::MAX, prime.value(), prime.value() - 1, prime.value() + 1] {
+                prop_assert_eq!(prime.canonical(value), value % prime.value());
+            }
         }
 
         #[test]
@@ -257,7 +272,7 @@ mod tests {
             let got = karatsuba::coefficients(&values, k, &|a, b| prime.add(*a, *b), &|a, b| prime.sub(*a, *b));
             let mut expected = vec![0; 2 * k - 1];
             for (i, a) in u.iter().enumerate() {
-                for (j, b) in v.iter().enumerate() {
+                for (j, b) in v.iter().rev().enumerate() {
                     for (a, b) in a.iter().zip(b) {
                         let product = prime.mul(prime.canonical(*a), prime.canonical(*b));
                         expected[i + j] = prime.add(expected[i + j], product);

@@ -36,6 +36,15 @@ pub(super) struct BitWeights {
     rows: Vec<u64>,
 }
 
+/// The points that combine the places of a row, the first of them one; and as picks.
+pub(super) struct BitTurn {
+    points: Vec<u64>,
+    picks: Vec<u8>,
+}
+
+/// Elements of eight rows.
+const TILE: usize = 64 * LANES;
+
 /// Room for a tile: its rows, its columns, and tables.
 struct Room {
     rows: Vec<u64>,
@@ -118,7 +127,7 @@ impl<'a> BitStatement<'a> {
         sums.into_iter().map(gf64::reduce).collect()
     }
 
-    /// Eight rows from `first` on, their columns combined: 64 elements a row.
+    /// Eight rows from `first` on, their places combined: 64 elements a row.
     fn combine_tile(
         &self,
         column: &Column<'_>,
@@ -126,38 +135,24 @@ impl<'a> BitStatement<'a> {
         first: usize,
         picks: &[u8],
         room: &mut Room,
-        out: &mut [u64],
+        out: &mut [u64; TILE],
     ) {
         let m = self.row;
         let Room { rows, columns, tables } = room;
         self.gather(column, view, first, rows);
         for (h, lane) in columns.iter_mut().take(m).enumerate() {
-            *lane = core::array::from_fn(|l| rows[l * m + h]);
+            for (l, word) in lane.iter_mut().enumerate() {
+                *word = rows[l * m + h];
+            }
         }
         let mut planes = [[0; LANES]; 64];
         lanes::add_subset_xors(tables, &mut planes, columns, picks);
         lanes::transpose(&mut planes);
-        for (lane, elements) in out.chunks_mut(64).enumerate() {
+        for (lane, elements) in out.as_chunks_mut::<64>().0.iter_mut().enumerate() {
             for (element, words) in elements.iter_mut().zip(&planes) {
                 *element = words[lane % LANES];
             }
         }
-    }
-
-    fn combine_column(&self, column: &Column<'_>, view: View, picks: &[u8]) -> Vec<u64> {
-        let mut out = vec![0; 64 * self.rows];
-        let room = || Room {
-            rows: vec![0; LANES * self.row],
-            columns: vec![[0; LANES]; self.row.next_multiple_of(4)],
-            tables: Box::default(),
-        };
-        out.par_chunks_mut(64 * LANES).with_min_len(64).enumerate().for_each_init(
-            room,
-            |room, (tile, out)| {
-                self.combine_tile(column, view, tile * LANES, picks, room, out);
-            },
-        );
-        out
     }
 }
 
@@ -165,8 +160,7 @@ impl Statement for BitStatement<'_> {
     type Ext = Gf64;
     type Weights = BitWeights;
     type Claim = u64;
-    /// The points that combine the places of a row; the first is one.
-    type Turn = Vec<u64>;
+    type Turn = BitTurn;
 
     const LABEL: &'static [u8] = b"bits";
 
@@ -199,11 +193,12 @@ impl Statement for BitStatement<'_> {
         sums.iter().skip(1).zip(share).map(|(sum, share)| sum ^ share).collect()
     }
 
-    fn turn(&self, rng: &mut ChaCha20Rng) -> Vec<u64> {
-        core::iter::once(1).chain((1..self.row).map(|_| Gf64.point(rng))).collect()
+    fn turn(&self, rng: &mut ChaCha20Rng) -> BitTurn {
+        let points: Vec<u64> = core::iter::once(1).chain((1..self.row).map(|_| Gf64.point(rng))).collect();
+        BitTurn { picks: lanes::picks(&points, 64), points }
     }
 
-    fn field(&self, _: &Vec<u64>) -> Gf64 {
+    fn field(&self, _: &BitTurn) -> Gf64 {
         Gf64
     }
 
@@ -211,11 +206,11 @@ impl Statement for BitStatement<'_> {
         &self,
         _: View,
         weights: &BitWeights,
-        points: &Vec<u64>,
+        turn: &BitTurn,
         claim: &u64,
         message: &[u64],
     ) -> u64 {
-        let m = self.row;
+        let (m, points) = (self.row, &turn.points);
         let (squares, cross) = message.split_at((m - 1).min(message.len()));
         // The first square is what the claim leaves over.
         let rest = squares.iter().zip(&weights.places[1..]);
@@ -228,17 +223,50 @@ impl Statement for BitStatement<'_> {
             .fold(sum, |sum, (product, (h, k))| sum ^ gf64::mul(gf64::mul(*product, points[h]), points[k]))
     }
 
-    fn combine(&self, view: View, weights: &BitWeights, points: &Vec<u64>) -> [Vec<u64>; 2] {
-        let picks = lanes::picks(points, 64);
-        let left = self.combine_column(&self.x, view, &picks);
-        let mut right = self.combine_column(&self.y, view, &picks);
-        right.par_chunks_mut(64).zip(&weights.rows).with_min_len(ROWS).for_each(|(elements, weight)| {
-            let mut powers = [*weight; 64];
-            for a in 1..64 {
-                powers[a] = gf64::mul_x(powers[a - 1]);
+    fn elements(&self) -> usize {
+        64 * self.rows
+    }
+
+    fn entries(
+        &self,
+        view: View,
+        weights: &BitWeights,
+        turn: &BitTurn,
+        start: usize,
+        (u, v): (&mut [u64], &mut [u64]),
+    ) {
+        let mut room = Room {
+            rows: vec![0; LANES * self.row],
+            columns: vec![[0; LANES]; self.row.next_multiple_of(4)],
+            tables: Box::default(),
+        };
+        let mut tile = [0; TILE];
+        let mut at = 0;
+        while at < u.len() {
+            let place = start + at;
+            let (first, skipped) = (place / TILE * LANES, place % TILE);
+            let count = (TILE - skipped).min(u.len() - at);
+            self.combine_tile(&self.x, view, first, &turn.picks, &mut room, &mut tile);
+            u[at..at + count].copy_from_slice(&tile[skipped..skipped + count]);
+            self.combine_tile(&self.y, view, first, &turn.picks, &mut room, &mut tile);
+            weights.scale(first, &mut tile);
+            v[at..at + count].copy_from_slice(&tile[skipped..skipped + count]);
+            at += count;
+        }
+    }
+}
+
+impl BitWeights {
+    /// Multiplies the elements of eight rows by the rows' weights: those of bit `a` stand for `X^a`.
+    fn scale(&self, first: usize, tile: &mut [u64; TILE]) {
+        let mut powers = [0; TILE];
+        for (row, powers) in powers.as_chunks_mut::<64>().0.iter_mut().enumerate() {
+            let mut power = self.rows.get(first + row).copied().unwrap_or(0);
+            for out in powers {
+                *out = power;
+                power = gf64::mul_x(power);
             }
-            gf64::scale(elements, &powers);
-        });
-        [left, right]
+        }
+        gf64::scale(tile, &powers);
     }
 }

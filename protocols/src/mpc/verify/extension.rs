@@ -44,34 +44,17 @@ pub(super) trait Extension: Copy + Send + Sync {
         }
     }
 
-    /// The `2k - 1` coefficients of `(sum of Z^h u_h) (sum of Z^(k-1-h) v_h)`, added up along the parts of two
-    /// vectors of equal length: the middle one is their inner product.
-    fn products(&self, u: &[u64], v: &[u64], factor: usize) -> Vec<u64>;
-    /// Folds, forwards or backwards.
-    fn fold(&self, vector: &mut Vec<u64>, factor: usize, point: u64, order: Order);
-    /// The first `count` elements; those beyond the end are zero.
-    fn elements(&self, vector: &[u64], count: usize) -> Vec<u64> {
-        (0..count).map(|i| self.read(vector.get(i).copied().unwrap_or(0))).collect()
-    }
-}
-
-/// Which part of a vector has the highest power.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
-    /// The last.
-    Forwards,
-    /// The first.
-    Backwards,
-}
-
-impl Order {
-    /// The part with power `h`.
-    pub(super) fn part(self, h: usize, factor: usize) -> usize {
-        match self {
-            Self::Forwards => h,
-            Self::Backwards => factor - 1 - h,
-        }
-    }
+    /// Adds up, along the columns, products of polynomials whose coefficients are the rows of `u`, and those of `v` in
+    /// reverse order, as values of Karatsuba's method.
+    fn add_products(&self, sums: &mut [u128], u: &[&[u64]], v: &[&[u64]]);
+    /// The sum of two of these sums.
+    fn join(&self, a: u128, b: u128) -> u128;
+    /// The `2k - 1` coefficients that the sums are for `k` rows.
+    fn coefficients(&self, sums: &[u128], factor: usize) -> Vec<u64>;
+    /// What [`Extension::combine`] takes for an element.
+    fn weight(&self, element: u64) -> u64;
+    /// `out[j] = sum over h of weights[h] * rows[h][j]`.
+    fn combine(&self, out: &mut [u64], weights: &[u64], rows: &[&[u64]]);
 }
 
 /// The value at a point of the polynomial with these coefficients, lowest first.
@@ -79,60 +62,106 @@ pub(super) fn evaluate<E: Extension>(field: E, coefficients: &[u64], point: u64)
     coefficients.iter().rev().fold(0, |value, c| field.add(field.mul(value, point), *c))
 }
 
-/// Columns of a share of work.
-const COLUMNS: usize = 4096;
+/// Words of a vector in a share of work, and columns that it has at least.
+const SHARE: usize = 1 << 14;
+const COLUMNS_MIN: usize = 1 << 10;
 
-/// A vector cut into parts, of which some columns are looked at.
-#[derive(Clone, Copy)]
-struct Parts<'v> {
-    vector: &'v [u64],
-    columns: usize,
-    factor: usize,
+/// Two vectors of equal length, which are read in parts; they need not be anywhere.
+pub(super) trait Pair: Sync {
+    fn len(&self) -> usize;
+    /// Writes values from `start` on, and zeros beyond the end.
+    fn read(&self, start: usize, u: &mut [u64], v: &mut [u64]);
 }
 
-impl<'v> Parts<'v> {
-    fn new(vector: &'v [u64], factor: usize) -> Self {
-        Self { vector, columns: vector.len().div_ceil(factor).max(1), factor }
+impl Pair for [Vec<u64>; 2] {
+    fn len(&self) -> usize {
+        self[0].len()
     }
 
-    /// `count` columns from `from` on, of every part in this order.
-    fn rows(&self, from: usize, count: usize, order: Order) -> Vec<&'v [u64]> {
-        let row = |h: usize| {
-            let start = order.part(h, self.factor) * self.columns;
-            let end = (start + (from + count).min(self.columns)).min(self.vector.len());
-            &self.vector[(start + from).min(end)..end]
-        };
-        (0..self.factor).map(row).collect()
+    fn read(&self, start: usize, u: &mut [u64], v: &mut [u64]) {
+        for (vector, out) in self.iter().zip([u, v]) {
+            let values = vector.get(start..).unwrap_or(&[]);
+            let (filled, rest) = out.split_at_mut(values.len().min(out.len()));
+            filled.copy_from_slice(&values[..filled.len()]);
+            rest.fill(0);
+        }
+    }
+}
+
+/// Two vectors cut into parts.
+struct Parts<'p, P: ?Sized> {
+    pair: &'p P,
+    factor: usize,
+    /// Values of a part.
+    columns: usize,
+    /// Columns of a share of work.
+    width: usize,
+}
+
+/// Room for some columns of both vectors, part by part.
+#[derive(Default)]
+struct Room([Vec<u64>; 2]);
+
+impl<'p, P: Pair + ?Sized> Parts<'p, P> {
+    fn new(pair: &'p P, factor: usize) -> Self {
+        let columns = pair.len().div_ceil(factor).max(1);
+        Self { pair, factor, columns, width: (SHARE / factor).max(COLUMNS_MIN).min(columns) }
     }
 
-    /// Sums over all columns, by shares of work; `add` adds up rows of one share.
-    fn sum<'s>(
-        u: Parts<'s>,
-        v: Parts<'s>,
-        add: impl Fn(&mut [u128], &[&[u64]], &[&[u64]]) + Sync,
-        join: impl Fn(u128, u128) -> u128 + Sync,
-    ) -> Vec<u128> {
-        let count = karatsuba::values(u.factor);
-        let chunks: Vec<usize> = (0..u.columns).step_by(COLUMNS).collect();
-        let share = |from: usize| {
-            let mut sums = vec![0; count];
-            let [u, v] = [u, v].map(|parts| parts.rows(from, COLUMNS, Order::Forwards));
-            add(&mut sums, &u, &v);
-            sums
-        };
-        let join = |a: Vec<u128>, b: Vec<u128>| a.into_iter().zip(b).map(|(a, b)| join(a, b)).collect();
-        chunks.into_par_iter().map(share).reduce(|| vec![0; count], join)
+    /// `count` columns from `from` on, of every part: of the left vector and of the right one.
+    fn rows<'r>(&self, from: usize, count: usize, room: &'r mut Room) -> [Vec<&'r [u64]>; 2] {
+        let Room([u, v]) = room;
+        for vector in [&mut *u, &mut *v] {
+            vector.resize(self.factor * count, 0);
+        }
+        let rows = u.chunks_exact_mut(count).zip(v.chunks_exact_mut(count)).enumerate();
+        rows.for_each(|(h, (u, v))| self.pair.read(h * self.columns + from, u, v));
+        [u, v].map(|vector| vector.chunks_exact(count).collect())
     }
 
-    /// Every share of work of a folded vector.
-    fn fold(&self, order: Order, combine: impl Fn(&mut [u64], &[&[u64]]) + Sync) -> Vec<u64> {
-        let mut out = vec![0; self.columns];
-        out.par_chunks_mut(COLUMNS).enumerate().for_each(|(chunk, out)| {
-            let rows = self.rows(chunk * COLUMNS, out.len(), order);
-            combine(out, &rows);
-        });
-        out
+    /// The first column of each share of work, and the number of its columns.
+    fn shares(&self) -> impl IndexedParallelIterator<Item = (usize, usize)> {
+        let (columns, width) = (self.columns, self.width);
+        (0..columns.div_ceil(width)).into_par_iter().map(move |i| (i * width, width.min(columns - i * width)))
     }
+}
+
+/// The `2k - 1` coefficients of `(sum of Z^h u_h) (sum of Z^(k-1-h) v_h)`, added up along the parts of the vectors: the
+/// middle one is their inner product.
+pub(super) fn products<E: Extension>(field: E, pair: &(impl Pair + ?Sized), factor: usize) -> Vec<u64> {
+    let parts = Parts::new(pair, factor);
+    let new = || (vec![0; karatsuba::values(factor)], Room::default());
+    let add = |(mut sums, mut room): (Vec<u128>, Room), (from, count)| {
+        let [u, v] = parts.rows(from, count, &mut room);
+        field.add_products(&mut sums, &u, &v);
+        (sums, room)
+    };
+    let join = |(a, room): (Vec<u128>, Room), (b, _): (Vec<u128>, Room)| {
+        (a.into_iter().zip(b).map(|(a, b)| field.join(a, b)).collect(), room)
+    };
+    let (sums, _) = parts.shares().fold(new, add).reduce(new, join);
+    field.coefficients(&sums, factor)
+}
+
+/// Both vectors folded, the left one forwards and the right one backwards.
+pub(super) fn fold<E: Extension>(
+    field: E,
+    pair: &(impl Pair + ?Sized),
+    factor: usize,
+    point: u64,
+) -> [Vec<u64>; 2] {
+    let parts = Parts::new(pair, factor);
+    let forwards: Vec<u64> =
+        powers(field, point, factor).into_iter().map(|power| field.weight(power)).collect();
+    let backwards: Vec<u64> = forwards.iter().rev().copied().collect();
+    let [mut left, mut right] = [(); 2].map(|()| vec![0; parts.columns]);
+    let shares = left.par_chunks_mut(parts.width).zip(right.par_chunks_mut(parts.width)).enumerate();
+    shares.for_each_init(Room::default, |room, (share, (left, right))| {
+        let [u, v] = parts.rows(share * parts.width, left.len(), room);
+        field.combine(left, &forwards, &u);
+        field.combine(right, &backwards, &v);
+    });
+    [left, right]
 }
 
 /// `factor` powers, from one on.
@@ -171,16 +200,25 @@ impl Extension for Gf64 {
         word
     }
 
-    fn products(&self, u: &[u64], v: &[u64], factor: usize) -> Vec<u64> {
-        let (u, v) = (Parts::new(u, factor), Parts::new(v, factor));
-        let sums = Parts::sum(u, v, gf64::add_products, |a, b| a ^ b);
-        let xor = |a: &u128, b: &u128| a ^ b;
-        karatsuba::coefficients(&sums, factor, &xor, &xor).into_iter().map(gf64::reduce).collect()
+    fn add_products(&self, sums: &mut [u128], u: &[&[u64]], v: &[&[u64]]) {
+        gf64::add_products(sums, u, v);
     }
 
-    fn fold(&self, vector: &mut Vec<u64>, factor: usize, point: u64, order: Order) {
-        let powers = powers(*self, point, factor);
-        *vector = Parts::new(vector, factor).fold(order, |out, rows| gf64::combine(out, &powers, rows));
+    fn join(&self, a: u128, b: u128) -> u128 {
+        a ^ b
+    }
+
+    fn coefficients(&self, sums: &[u128], factor: usize) -> Vec<u64> {
+        let xor = |a: &u128, b: &u128| a ^ b;
+        karatsuba::coefficients(sums, factor, &xor, &xor).into_iter().map(gf64::reduce).collect()
+    }
+
+    fn weight(&self, element: u64) -> u64 {
+        element
+    }
+
+    fn combine(&self, out: &mut [u64], weights: &[u64], rows: &[&[u64]]) {
+        gf64::combine(out, weights, rows);
     }
 }
 
@@ -216,16 +254,24 @@ impl Extension for Fp {
         self.0.canonical(word)
     }
 
-    fn products(&self, u: &[u64], v: &[u64], factor: usize) -> Vec<u64> {
-        let (u, v) = (Parts::new(u, factor), Parts::new(v, factor));
-        let sums = Parts::sum(u, v, |sums, u, v| self.0.add_products(sums, u, v), |a, b| a + b);
-        let values: Vec<u64> = sums.into_iter().map(|sum| self.0.finish(sum)).collect();
+    fn add_products(&self, sums: &mut [u128], u: &[&[u64]], v: &[&[u64]]) {
+        self.0.add_products(sums, u, v);
+    }
+
+    fn join(&self, a: u128, b: u128) -> u128 {
+        a + b
+    }
+
+    fn coefficients(&self, sums: &[u128], factor: usize) -> Vec<u64> {
+        let values: Vec<u64> = sums.iter().map(|sum| self.0.finish(*sum)).collect();
         karatsuba::coefficients(&values, factor, &|a, b| self.add(*a, *b), &|a, b| self.sub(*a, *b))
     }
 
-    fn fold(&self, vector: &mut Vec<u64>, factor: usize, point: u64, order: Order) {
-        let powers: Vec<u64> =
-            powers(*self, point, factor).into_iter().map(|power| self.0.grow(power)).collect();
-        *vector = Parts::new(vector, factor).fold(order, |out, rows| self.0.combine(out, &powers, rows));
+    fn weight(&self, element: u64) -> u64 {
+        self.0.grow(element)
+    }
+
+    fn combine(&self, out: &mut [u64], weights: &[u64], rows: &[&[u64]]) {
+        self.0.combine(out, weights, rows);
     }
 }

@@ -44,7 +44,7 @@ pub const PENDING_WORDS_MAX: usize = 1 << 20;
 /// When the channel fails; when a check fails: then somebody deviated, and nothing may be opened.
 ///
 /// # Security
-/// Malicious, one corrupted node, abort. A wrong product passes with probability at most 2^-40.
+/// Malicious, one corrupted node, abort. A wrong product passes with probability at most 2^-45.
 pub fn flush<S: Security>(session: &mut Session<'_, S>) -> Result<()> {
     let transcript = session.records().take();
     for (index, chunk) in chunk::chunks_of(&transcript)?.iter().enumerate() {

@@ -172,37 +172,53 @@ impl<'a> Part<'a> {
         for (out, (column, view)) in columns.iter_mut().zip(views) {
             column.gather(view, first, &mut out[..count]);
         }
+        let [a, b, c, d] = &columns;
         for at in 0..count {
-            let [a, b, c, d] = columns.each_ref().map(|column| column[at]);
-            each(at, Wide::product([a, b], [c, d]));
+            each(at, Wide::product([a[at], b[at]], [c[at], d[at]]));
         }
     }
 
-    /// Left and right entries of the terms of the outputs from `first` on, of which `weights` are the weights, below 2^56:
-    /// each divided by 2^64 modulo the prime, short.
+    /// Left and right entries of the terms from `first` on, of outputs whose weights are below 2^56: each divided by
+    /// 2^64 modulo the prime, short.
     pub(super) fn terms(
         &self,
         view: View,
         first: usize,
-        weights: &[u64],
+        outputs: &Outputs<'_>,
         prime: Prime,
         (u, v): (&mut [u64], &mut [u64]),
     ) {
-        let shares = u.par_chunks_mut(TERMS).zip(v.par_chunks_mut(TERMS)).enumerate();
-        shares.for_each(|(share, (u, v))| {
-            let from = share * TERMS;
-            for (strip, (u, v)) in u.chunks_mut(STRIP).zip(v.chunks_mut(STRIP)).enumerate() {
-                let from = from + strip * STRIP;
-                let first = first * self.arity + from;
-                Entries { column: &self.x, view, prime }.shrink(first, u, |_| 1);
-                let right = Entries { column: &self.y, view, prime };
-                let weight = |output: usize| weights.get(output).copied().unwrap_or(0);
-                match self.arity {
-                    1 => right.shrink(first, v, |at| weight(from + at)),
-                    arity => right.shrink(first, v, |at| weight((from + at) / arity)),
+        let left = Entries { column: &self.x, view, prime };
+        let right = Entries { column: &self.y, view, prime };
+        let mut at = 0;
+        while at < u.len() {
+            let output = (first + at) / self.arity;
+            // A strip of terms of one weight, or of many.
+            let until = if self.arity == 1 { u.len() } else { (output + 1) * self.arity - first };
+            let count = (until - at).min(u.len() - at).min(STRIP);
+            left.shrink(first + at, &mut u[at..at + count], &[1; STRIP]);
+            let v = &mut v[at..at + count];
+            match self.arity {
+                1 => right.shrink(first + at, v, outputs.from(output)),
+                _ => {
+                    right.shrink(first + at, v, &[outputs.from(output).first().copied().unwrap_or(0); STRIP])
                 }
             }
-        });
+            at += count;
+        }
+    }
+}
+
+/// Weights of outputs that follow one another.
+pub(super) struct Outputs<'w> {
+    /// The first output.
+    pub first: usize,
+    pub weights: &'w [u64],
+}
+
+impl Outputs<'_> {
+    fn from(&self, output: usize) -> &[u64] {
+        self.weights.get(output.saturating_sub(self.first)..).unwrap_or(&[])
     }
 }
 
@@ -215,13 +231,12 @@ struct Entries<'p, 'a> {
 
 impl Entries<'_, '_> {
     /// `out = weight * value / 2^64` for the values from `first` on, at most a strip, as this node has them.
-    #[inline(always)]
-    fn shrink(&self, first: usize, out: &mut [u64], weight: impl Fn(usize) -> u64) {
+    fn shrink(&self, first: usize, out: &mut [u64], weights: &[u64]) {
         let Self { column, view, prime } = self;
         if *view != View::Prover {
             column.gather(*view, first, out);
-            for (at, out) in out.iter_mut().enumerate() {
-                *out = prime.shrink(u128::from(weight(at)) * u128::from(*out));
+            for (out, weight) in out.iter_mut().zip(weights) {
+                *out = prime.shrink(u128::from(*weight) * u128::from(*out));
             }
             return;
         }
@@ -229,9 +244,9 @@ impl Entries<'_, '_> {
         let other = &mut other[..out.len()];
         column.gather(View::Second, first, out);
         column.gather(View::First, first, other);
-        for (at, (out, other)) in out.iter_mut().zip(other).enumerate() {
+        for ((out, other), weight) in out.iter_mut().zip(other).zip(weights) {
             let value = u128::from(*out) + u128::from(*other);
-            *out = prime.shrink(u128::from(weight(at)) * value);
+            *out = prime.shrink(u128::from(*weight) * value);
         }
     }
 }

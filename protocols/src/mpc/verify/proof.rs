@@ -10,7 +10,7 @@ use rand_core::SeedableRng;
 use sha3::{Digest, Sha3_256};
 
 use super::columns::View;
-use super::extension::{Extension, Order, evaluate};
+use super::extension::{self, Extension, Pair, evaluate};
 use super::plan::{Plan, Stage};
 use super::statement::Statement;
 
@@ -56,10 +56,34 @@ pub(super) trait Verify {
     fn accepts(&self, opening: &[u64]) -> bool;
 }
 
-/// What all know once there is one claim over a field.
-struct Fold<S: Statement> {
+/// What a node has once there is one claim over a field.
+struct Fold<'a, S: Statement> {
     field: S::Ext,
-    vectors: [Vec<u64>; 2],
+    vectors: Vectors<'a, S>,
+}
+
+/// The vectors of the claim: computed from the products when they are read, until they are folded.
+enum Vectors<'a, S: Statement> {
+    Base { statement: &'a S, view: View, weights: S::Weights, turn: S::Turn },
+    Folded([Vec<u64>; 2]),
+}
+
+impl<S: Statement> Pair for Vectors<'_, S> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Base { statement, .. } => statement.elements(),
+            Self::Folded(vectors) => vectors.len(),
+        }
+    }
+
+    fn read(&self, start: usize, u: &mut [u64], v: &mut [u64]) {
+        match self {
+            Self::Base { statement, view, weights, turn } => {
+                statement.entries(*view, weights, turn, start, (u, v));
+            }
+            Self::Folded(vectors) => vectors.read(start, u, v),
+        }
+    }
 }
 
 /// Prover of `statement`.
@@ -67,7 +91,7 @@ pub(super) struct Prover<'a, S: Statement> {
     statement: &'a S,
     masks: [MaskWords; 2],
     weights: Option<S::Weights>,
-    fold: Option<Fold<S>>,
+    fold: Option<Fold<'a, S>>,
 }
 
 /// Verifier of `statement`.
@@ -77,7 +101,7 @@ pub(super) struct Verifier<'a, S: Statement> {
     masks: MaskWords,
     weights: Option<S::Weights>,
     claims: S::Claim,
-    fold: Option<Fold<S>>,
+    fold: Option<Fold<'a, S>>,
     claim: u64,
     opening: [u64; OPENED],
 }
@@ -119,20 +143,24 @@ fn with_claim(mut message: Vec<u64>, place: usize, claim: u64) -> Vec<u64> {
     message
 }
 
-impl<S: Statement> Fold<S> {
-    fn new(statement: &S, view: View, weights: &S::Weights, turn: &S::Turn) -> Self {
-        Self { field: statement.field(turn), vectors: statement.combine(view, weights, turn) }
+impl<'a, S: Statement> Fold<'a, S> {
+    fn new(statement: &'a S, view: View, weights: S::Weights, turn: S::Turn) -> Self {
+        let field = statement.field(&turn);
+        Self { field, vectors: Vectors::Base { statement, view, weights, turn } }
     }
 
     fn fold(&mut self, factor: usize, point: u64) {
-        let [u, v] = &mut self.vectors;
-        self.field.fold(u, factor, point, Order::Forwards);
-        self.field.fold(v, factor, point, Order::Backwards);
+        self.vectors = Vectors::Folded(extension::fold(self.field, &self.vectors, factor, point));
     }
 
     /// The elements that are left for the last fold.
     fn last(&self, count: usize) -> [Vec<u64>; 2] {
-        self.vectors.each_ref().map(|vector| self.field.elements(vector, count))
+        let [mut u, mut v] = [(); 2].map(|()| vec![0; count]);
+        self.vectors.read(0, &mut u, &mut v);
+        for word in u.iter_mut().chain(&mut v) {
+            *word = self.field.read(*word);
+        }
+        [u, v]
     }
 
     fn masks(&self, words: &MaskWords) -> [u64; MASKS] {
@@ -151,10 +179,10 @@ impl<'a, S: Statement> Prover<'a, S> {
     }
 
     /// The message after the first, whole.
-    fn coefficients(&self, fold: &Fold<S>, index: usize) -> Vec<u64> {
-        let (field, [u, v]) = (fold.field, &fold.vectors);
+    fn coefficients(&self, fold: &Fold<'_, S>, index: usize) -> Vec<u64> {
+        let field = fold.field;
         let (mut coefficients, place) = match self.plan().stage(index) {
-            Stage::Fold(factor) => (field.products(u, v, factor), factor - 1),
+            Stage::Fold(factor) => (extension::products(field, &fold.vectors, factor), factor - 1),
             Stage::Last => {
                 let last = self.plan().last;
                 let ([u, v], [first, second]) =
@@ -179,7 +207,8 @@ impl<S: Statement> Prove for Prover<'_, S> {
         let weights = self.statement.weights(&mut rng);
         if self.plan().stage(0) != Stage::First {
             let turn = self.statement.turn(&mut rng);
-            self.fold = Some(Fold::new(self.statement, View::Prover, &weights, &turn));
+            self.fold = Some(Fold::new(self.statement, View::Prover, weights, turn));
+            return;
         }
         self.weights = Some(weights);
     }
@@ -206,10 +235,10 @@ impl<S: Statement> Prove for Prover<'_, S> {
 
     fn challenge(&mut self, index: usize, seed: &Seed) {
         let mut rng = generator::<S>(seed);
-        match (self.plan().stage(index), &self.weights, &mut self.fold) {
+        match (self.plan().stage(index), self.weights.take(), &mut self.fold) {
             (Stage::First, Some(weights), _) => {
                 let turn = self.statement.turn(&mut rng);
-                self.fold = Some(Fold::new(self.statement, View::Prover, weights, &turn));
+                self.fold = Some(Fold::new(self.statement, View::Prover, weights, turn));
             }
             (Stage::Fold(factor), _, Some(fold)) => fold.fold(factor, fold.field.point(&mut rng)),
             _ => {}
@@ -227,10 +256,10 @@ impl<'a, S: Statement> Verifier<'a, S> {
 
     /// Makes one claim of all, from the share of the first message.
     fn turn(&mut self, message: &[u64], rng: &mut ChaCha20Rng) {
-        if let Some(weights) = &self.weights {
+        if let Some(weights) = self.weights.take() {
             let turn = self.statement.turn(rng);
-            self.claim = self.statement.combined_claim(self.view, weights, &turn, &self.claims, message);
-            self.fold = Some(Fold::new(self.statement, self.view, weights, &turn));
+            self.claim = self.statement.combined_claim(self.view, &weights, &turn, &self.claims, message);
+            self.fold = Some(Fold::new(self.statement, self.view, weights, turn));
         }
     }
 

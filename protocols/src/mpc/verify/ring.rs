@@ -13,7 +13,7 @@ use ward_math::prime::Prime;
 
 use super::columns::View;
 use super::extension::Fp;
-use super::outputs::{Part, TILE, parts};
+use super::outputs::{Outputs, Part, TILE, parts};
 use super::plan::Plan;
 use super::statement::Statement;
 use super::wide::Wide;
@@ -50,6 +50,8 @@ pub(super) struct RingWeights(Vec<u64>);
 pub(super) struct RingTurn {
     prime: Prime,
     multipliers: [u64; CLAIMS],
+    /// By bits of a weight, the multipliers of the claims that the eight outputs of a class are in.
+    rows: [Lane; WEIGHT_BITS],
 }
 
 /// How `terms` products are folded.
@@ -137,20 +139,33 @@ impl<'a> RingStatement<'a> {
             sum.less_word(sums[COLUMNS - 1][k] as u64).shifted()
         })
     }
+}
 
-    /// The weights of the outputs of a tile, modulo the prime or a little more.
-    fn output_weights(weights: &[u64], turn: &RingTurn, tables: &mut Tables) -> Vec<Lane> {
-        let rows: [Lane; WEIGHT_BITS] =
-            core::array::from_fn(|k| core::array::from_fn(|lane| turn.multipliers[k + lane]));
-        let mut out = vec![[0; LANES]; weights.len()];
-        for (out, weights) in out.chunks_mut(BLOCK).zip(weights.chunks(BLOCK)) {
-            let pick = |weight: u64, t: usize| (16 * t) as u8 | ((weight >> (4 * t)) & 15) as u8;
-            let fours = WEIGHT_BITS / 4;
-            let picks: Vec<u8> =
-                weights.iter().flat_map(|weight| (0..fours).map(|t| pick(*weight, t))).collect();
-            lanes::add_subset_sums(tables, out, &rows, &picks);
+impl RingTurn {
+    /// The weights of the outputs of up to a block of classes, below 2^56.
+    fn output_weights(&self, classes: &[u64], room: &mut WeightRoom) {
+        let count = classes.len().min(BLOCK);
+        let WeightRoom { tables, picks, outputs } = room;
+        for (picks, weight) in picks.iter_mut().zip(classes) {
+            for (t, pick) in picks.iter_mut().enumerate() {
+                *pick = (16 * t) as u8 | ((weight >> (4 * t)) & 15) as u8;
+            }
         }
-        out
+        outputs[..count].as_flattened_mut().fill(0);
+        lanes::add_subset_sums(tables, &mut outputs[..count], &self.rows, picks[..count].as_flattened());
+    }
+}
+
+/// Room for the weights of a block of outputs.
+struct WeightRoom {
+    tables: Tables,
+    picks: [[u8; WEIGHT_BITS / 4]; BLOCK],
+    outputs: [Lane; BLOCK],
+}
+
+impl Default for WeightRoom {
+    fn default() -> Self {
+        Self { tables: Tables::default(), picks: [[0; WEIGHT_BITS / 4]; BLOCK], outputs: [[0; LANES]; BLOCK] }
     }
 }
 
@@ -232,7 +247,9 @@ impl Statement for RingStatement<'_> {
 
     fn turn(&self, rng: &mut ChaCha20Rng) -> RingTurn {
         let prime = Prime::draw_vartime(|| rng.next_u64());
-        RingTurn { prime, multipliers: core::array::from_fn(|_| rng.next_u64() >> (64 - MULTIPLIER_BITS)) }
+        let multipliers: [u64; CLAIMS] = core::array::from_fn(|_| rng.next_u64() >> (64 - MULTIPLIER_BITS));
+        let rows = core::array::from_fn(|k| core::array::from_fn(|lane| multipliers[k + lane]));
+        RingTurn { prime, multipliers, rows }
     }
 
     fn field(&self, turn: &RingTurn) -> Fp {
@@ -261,27 +278,39 @@ impl Statement for RingStatement<'_> {
         prime.canonical(prime.shrink(u128::from(prime.canonical(prime.shrink(u128::from(sum))))))
     }
 
-    fn combine(&self, view: View, weights: &RingWeights, turn: &RingTurn) -> [Vec<u64>; 2] {
-        let terms: usize = self.parts.iter().map(|part| part.outputs() * part.arity).sum();
-        let [mut left, mut right] = [(); 2].map(|()| vec![0; terms]);
-        let (mut u, mut v) = (&mut left[..], &mut right[..]);
-        let mut rest = &weights.0[..];
+    fn elements(&self) -> usize {
+        self.parts.iter().map(|part| part.outputs() * part.arity).sum()
+    }
+
+    fn entries(
+        &self,
+        view: View,
+        weights: &RingWeights,
+        turn: &RingTurn,
+        start: usize,
+        (u, v): (&mut [u64], &mut [u64]),
+    ) {
+        let mut room = Box::<WeightRoom>::default();
+        // The place in `u` and `v`, and the first term of a part and its first class.
+        let (mut at, mut first, mut class) = (0, 0, 0);
         for part in &self.parts {
-            let (own, others) = rest.split_at(part.classes().min(rest.len()));
-            let size = part.outputs() * part.arity;
-            let (part_u, rest_u) = u.split_at_mut(size.min(u.len()));
-            let (part_v, rest_v) = v.split_at_mut(size.min(v.len()));
-            let tile = (TILE * part.arity).max(1);
-            let tiles = part_u.par_chunks_mut(tile).zip(part_v.par_chunks_mut(tile));
-            tiles.zip(own.par_chunks(TILE / LANES)).enumerate().for_each_init(
-                Box::<Tables>::default,
-                |tables, (at, ((u, v), weights))| {
-                    let weights = Self::output_weights(weights, turn, tables);
-                    part.terms(view, at * TILE, weights.as_flattened(), turn.prime, (u, v));
-                },
-            );
-            (rest, u, v) = (others, rest_u, rest_v);
+            let terms = part.outputs() * part.arity;
+            while at < u.len() && start + at < first + terms {
+                let term = start + at - first;
+                let from = term / part.arity / LANES;
+                let until = ((from + BLOCK) * LANES * part.arity).min(terms);
+                let count = (until - term).min(u.len() - at);
+                let to = (term + count).div_ceil(part.arity).div_ceil(LANES);
+                turn.output_weights(weights.0.get(class + from..class + to).unwrap_or(&[]), &mut room);
+                let outputs = Outputs { first: from * LANES, weights: room.outputs.as_flattened() };
+                let vectors = (&mut u[at..at + count], &mut v[at..at + count]);
+                part.terms(view, term, &outputs, turn.prime, vectors);
+                at += count;
+            }
+            first += terms;
+            class += part.classes();
         }
-        [left, right]
+        u[at..].fill(0);
+        v[at..].fill(0);
     }
 }

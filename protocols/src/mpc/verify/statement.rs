@@ -52,6 +52,17 @@ pub(super) trait Statement: Sync {
         message: &[u64],
     ) -> u64;
 
-    /// The vectors as this node has them, the right one with the weights in it.
-    fn combine(&self, view: View, weights: &Self::Weights, turn: &Self::Turn) -> [Vec<u64>; 2];
+    /// Elements of each of the two vectors.
+    fn elements(&self) -> usize;
+
+    /// Writes the vectors' elements from `start` on as this node has them, the right ones with the weights in them, and
+    /// zeros beyond the end.
+    fn entries(
+        &self,
+        view: View,
+        weights: &Self::Weights,
+        turn: &Self::Turn,
+        start: usize,
+        vectors: (&mut [u64], &mut [u64]),
+    );
 }

@@ -5,8 +5,8 @@ use ward_math::prime::Prime;
 /// Words of a [`Wide`].
 const WORDS: usize = 3;
 
-/// Bits of a limb: 2^20 of them add up in a word.
-const LIMB_BITS: u32 = 44;
+/// Bits of a limb: 2^17 of them add up in a word.
+const LIMB_BITS: u32 = 47;
 
 /// An integer between `-2^191` and `2^191`, in two's complement, lowest word first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,8 +16,8 @@ impl Wide {
     /// Words on the wire.
     pub(super) const WORDS: usize = WORDS;
 
-    /// Limbs of a sum of products of 130 bits, up to 2^46 of them.
-    pub(super) const LIMBS: usize = 4;
+    /// Limbs of a sum of products of 130 bits.
+    pub(super) const LIMBS: usize = 3;
 
     /// The product of two sums of words, `a_0 + a_1` and `b_0 + b_1`.
     #[inline]
@@ -61,22 +61,21 @@ impl Wide {
         Self([low, high, ((high as i64) >> 63) as u64])
     }
 
-    /// Four limbs of 44 bits, lowest first, of an integer that is not negative and has no more.
+    /// Limbs of 47 bits, lowest first, the last one with all above: of an integer that is not negative and below 2^158.
     #[inline]
     pub(super) fn limbs(&self) -> [u64; Self::LIMBS] {
         const MASK: u64 = (1 << LIMB_BITS) - 1;
         let [a, b, c] = self.0;
-        [a & MASK, ((a >> 44) | (b << 20)) & MASK, ((b >> 24) | (c << 40)) & MASK, (c >> 4) & MASK]
+        [a & MASK, ((a >> 47) | (b << 17)) & MASK, (b >> 30) | (c << 34)]
     }
 
     /// From sums of limbs.
     pub(super) fn from_limbs(limbs: [u128; Self::LIMBS]) -> Self {
         limbs.iter().enumerate().fold(Self::default(), |sum, (at, limb)| {
-            let shift = 44 * at as u32;
+            let shift = LIMB_BITS * at as u32;
             let (word, bits) = ((shift / 64) as usize, shift % 64);
-            let wide = [*limb as u64, (*limb >> 64) as u64, 0];
             let mut shifted = [0; WORDS];
-            for (i, part) in wide.iter().enumerate() {
+            for (i, part) in [*limb as u64, (*limb >> 64) as u64].iter().enumerate() {
                 if let Some(out) = shifted.get_mut(i + word) {
                     *out |= part << bits;
                 }

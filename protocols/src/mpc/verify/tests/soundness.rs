@@ -5,7 +5,7 @@ use chacha20::ChaCha20Rng;
 use rand_core::Rng;
 
 use super::super::columns::View;
-use super::super::extension::{Extension, Order};
+use super::super::extension::Extension;
 use super::super::plan::Plan;
 use super::super::proof::{MaskWords, Prove, Prover, Verifier, Verify};
 use super::super::statement::Statement;
@@ -38,24 +38,29 @@ impl Extension for Tiny {
     fn read(&self, word: u64) -> u64 {
         word % P
     }
-    fn products(&self, u: &[u64], v: &[u64], factor: usize) -> Vec<u64> {
-        let columns = u.len().div_ceil(factor);
-        let mut sums = vec![0; 2 * factor - 1];
-        for i in 0..factor {
-            for j in 0..factor {
-                for c in 0..columns {
-                    let (a, b) = (u[i * columns + c], v[(factor - 1 - j) * columns + c]);
-                    sums[i + j] = (sums[i + j] + a * b) % P;
+    fn add_products(&self, sums: &mut [u128], u: &[&[u64]], v: &[&[u64]]) {
+        for (i, u) in u.iter().enumerate() {
+            for (j, v) in v.iter().rev().enumerate() {
+                for (a, b) in u.iter().zip(*v) {
+                    sums[i + j] += u128::from(a * b);
                 }
             }
         }
-        sums
     }
-    fn fold(&self, vector: &mut Vec<u64>, factor: usize, point: u64, order: Order) {
-        let columns = vector.len().div_ceil(factor);
-        let part = |h: usize, c: usize| vector[order.part(h, factor) * columns + c];
-        let sum = |c: usize| (0..factor).rev().fold(0, |sum, h| (sum * point + part(h, c)) % P);
-        *vector = (0..columns).map(sum).collect();
+    fn join(&self, a: u128, b: u128) -> u128 {
+        a + b
+    }
+    fn coefficients(&self, sums: &[u128], factor: usize) -> Vec<u64> {
+        assert_eq!(sums.len(), 2 * factor - 1);
+        sums.iter().map(|sum| (sum % u128::from(P)) as u64).collect()
+    }
+    fn weight(&self, element: u64) -> u64 {
+        element
+    }
+    fn combine(&self, out: &mut [u64], weights: &[u64], rows: &[&[u64]]) {
+        for (c, out) in out.iter_mut().enumerate() {
+            *out = weights.iter().zip(rows).map(|(weight, row)| weight * row[c]).sum::<u64>() % P;
+        }
     }
 }
 
@@ -91,7 +96,21 @@ impl Statement for FalseClaim {
     fn combined_claim(&self, _: View, (): &(), (): &(), claim: &u64, _: &[u64]) -> u64 {
         *claim
     }
-    fn combine(&self, view: View, (): &(), (): &()) -> [Vec<u64>; 2] {
+    fn elements(&self) -> usize {
+        4
+    }
+    fn entries(&self, view: View, (): &(), (): &(), start: usize, (out_u, out_v): (&mut [u64], &mut [u64])) {
+        let [u, v] = self.vectors(view);
+        for (vector, out) in [(u, out_u), (v, out_v)] {
+            for (at, out) in out.iter_mut().enumerate() {
+                *out = vector.get(start + at).copied().unwrap_or(0);
+            }
+        }
+    }
+}
+
+impl FalseClaim {
+    fn vectors(&self, view: View) -> [Vec<u64>; 2] {
         let [[u0, v0], [u1, v1]] = &self.shares;
         let sum = |a: &[u64], b: &[u64]| a.iter().zip(b).map(|(a, b)| (a + b) % P).collect();
         match view {
@@ -126,7 +145,7 @@ fn attempt(rng: &mut ChaCha20Rng) -> bool {
     let seeds = draw(64);
     let mut statement = FalseClaim { shares, claims: [0, 0], plan: Plan::new::<Tiny>(0, 4) };
     assert_eq!((&statement.plan.factors[..], statement.plan.last), (&[2][..], 2));
-    let [u, v] = statement.combine(View::Prover, &(), &());
+    let [u, v] = statement.vectors(View::Prover);
     statement.claims[0] = (u.iter().zip(&v).map(|(a, b)| a * b).sum::<u64>() + 1) % P;
     let mut prover = Prover::new(&statement, masks);
     let mut first = Verifier::new(&statement, View::First, masks[0]);
