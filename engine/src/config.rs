@@ -46,8 +46,12 @@ pub struct StudiesConfig {
 pub struct AttestationsConfig {
     /// Folder with the circuit's key (`ward attest key`); the proving key is not needed.
     pub key: PathBuf,
-    /// The issuers that are accepted (`ward attest registry`); read anew for every job.
-    pub registry: PathBuf,
+    /// The issuers that are accepted (`ward attest registry`), read anew for every job; or `issuers`.
+    #[serde(default)]
+    pub registry: Option<PathBuf>,
+    /// Names of the issuers that are accepted, as they published last in this engine's log; or `registry`.
+    #[serde(default)]
+    pub issuers: Vec<String>,
     /// Allows a key that one party made alone.
     #[serde(default)]
     pub development_key: bool,
@@ -119,7 +123,12 @@ impl EngineConfig {
         }
         if let Some(attestations) = &mut config.attestations {
             attestations.key = folder.join(&attestations.key);
-            attestations.registry = folder.join(&attestations.registry);
+            if let Some(registry) = &mut attestations.registry {
+                *registry = folder.join(&*registry);
+            }
+            if attestations.registry.is_some() != attestations.issuers.is_empty() {
+                return Err(bad(&"[attestations] wants either a registry or issuers"));
+            }
             if attestations.audience.iter().any(|audience| audience.name.is_empty()) {
                 return Err(bad(&"an audience without a name"));
             }
@@ -156,6 +165,10 @@ mod tests {
 
     #[test]
     fn an_unknown_setting_is_refused_with_its_line() {
+        for issuers in ["", "registry = \"r\"\nissuers = [\"north\"]\n"] {
+            let refused = load(&format!("[attestations]\nkey = \"k\"\n{issuers}")).unwrap_err();
+            assert!(refused.message.contains("either a registry or issuers"), "{refused}");
+        }
         let refused = load("[attestations]\nkey = \"k\"\nregistry = \"r\"\nregistrar = 1\n").unwrap_err();
         assert_eq!(refused.code, "engine.config");
         assert!(refused.message.contains("registrar") && refused.message.contains("line 4"), "{refused}");

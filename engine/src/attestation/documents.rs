@@ -14,6 +14,7 @@ use ward_circuits::merkle::Path;
 use ward_circuits::schnorr;
 
 use super::error::AttestationError;
+use super::published::PublishedIssuers;
 use crate::encoding::{Digest, HexBytes, canonical_json};
 use crate::identity::{Identity, PublicKey, Signature, check_name, clip};
 
@@ -87,6 +88,9 @@ pub struct RegistryFile {
     pub issuers: Vec<Signed>,
     /// What each of them revoked.
     pub revocations: Vec<Signed>,
+    /// That these are the latest in a consortium's log, as its engine states.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<PublishedIssuers>,
 }
 
 /// A registry whose documents hold.
@@ -103,11 +107,13 @@ pub struct Entry {
     pub issuer: IssuerDocument,
     /// What it revoked.
     pub revocations: RevocationsDocument,
+    /// SHA-256 of the issuer's document.
+    pub document: Digest,
     key: schnorr::PublicKey,
 }
 
 impl Signed {
-    fn sign<T: Serialize>(identity: &Identity, context: &'static str, document: &T) -> Self {
+    pub(super) fn sign<T: Serialize>(identity: &Identity, context: &'static str, document: &T) -> Self {
         let bytes = canonical_json(document);
         let signature = identity.sign(context, &[&bytes]);
         // Canonical JSON is UTF-8.
@@ -115,7 +121,7 @@ impl Signed {
         Self { document, signer: identity.public(), signature: HexBytes(signature.0.to_vec()) }
     }
 
-    fn open<T: DeserializeOwned>(
+    pub(super) fn open<T: DeserializeOwned>(
         &self,
         context: &'static str,
         what: &'static str,
@@ -203,7 +209,11 @@ impl RevocationsDocument {
         status_list(&self.revoked)
     }
 
-    fn open(signed: &Signed) -> Result<Self, AttestationError> {
+    /// Verifies a document by the key that it is signed with; whose key that is, the issuer's document says.
+    ///
+    /// # Errors
+    /// [`AttestationError::Malformed`], [`AttestationError::Version`], or the signature.
+    pub fn open(signed: &Signed) -> Result<Self, AttestationError> {
         let document: Self = signed.open(REVOCATIONS, "a document of revocations")?;
         check_version("a document of revocations", document.ward_revocations)?;
         let ascending = document.revoked.windows(2).all(|pair| pair[0] < pair[1]);
@@ -236,7 +246,7 @@ impl RegistryFile {
     /// A registry of these documents.
     #[must_use]
     pub fn new(issuers: Vec<Signed>, revocations: Vec<Signed>) -> Self {
-        Self { ward_registry: 1, issuers, revocations }
+        Self { ward_registry: 1, issuers, revocations, published: None }
     }
 
     /// Reads the file.
@@ -282,7 +292,8 @@ impl RegistryFile {
             if signer != issuer.identity || revocations.credential_key != issuer.credential_key {
                 return Err(refused("revocations", "it is of another key"));
             }
-            entries.push(Entry { issuer, revocations, key });
+            let document = Digest::of(signed.document.as_bytes());
+            entries.push(Entry { issuer, revocations, document, key });
         }
         Registry::of(entries)
     }

@@ -207,6 +207,47 @@ pub enum AttestationError {
         /// When they were published.
         issued_ms: u64,
     },
+    /// A publication that does not follow the issuer's earlier one.
+    #[error("the publication of {issuer} is refused: {reason}")]
+    Succession {
+        /// The issuer, cut.
+        issuer: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A statement of what issuers published that does not hold.
+    #[error("the statement of what issuers published is refused: {reason}")]
+    Published {
+        /// Why.
+        reason: &'static str,
+    },
+    /// A registry that does not say what was published.
+    #[error("the registry does not say what issuers published")]
+    PublishedMissing,
+    /// A statement of what issuers published that is too old to be relied upon, or of the future.
+    #[error("what issuers published was stated at {}, not lately enough", utc(*.at_ms))]
+    PublishedStale {
+        /// When.
+        at_ms: u64,
+    },
+    /// What a registry has of an issuer is not in the log.
+    #[error("the log does not have what the registry has of {issuer}: {reason}")]
+    Unpublished {
+        /// The issuer, cut.
+        issuer: String,
+        /// What is there instead.
+        reason: &'static str,
+    },
+    /// What a registry has of an issuer was replaced.
+    #[error("the registry has publication {known} of {issuer}, and the log has {published}")]
+    Outdated {
+        /// The issuer, cut.
+        issuer: String,
+        /// The latest in the log.
+        published: u64,
+        /// That of the registry.
+        known: u64,
+    },
     /// The same attestation, or another proof of it, was registered before.
     #[error("this attestation was registered before")]
     Replay,
@@ -266,6 +307,11 @@ impl AttestationError {
             Self::UnknownIssuer => "attest.unknown_issuer",
             Self::RevokedSince { .. } => "attest.revoked_since",
             Self::RevocationsStale { .. } => "attest.revocations_stale",
+            Self::Succession { .. } => "issuer.succession",
+            Self::Published { .. } | Self::PublishedMissing => "attest.published",
+            Self::PublishedStale { .. } => "attest.published_stale",
+            Self::Unpublished { .. } => "attest.unpublished",
+            Self::Outdated { .. } => "attest.outdated",
             Self::Replay => "attest.replay",
             Self::DoubleCount => "attest.double_count",
             Self::Witness { .. } => "attest.witness",
@@ -308,6 +354,15 @@ impl AttestationError {
                 "ask for a new attestation under your registry: one for a revoked credential cannot be made"
             }
             Self::RevocationsStale { .. } => "fetch the issuers' latest revocations",
+            Self::Succession { .. } => {
+                "`ward issuer publish --log` again from the folder that holds all it ever revoked; a new key is a new issuer"
+            }
+            Self::PublishedMissing | Self::PublishedStale { .. } | Self::Outdated { .. } => {
+                "fetch the registry anew: `ward attest registry --from-log`"
+            }
+            Self::Unpublished { .. } => {
+                "ask the issuer: it publishes with `ward issuer publish --log`, and the name may be another's"
+            }
             Self::Replay => "it has been counted; nothing more is to be done",
             Self::Witness { .. } => {
                 "nothing of it was kept; prove where the record is (`ward prove`), and send the proof"

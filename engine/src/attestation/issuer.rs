@@ -21,6 +21,7 @@ use super::credential::{self, HolderRequest, Issue, IssuerKeys, Terms};
 use super::documents::{CREDENTIALS_MAX, IssuerDocument, RevocationsDocument, Signed};
 use super::error::AttestationError;
 use super::mapping::Mapped;
+use super::publication::Publication;
 use super::{read_file, status_list, system_rng, write_private};
 use crate::encoding::{Digest, HexBytes, separated};
 use crate::identity::{Identity, SealContext, SealKey, check_name, clip, random};
@@ -116,6 +117,7 @@ pub struct Published {
     pub revoked: usize,
     /// The root of its revocations.
     pub root: Digest,
+    documents: (Signed, Signed),
 }
 
 impl Issuer {
@@ -294,13 +296,14 @@ impl Issuer {
         self.keep(&ledger)?;
         let (document, revocations) = self.documents(&ledger, now_ms)?;
         let status = status_list::sign(&self.identity, &self.status_uri, &revocations.revoked, now_ms)?;
+        let documents = (document.signed(&self.identity), revocations.signed(&self.identity));
         let json = |signed: &Signed| {
             serde_json::to_vec_pretty(signed).map_err(|e| AttestationError::malformed("a document", e))
         };
         let mut files = Vec::new();
         for (suffix, bytes) in [
-            ("issuer.json", json(&document.signed(&self.identity))?),
-            ("revocations.json", json(&revocations.signed(&self.identity))?),
+            ("issuer.json", json(&documents.0)?),
+            ("revocations.json", json(&documents.1)?),
             ("status.jwt", status.into_bytes()),
         ] {
             let path = folder.join(format!("{}.{suffix}", self.name));
@@ -312,7 +315,20 @@ impl Issuer {
             sequence: ledger.sequence,
             revoked: revocations.revoked.len(),
             root: revocations.root,
+            documents,
         })
+    }
+
+    /// Its word, for a consortium's log, that what it published is its latest.
+    ///
+    /// # Errors
+    /// What makes the documents none.
+    pub fn publication(
+        &self,
+        consortium: &str,
+        published: &Published,
+    ) -> Result<Publication, AttestationError> {
+        Publication::new(consortium, published.documents.clone(), &self.identity)
     }
 
     fn documents(

@@ -2,6 +2,8 @@
 //!
 //! - [`issuer`]: a hospital writes a record into slots ([`mapping`]), signs a [`credential`], revokes, publishes
 //!   [`documents`] and a [`status_list`].
+//! - [`publication`]: the issuer's word, a leaf of the consortium's log, on which documents are its latest; [`published`]: what
+//!   the log has of all issuers, for a verifier to hold its registry against.
 //! - [`wallet`]: the holder keeps credentials under a passphrase, and may show attributes of one to a verifier
 //!   ([`key_binding`], [`presentation`]).
 //! - [`request`]: a sponsor asks; [`prove`]: the holder answers with an attestation `file`, a proof and what it is about;
@@ -27,6 +29,8 @@ pub mod nullifiers;
 pub mod presentation;
 mod problem;
 pub mod prove;
+pub mod publication;
+pub mod published;
 pub mod qr;
 pub mod records;
 pub mod request;

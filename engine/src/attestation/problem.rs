@@ -8,7 +8,7 @@ impl From<AttestationError> for Problem {
         use AttestationError as E;
         let kind = match &error {
             E::NotFound { .. } => ProblemKind::NotFound,
-            E::Conflict { .. } | E::Replay | E::DoubleCount => ProblemKind::Conflict,
+            E::Conflict { .. } | E::Succession { .. } | E::Replay | E::DoubleCount => ProblemKind::Conflict,
             E::Passphrase => ProblemKind::Authorization,
             E::Policy { .. }
             | E::Unmet(_)
@@ -18,6 +18,10 @@ impl From<AttestationError> for Problem {
             | E::Stale { .. }
             | E::RevokedSince { .. }
             | E::RevocationsStale { .. }
+            | E::PublishedMissing
+            | E::PublishedStale { .. }
+            | E::Unpublished { .. }
+            | E::Outdated { .. }
             | E::Witness { .. }
             | E::UnknownIssuer => ProblemKind::Compliance,
             E::Did(crate::identity::DidError::Unavailable { .. }) => ProblemKind::Unavailable,

@@ -109,7 +109,7 @@ async fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Problem> {
         Command::Logout => commands::login::logout(global, terminal).await,
         Command::Study(command) => commands::study::run(command, global, terminal).await,
         Command::Policy(command) => commands::policy::run(command, terminal),
-        Command::Issuer(command) => commands::issuer::run(command, terminal),
+        Command::Issuer(command) => commands::issuer::run(command, global, terminal).await,
         Command::Wallet(command) => commands::wallet::run(command, terminal).await,
         Command::Share(command) => commands::share::run(command, terminal),
         Command::Criteria(command) => commands::criteria::run(command, terminal),

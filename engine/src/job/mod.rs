@@ -7,6 +7,7 @@ pub mod authorize;
 pub mod ceremony;
 pub mod commit;
 pub mod heads;
+pub mod issuers;
 pub mod multiparty;
 pub mod nodes;
 pub mod protocol;

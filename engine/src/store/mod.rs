@@ -13,6 +13,7 @@ mod blobs;
 mod consent;
 mod documents;
 mod error;
+mod issuers;
 mod job;
 mod keys;
 mod messages;
@@ -38,6 +39,7 @@ pub use blobs::{BlobId, BlobReader, BlobWriter, Blobs};
 pub use consent::{CONSENT_CLASS, CONSENTS_MAX, ConsentChange, ConsentRoot, ConsentRow, Consents, Recorded};
 pub use documents::{DocumentRow, Documents};
 pub use error::StoreError;
+pub use issuers::{IssuerPublications, IssuerRecord};
 pub use job::{
     Conclusion, Job, JobEvent, JobEventRow, JobFilter, JobId, JobKind, JobState, JobSummary, Lease, Leased,
     Message, Moved, NewJob, Part, PutPart, Submitted, Transition,
@@ -388,6 +390,7 @@ pub trait Store:
     + Log
     + Outbox
     + Registrations
+    + IssuerPublications
     + Anchors
     + Setups
     + AuditLog
@@ -406,6 +409,7 @@ impl<T> Store for T where
         + Log
         + Outbox
         + Registrations
+        + IssuerPublications
         + Setups
         + Anchors
         + AuditLog

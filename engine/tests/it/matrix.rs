@@ -35,6 +35,8 @@ const ROLES: [(char, &str); 9] = [
 
 /// Calls, and who may make them.
 const CALLS: &[(&str, &str)] = &[
+    ("Attestations.Issuers", "rhcpiaon"),
+    ("Attestations.PublishIssuer", "i"),
     ("Attestations.Submit", "rcpon"),
     ("Attestations.Terms", "rcpon"),
     ("Attestations.Verdicts", "rcpon"),
@@ -102,6 +104,7 @@ const ACTS: &[(&str, &str, &str)] = &[
     ("record.read", "Patient", "c"),
     ("record.erase", "Patient", "h"),
     ("credential.issue", "Patient", "i"),
+    ("issuer.publish", "Issuer", "i"),
     ("table.read", "Table", ""),
 ];
 
@@ -120,6 +123,7 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("record.read", "Patient", ""),
     ("record.erase", "Patient", ""),
     ("credential.issue", "Patient", ""),
+    ("issuer.publish", "Issuer", ""),
 ];
 
 fn subject(role: &str) -> Subject {
@@ -145,6 +149,7 @@ fn resource(kind: &str, is_own: bool) -> Resource {
         "Hospital" => json!({ "name": hospital }),
         "Table" => json!({ "hospital": hospital, "dataClass": "laboratory" }),
         "Patient" => json!({ "hospital": hospital, "treating": [who] }),
+        "Issuer" => json!({ "name": "z", "organisation": hospital }),
         "Attestation" => json!({ "study": "s" }),
         "Trail" => json!({ "hospital": hospital }),
         "Member" => json!({ "name": "z", "role": "researcher" }),

@@ -7,7 +7,7 @@ use serde_json::json;
 use ward_circuits::groth16::eip2537;
 
 use super::engine::{failed, passed, report};
-use crate::attestation::documents::{DOCUMENT_BYTES_MAX, IssuerDocument, RegistryFile, Signed};
+use super::registry::PublishedArgs;
 use crate::attestation::file::{ATTESTATION_BYTES_MAX, Attestation};
 use crate::attestation::keys::{self, DEVELOPMENT_WARNING, VerifierKey};
 use crate::attestation::nullifiers::FileNullifiers;
@@ -54,15 +54,8 @@ pub enum Args {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
-    /// Collect the documents of the issuers that you accept into one file.
-    Registry {
-        /// Documents: NAME.issuer.json and NAME.revocations.json of each.
-        #[arg(required = true, value_name = "FILE")]
-        documents: Vec<PathBuf>,
-        /// Where the registry goes.
-        #[arg(long, value_name = "FILE")]
-        out: PathBuf,
-    },
+    /// Collect the documents of the issuers that you accept into one file, or take them from the consortium's log.
+    Registry(super::registry::Args),
     /// Verify an attestation: a file, or stdin (`-`); JSON, or the text that a scanner reads from its code.
     Verify {
         /// The attestation.
@@ -136,6 +129,9 @@ pub struct VerifierArgs {
     /// The chain on which it is used, with --audience.
     #[arg(long, default_value_t = 0)]
     pub chain_id: u64,
+    /// Whether the registry has to be what the issuers published last.
+    #[command(flatten)]
+    pub published: PublishedArgs,
     /// Count the patient in this file, once in a study.
     #[arg(long, value_name = "FILE")]
     pub nullifiers: Option<PathBuf>,
@@ -175,11 +171,11 @@ pub async fn run(command: &Args, global: &Global, terminal: &Terminal) -> Result
             terminal.say(&format!("request: {}, until {}", out.display(), utc(expires)));
             Ok(Exit::Ok)
         }
-        Args::Registry { documents, out } => registry(documents, out, terminal),
+        Args::Registry(args) => super::registry::run(args, global, terminal).await,
         Args::Submit(args) => super::registration::submit(args, global, terminal).await,
         Args::Result(args) => super::registration::result(args, global, terminal).await,
-        Args::Verify { attestation, by } => verify(attestation, by, terminal),
-        Args::Batch { attestations, by } => batch(attestations, by, terminal),
+        Args::Verify { attestation, by } => verify(attestation, by, global, terminal).await,
+        Args::Batch { attestations, by } => batch(attestations, by, global, terminal).await,
         Args::Presentation(args) => super::presentation::run(args, terminal),
         Args::Key { verifying, proving, id, out } => import(verifying, proving.as_deref(), id, out, terminal),
         Args::ContractKey { key, dev_key } => {
@@ -248,40 +244,9 @@ pub fn stdin(bytes_max: usize) -> Result<Vec<u8>, Problem> {
     Ok(bytes)
 }
 
-fn registry(documents: &[PathBuf], out: &Path, terminal: &Terminal) -> Result<Exit, Problem> {
-    let (mut issuers, mut revocations) = (Vec::new(), Vec::new());
-    for path in documents {
-        let signed = Signed::from_json(&read_file(path, DOCUMENT_BYTES_MAX as u64)?)?;
-        match IssuerDocument::open(&signed) {
-            Ok(_) => issuers.push(signed),
-            // Whatever is no issuer's document has to be one of revocations: the registry says whether it is.
-            Err(_) => revocations.push(signed),
-        }
-    }
-    let file = RegistryFile::new(issuers, revocations);
-    let opened = file.open()?;
-    let json = serde_json::to_vec_pretty(&file).map_err(|e| Problem::internal(&e))?;
-    write_public(out, &json)?;
-    let root = hex::encode(ward_circuits::field::to_bytes(&opened.root()));
-    if terminal.is_json() {
-        let names: Vec<&str> = opened.entries().iter().map(|entry| entry.issuer.name.as_str()).collect();
-        return written(terminal.json(&json!({ "root": root, "issuers": names, "file": out })));
-    }
-    for entry in opened.entries() {
-        let (name, revoked) = (&entry.issuer.name, entry.revocations.revoked.len());
-        let published = utc(entry.revocations.issued_unix_ms);
-        terminal.say(&format!(
-            "{name}: {revoked} revoked, published {published}, {}",
-            entry.issuer.identity.fingerprint()
-        ));
-    }
-    terminal.say(&format!("registry: {}, root {root}", out.display()));
-    terminal.hint("whoever is in it can issue: compare the fingerprints with the issuers themselves");
-    Ok(Exit::Ok)
-}
-
 impl VerifierArgs {
-    fn verifier(&self) -> Result<Verifier, Problem> {
+    /// The verifier, and what was checked of its registry.
+    async fn verifier(&self, global: &Global) -> Result<(Verifier, Vec<CheckLine>), Problem> {
         let expected = match (&self.request, &self.audience) {
             (Some(path), _) => {
                 Expected::Request(Box::new(Request::from_json(&read_file(path, REQUEST_BYTES_MAX as u64)?)?))
@@ -300,15 +265,16 @@ impl VerifierArgs {
             }
             _ => None,
         };
-        let registry =
-            RegistryFile::from_json(&read_file(&self.registry, DOCUMENT_BYTES_MAX as u64)?)?.open()?;
+        let (file, registry) = super::registry::open(&self.registry)?;
+        let lines = self.published.check((&file, &registry), global).await?;
         let rules = Rules {
             expected,
             evaluated_days_max: self.evaluated_max,
             revocations_days_max: self.revocations_max,
             log,
         };
-        Ok(Verifier { key: VerifierKey::load(&self.key, self.dev_key)?, registry, rules })
+        let key = VerifierKey::load(&self.key, self.dev_key)?;
+        Ok((Verifier { key, registry, rules }, lines))
     }
 
     fn count(&self, answers: &mut [Result<VerifiedAttestation, AttestationError>]) -> Result<(), Problem> {
@@ -334,17 +300,23 @@ pub fn read_attestation(path: &Path) -> Result<Attestation, Problem> {
     Ok(Attestation::from_json(&bytes)?)
 }
 
-fn verify(path: &Path, by: &VerifierArgs, terminal: &Terminal) -> Result<Exit, Problem> {
-    let verifier = by.verifier()?;
+async fn verify(
+    path: &Path,
+    by: &VerifierArgs,
+    global: &Global,
+    terminal: &Terminal,
+) -> Result<Exit, Problem> {
+    let (verifier, published) = by.verifier(global).await?;
     let subject = format!("attestation {}", path.display());
     let attestation = read_attestation(path)?;
     let mut answers = [verifier.verify(&attestation, now_ms())];
     by.count(&mut answers)?;
     let [answer] = answers;
-    let checks = match answer {
+    let mut checks = published;
+    checks.extend(match answer {
         Ok(verified) => lines(&verified, by, verifier.key.is_development),
         Err(error) => vec![refused("attestation", &error)],
-    };
+    });
     report(terminal, &subject, checks)
 }
 
@@ -381,8 +353,13 @@ fn warning(name: &str, detail: String) -> CheckLine {
     CheckLine { status: CheckStatus::Warning, ..passed(name, detail) }
 }
 
-fn batch(paths: &[PathBuf], by: &VerifierArgs, terminal: &Terminal) -> Result<Exit, Problem> {
-    let verifier = by.verifier()?;
+async fn batch(
+    paths: &[PathBuf],
+    by: &VerifierArgs,
+    global: &Global,
+    terminal: &Terminal,
+) -> Result<Exit, Problem> {
+    let (verifier, published) = by.verifier(global).await?;
     let files = files(paths)?;
     let steps = Steps::start(terminal);
     steps.step(&format!("reading {} attestations", files.len()));
@@ -393,7 +370,7 @@ fn batch(paths: &[PathBuf], by: &VerifierArgs, terminal: &Terminal) -> Result<Ex
     by.count(&mut answers)?;
     drop(steps);
     let mut answers = answers.into_iter();
-    let mut checks = Vec::new();
+    let mut checks = published;
     for (path, read) in files.iter().zip(&read) {
         let name = path.display().to_string();
         checks.push(match read {

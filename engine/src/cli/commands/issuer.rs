@@ -7,15 +7,19 @@ use serde_json::json;
 use ward_circuits::criteria::{Date, Schema};
 use zeroize::Zeroizing;
 
+use super::research::proxy;
 use crate::attestation::issuer::{Issuer, NewIssuer, VALIDITY_DAYS};
 use crate::attestation::mapping::{MAPPING_BYTES_MAX, Mapping};
 use crate::attestation::records::{self, RECORDS_BYTES_MAX};
 use crate::attestation::{AttestationError, read_file, write_private, write_public};
+use crate::cli::args::Global;
 use crate::cli::exit::Exit;
 use crate::cli::output::report::facts;
 use crate::cli::output::terminal::Terminal;
+use crate::cli::session::{Session, home};
 use crate::cli::written;
 use crate::clock::{now_ms, utc};
+use crate::encoding::canonical_json;
 use crate::identity::{Did, SealKey};
 use crate::problem::{Problem, ProblemKind};
 
@@ -90,6 +94,9 @@ pub enum Args {
         /// Folder for the documents.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
+        /// Also put it into the consortium's log: needs somebody who logged in with the role of an issuer.
+        #[arg(long)]
+        log: bool,
     },
     /// Print the issuer's identifier, or write the document of a did:web that names its key.
     Did {
@@ -115,7 +122,7 @@ pub enum Args {
 ///
 /// # Errors
 /// As the command says.
-pub fn run(command: &Args, terminal: &Terminal) -> Result<Exit, Problem> {
+pub async fn run(command: &Args, global: &Global, terminal: &Terminal) -> Result<Exit, Problem> {
     match command {
         Args::Init { dir, name, status_uri, patient_key } => {
             init(dir, name, status_uri, patient_key.as_deref(), terminal)
@@ -145,7 +152,15 @@ pub fn run(command: &Args, terminal: &Terminal) -> Result<Exit, Problem> {
             terminal.hint("it takes effect when you publish: `ward issuer publish`");
             Ok(Exit::Ok)
         }
-        Args::Publish { dir, out } => publish(&load(dir)?, out, terminal),
+        Args::Publish { dir, out, log } => {
+            let issuer = load(dir)?;
+            // Before the publication gets its number.
+            let session = match log {
+                true => Some(Session::open(&home(global.home.as_deref())?, proxy(global)?).await?),
+                false => None,
+            };
+            publish(&issuer, out, session.as_ref(), terminal).await
+        }
         Args::Did { dir, web, out } => did(&load(dir)?, web.as_deref(), out.as_deref(), terminal),
         Args::List { dir } => list(&load(dir)?, terminal),
     }
@@ -243,12 +258,25 @@ fn issue(issuer: &Issuer, wanted: &Wanted<'_>, terminal: &Terminal) -> Result<Ex
     Ok(Exit::Ok)
 }
 
-fn publish(issuer: &Issuer, out: &Path, terminal: &Terminal) -> Result<Exit, Problem> {
+async fn publish(
+    issuer: &Issuer,
+    out: &Path,
+    session: Option<&Session>,
+    terminal: &Terminal,
+) -> Result<Exit, Problem> {
     let published = issuer.publish(out, now_ms())?;
+    let mut logged = None;
+    if let Some(session) = session {
+        let publication = issuer.publication(&session.place.consortium, &published)?;
+        let verified = session.publish_issuer(&publication).await?;
+        let path = out.join(format!("{}.publication.json", issuer.name()));
+        write_public(&path, &canonical_json(&publication))?;
+        logged = Some((verified.statement().clone(), path));
+    }
     if terminal.is_json() {
         let data = json!({
             "sequence": published.sequence, "revoked": published.revoked, "root": published.root,
-            "files": published.files,
+            "files": published.files, "log": logged.as_ref().map(|(statement, _)| statement),
         });
         return written(terminal.json(&data));
     }
@@ -257,6 +285,11 @@ fn publish(issuer: &Issuer, out: &Path, terminal: &Terminal) -> Result<Exit, Pro
     }
     let (sequence, revoked, root) = (published.sequence, published.revoked, published.root);
     terminal.say(&format!("publication {sequence}: {revoked} revoked, root {root}"));
+    if let Some((statement, path)) = logged {
+        terminal.say(&format!("published: {}", path.display()));
+        let (consortium, size) = (&statement.consortium, statement.size);
+        terminal.say(&format!("it is in the log of {consortium}, a tree of {size} now; its proof holds"));
+    }
     Ok(Exit::Ok)
 }
 

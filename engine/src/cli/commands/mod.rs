@@ -20,6 +20,7 @@ pub mod presentation;
 pub mod prove;
 mod records;
 pub mod registration;
+pub mod registry;
 pub mod research;
 pub mod setup;
 pub mod share;

@@ -91,7 +91,11 @@ fn read(path: &Path) -> Result<Vec<u8>, Problem> {
     Ok(json)
 }
 
-fn authority(file: Option<&Path>, global: &Global) -> Result<CaCertificate, Problem> {
+/// The consortium's authority: of a file, or the one that this folder's member enrolled under.
+///
+/// # Errors
+/// When the file is none, or nobody enrolled.
+pub fn authority(file: Option<&Path>, global: &Global) -> Result<CaCertificate, Problem> {
     match file {
         Some(file) => {
             let pem = std::fs::read_to_string(file).map_err(|e| bad(file, &e))?;

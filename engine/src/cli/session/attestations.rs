@@ -3,10 +3,14 @@
 use tokio_stream::StreamExt;
 
 use super::{Calls, Session, status, unreadable};
+use crate::attestation::AttestationError;
+use crate::attestation::documents::{DOCUMENT_BYTES_MAX, Registry, RegistryFile};
+use crate::attestation::publication::{self, Publication};
+use crate::attestation::published::{PublishedIssuers, VerifiedPublished};
 use crate::clock::now_ms;
-use crate::encoding::Digest;
+use crate::encoding::{Digest, canonical_json};
 use crate::grpc::MESSAGE_BYTES_MAX;
-use crate::grpc::frames::PIECE_BYTES;
+use crate::grpc::frames::{PIECE_BYTES, pieces};
 use crate::grpc::v1::attestations_client::AttestationsClient;
 use crate::grpc::v1::{self, submit_attestations_request, verdicts_frame};
 use crate::identity::{PublicKey, Role};
@@ -112,12 +116,81 @@ impl Session {
         Ok(Verdicts { consortium: header.consortium, log_key: engine.key, verdicts })
     }
 
+    /// Publishes an issuer's documents in the log; the statement of them, which holds.
+    ///
+    /// # Errors
+    /// The engine's; `attest.published` when its answer does not show this publication.
+    pub async fn publish_issuer(&self, publication: &Publication) -> Result<VerifiedPublished, Problem> {
+        let json = canonical_json(publication);
+        let frames: Vec<v1::Chunk> =
+            pieces(&json).map(|(piece, last)| v1::Chunk { data: piece.to_vec(), last }).collect();
+        let sent = self.attestations().publish_issuer(tokio_stream::iter(frames)).await.map_err(status)?;
+        let verified = self.published(&sent.into_inner().statement)?;
+        let leaf = publication::leaf(&publication.publication);
+        match verified.statement().issuers.as_slice() {
+            [stated] if stated.leaf == leaf => Ok(verified),
+            _ => Err(super::not_verified("the engine's answer is about another publication")),
+        }
+    }
+
+    fn published(&self, json: &[u8]) -> Result<VerifiedPublished, Problem> {
+        let read: PublishedIssuers = serde_json::from_slice(json).map_err(|e| unreadable("statement", &e))?;
+        let verified = read.verify(&self.place.authority)?;
+        if verified.statement().consortium != self.place.consortium {
+            return Err(super::not_verified("the statement is of another consortium"));
+        }
+        Ok(verified)
+    }
+
+    /// What these issuers published last, or all when there is no name. The statement holds.
+    ///
+    /// # Errors
+    /// The engine's; `attest.published`.
+    pub async fn published_issuers(&self, names: &[String]) -> Result<VerifiedPublished, Problem> {
+        self.published(&self.issuers(names, false).await?)
+    }
+
+    /// The registry of these issuers, or of all when there is no name, as they published, with the statement that says so.
+    /// Everything in it holds.
+    ///
+    /// # Errors
+    /// The engine's; `attest.*`.
+    pub async fn published_registry(
+        &self,
+        names: &[String],
+    ) -> Result<(RegistryFile, Registry, VerifiedPublished), Problem> {
+        let file = RegistryFile::from_json(&self.issuers(names, true).await?)?;
+        let registry = file.open()?;
+        let published = file.published.as_ref().ok_or(AttestationError::PublishedMissing)?;
+        let verified = published.verify(&self.place.authority)?;
+        verified.check(&registry)?;
+        Ok((file, registry, verified))
+    }
+
+    async fn issuers(&self, names: &[String], documents: bool) -> Result<Vec<u8>, Problem> {
+        let request = v1::IssuersRequest { issuers: names.to_vec(), documents };
+        let mut frames = self.attestations().issuers(request).await.map_err(status)?.into_inner();
+        let mut json = Vec::new();
+        while let Some(chunk) = frames.next().await {
+            let chunk = chunk.map_err(status)?;
+            if json.len().saturating_add(chunk.data.len()) > DOCUMENT_BYTES_MAX {
+                return Err(unreadable("registry", &format!("more than {DOCUMENT_BYTES_MAX} bytes")));
+            }
+            json.extend_from_slice(&chunk.data);
+            if chunk.last {
+                return Ok(json);
+            }
+        }
+        Err(unreadable("registry", &"it ended early"))
+    }
+
     /// A job's receipt.
     ///
     /// # Errors
     /// The engine's.
     pub async fn receipt(&self, job: &str) -> Result<Vec<u8>, Problem> {
-        let mut service = v1::receipts_client::ReceiptsClient::new(self.channel.clone());
+        let mut service =
+            v1::receipts_client::ReceiptsClient::with_interceptor(self.channel.clone(), self.bearer.clone());
         let request = v1::ReceiptRequest { job: job.to_owned() };
         Ok(service.receipt(request).await.map_err(status)?.into_inner().json)
     }

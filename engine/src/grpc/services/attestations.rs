@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming as Incoming};
 
 use super::{Streaming, jobs};
+use crate::attestation::publication::PUBLICATION_BYTES_MAX;
+use crate::grpc::frames::pieces;
 use crate::grpc::status::status_of;
 use crate::grpc::v1::{self, attestations_server, submit_attestations_request, verdicts_frame};
 use crate::grpc::{convert, peer};
@@ -16,7 +18,7 @@ use crate::job::attestation::{ITEMS_MAX, REQUESTS_MAX, SUBMISSION_BYTES_MAX, Sub
 use crate::problem::{Problem, ProblemKind};
 use crate::store::{JobId, JobKind};
 
-/// Submissions that are received at once, each of at most [`SUBMISSION_BYTES_MAX`] in memory.
+/// Large bodies that are received or sent at once, each of at most [`SUBMISSION_BYTES_MAX`] in memory.
 const RECEIVED_MAX: usize = 4;
 
 /// The service.
@@ -30,6 +32,16 @@ impl AttestationsService {
     #[must_use]
     pub fn new(engine: Arc<Engine>) -> Self {
         Self { engine, receiving: Arc::new(Semaphore::new(RECEIVED_MAX)) }
+    }
+
+    /// A place for a large body in memory.
+    fn place(&self) -> Result<OwnedSemaphorePermit, Status> {
+        self.receiving.clone().try_acquire_owned().map_err(|_| {
+            let message = "too many submissions arrive at once";
+            status_of(
+                Problem::new(ProblemKind::Unavailable, "attest.busy", message).hint("try again in a moment"),
+            )
+        })
     }
 }
 
@@ -83,6 +95,7 @@ impl Receiving {
 #[tonic::async_trait]
 impl attestations_server::Attestations for AttestationsService {
     type VerdictsStream = Streaming<v1::VerdictsFrame>;
+    type IssuersStream = Streaming<v1::Chunk>;
 
     async fn terms(
         &self,
@@ -103,12 +116,7 @@ impl attestations_server::Attestations for AttestationsService {
         request: Request<Incoming<v1::SubmitAttestationsRequest>>,
     ) -> Result<Response<v1::SubmitResponse>, Status> {
         let member = peer::allowed(&self.engine, &request, "Attestations.Submit").await?;
-        let _place = self.receiving.try_acquire().map_err(|_| {
-            let message = "too many submissions arrive at once";
-            status_of(
-                Problem::new(ProblemKind::Unavailable, "attest.busy", message).hint("try again in a moment"),
-            )
-        })?;
+        let _place = self.place()?;
         let mut frames = request.into_inner();
         let mut receiving = Receiving::default();
         while let Some(frame) = frames.next().await {
@@ -119,6 +127,49 @@ impl attestations_server::Attestations for AttestationsService {
             }
         }
         Err(malformed("the submission ended early"))
+    }
+
+    async fn publish_issuer(
+        &self,
+        request: Request<Incoming<v1::Chunk>>,
+    ) -> Result<Response<v1::PublishIssuerResponse>, Status> {
+        let caller = peer::allowed(&self.engine, &request, "Attestations.PublishIssuer").await?;
+        let _place = self.place()?;
+        let mut frames = request.into_inner();
+        let mut json = Vec::new();
+        while let Some(chunk) = frames.next().await {
+            let chunk = chunk?;
+            if json.len().saturating_add(chunk.data.len()) > PUBLICATION_BYTES_MAX {
+                return Err(malformed(format!("more than {PUBLICATION_BYTES_MAX} bytes")));
+            }
+            json.extend_from_slice(&chunk.data);
+            if chunk.last {
+                let statement = self.engine.publish_issuer(&caller, json).await.map_err(status_of)?;
+                return Ok(Response::new(v1::PublishIssuerResponse { statement }));
+            }
+        }
+        Err(malformed("the publication ended early"))
+    }
+
+    async fn issuers(
+        &self,
+        request: Request<v1::IssuersRequest>,
+    ) -> Result<Response<Self::IssuersStream>, Status> {
+        peer::allowed(&self.engine, &request, "Attestations.Issuers").await?;
+        let place = self.place()?;
+        let v1::IssuersRequest { issuers, documents } = request.into_inner();
+        let json = self.engine.published_issuers(&issuers, documents).await.map_err(status_of)?;
+        let (sender, frames) = mpsc::channel(4);
+        tokio::spawn(async move {
+            let _place = place;
+            for (piece, last) in pieces(&json) {
+                // The caller is gone.
+                if sender.send(Ok(v1::Chunk { data: piece.to_vec(), last })).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(frames))))
     }
 
     async fn verdicts(

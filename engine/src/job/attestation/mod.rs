@@ -54,7 +54,8 @@ pub struct Spec {
     pub items: Vec<Item>,
     /// Their files, one after the other: a blob.
     pub body: Digest,
-    /// SHA-256 of the registry of issuers at submission: with other issuers it is another job.
+    /// SHA-256 of the registry of issuers at submission, canonical and without what was stated of it: with other issuers it
+    /// is another job.
     pub registry: Digest,
     /// Id of the key.
     pub key: Digest,
@@ -79,11 +80,21 @@ struct Bench {
 }
 
 impl Bench {
-    /// Reads key and registry. Blocks.
-    fn load(config: &AttestationsConfig, expected: Expected) -> Result<Self, AttestationError> {
+    /// Reads the key, and the registry unless its issuers published to the log. Blocks.
+    fn load(
+        config: &AttestationsConfig,
+        published: Option<RegistryFile>,
+        expected: Expected,
+    ) -> Result<Self, AttestationError> {
         let key = VerifierKey::load(&config.key, config.development_key)?;
-        let bytes = read_file(&config.registry, DOCUMENT_BYTES_MAX as u64)?;
-        let registry = RegistryFile::from_json(&bytes)?.open()?;
+        let file = match (published, &config.registry) {
+            (Some(published), _) => published,
+            (None, Some(path)) => RegistryFile::from_json(&read_file(path, DOCUMENT_BYTES_MAX as u64)?)?,
+            (None, None) => RegistryFile::new(Vec::new(), Vec::new()),
+        };
+        let registry = file.open()?;
+        // What the engine states of it has a time: another statement is no other registry.
+        let bytes = canonical_json(&RegistryFile { published: None, ..file });
         let rules = Rules {
             expected,
             evaluated_days_max: config.evaluated_days_max,
@@ -123,9 +134,8 @@ impl Engine {
 
     async fn bench(&self, expected: Expected) -> Result<Bench, Problem> {
         let config = self.registrar()?.clone();
-        let loaded = tokio::task::spawn_blocking(move || Bench::load(&config, expected)).await;
-        loaded.map_err(|e| Problem::internal(&e))?.map_err(|error| {
-            // A file that is missing or damaged is the operator's affair.
+        // A file that is missing or damaged, or an issuer that never published, is the operator's affair.
+        let not_ready = |error: &dyn std::fmt::Display| {
             tracing::error!(%error, "attestations cannot be verified");
             Problem::new(
                 ProblemKind::Unavailable,
@@ -133,7 +143,13 @@ impl Engine {
                 "the engine's key or registry does not load",
             )
             .hint("its operator finds the cause in the engine's log")
-        })
+        };
+        let published = match config.issuers.is_empty() {
+            true => None,
+            false => Some(self.published_registry(&config.issuers).await.map_err(|e| not_ready(&e))?),
+        };
+        let loaded = tokio::task::spawn_blocking(move || Bench::load(&config, published, expected)).await;
+        loaded.map_err(|e| Problem::internal(&e))?.map_err(|error| not_ready(&error))
     }
 }
 

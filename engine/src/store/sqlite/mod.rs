@@ -9,6 +9,7 @@ mod columns;
 mod consent;
 mod documents;
 mod epochs;
+mod issuers;
 mod jobs;
 mod keys;
 mod leases;
@@ -58,6 +59,7 @@ const ENGINE: Schema = Schema {
         include_str!("../migrations/engine/0005.sql"),
         include_str!("../migrations/engine/0006.sql"),
         include_str!("../migrations/engine/0007.sql"),
+        include_str!("../migrations/engine/0008.sql"),
     ],
 };
 
