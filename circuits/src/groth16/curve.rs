@@ -13,7 +13,7 @@ use blst::{
     blst_p1_affine_compress, blst_p1_affine_in_g1, blst_p1_affine_on_curve, blst_p1_from_affine,
     blst_p1_mult, blst_p1_to_affine, blst_p1_uncompress, blst_p2, blst_p2_add_or_double, blst_p2_affine,
     blst_p2_affine_compress, blst_p2_affine_in_g2, blst_p2_affine_on_curve, blst_p2_from_affine,
-    blst_p2_mult, blst_p2_to_affine, blst_p2_uncompress,
+    blst_p2_mult, blst_p2_to_affine, blst_p2_uncompress, p1_affines,
 };
 use rayon::prelude::*;
 use ward_math::Secret;
@@ -42,11 +42,7 @@ pub(super) trait Group: Copy + Default + PartialEq + Send + Sync + 'static {
     /// The sum of points, each times its scalar (32 bytes, little-endian), on this thread.
     fn sum_serial(points: &[Self], scalars: &[u8]) -> Self;
     fn add(&self, other: &Self) -> Self;
-    fn times(&self, scalar: &Element) -> Self {
-        self.times_short(scalar, 255)
-    }
-    /// The point times a scalar below `2^bits`; more bits are not looked at.
-    fn times_short(&self, scalar: &Element, bits: usize) -> Self;
+    fn times(&self, scalar: &Element) -> Self;
 }
 
 fn fp(value: &Fq) -> blst_fp {
@@ -150,14 +146,14 @@ macro_rules! group {
                 affine
             }
 
-            fn times_short(&self, scalar: &Element, bits: usize) -> Self {
+            fn times(&self, scalar: &Element) -> Self {
                 let (mut point, mut product) = ($point::default(), $point::default());
                 let mut affine = Self::default();
                 let mut bytes = scalar_bytes(scalar);
                 // SAFETY: points behind valid references; the scalar has the 32 bytes that 255 bits take.
                 unsafe {
                     $from_affine(&mut point, self);
-                    $mult(&mut product, &point, bytes.as_ptr(), bits.min(255));
+                    $mult(&mut product, &point, bytes.as_ptr(), 255);
                     $to_affine(&mut affine, &product);
                 }
                 bytes.zeroize();
@@ -274,6 +270,39 @@ pub(super) fn sum<P: Group>(points: &[P], scalars: &[u8]) -> P {
         .reduce(P::default, |a, b| a.add(&b))
 }
 
+/// A number of 128 bits, little-endian.
+pub(super) type Weight = [u8; 16];
+
+/// Points, each times its weight. Weights are public. One inversion for all of them (Montgomery's trick).
+pub(super) fn weighted(points: &[G1], weights: &[Weight]) -> Vec<G1> {
+    let times = |(point, weight): (&G1, &Weight)| {
+        let (mut from, mut product) = (blst_p1::default(), blst_p1::default());
+        // SAFETY: points behind valid references; the weight has the 16 bytes that 128 bits take.
+        unsafe {
+            blst_p1_from_affine(&mut from, point);
+            blst_p1_mult(&mut product, &from, weight.as_ptr(), 128);
+        }
+        product
+    };
+    let products: Vec<blst_p1> = points.iter().zip(weights).map(times).collect();
+    if products.is_empty() { Vec::new() } else { p1_affines::from(&products).as_slice().to_vec() }
+}
+
+/// The sum of points, each times its weight, on this thread. Weights are public.
+pub(super) fn weighted_sum(points: &[G1], weights: &[Weight]) -> G1 {
+    let count = points.len().min(weights.len());
+    let mut affine = G1::default();
+    if count > 0 {
+        let sum: blst_p1 = points[..count].mult(weights[..count].as_flattened(), 128);
+        // SAFETY: reads one point, writes one point.
+        unsafe { blst_p1_to_affine(&mut affine, &sum) };
+    }
+    affine
+}
+
+/// Pairs that `blst` takes through one chain of squarings.
+pub(super) const LOOP_PAIRS_MAX: usize = 16;
+
 /// The product of the pairings of the pairs, before the final exponentiation. Pairs with a point at infinity
 /// contribute one, which `blst`'s loop does not see to.
 pub(super) fn miller_loop(pairs: &[(G1, G2)]) -> blst_fp12 {
@@ -329,6 +358,23 @@ mod tests {
         let points: Vec<G1> = points.iter().map(G1::from_ark).collect();
         assert_eq!(sum(&points, &bytes).to_ark(), expected);
         assert!(sum::<G1>(&[], &[]).is_infinity());
+    }
+
+    #[test]
+    fn points_times_weights_are_those_of_arkworks_infinity_and_zero_among_them() {
+        let points: Vec<G1> = (0..40).map(|value| G1::from_ark(&g1(value % 9))).collect();
+        let weights: Vec<u128> = (0..40).map(|at| u128::MAX / 41 * at).collect();
+        let bytes: Vec<Weight> = weights.iter().map(|weight| weight.to_le_bytes()).collect();
+        let expected: Vec<G1Affine> = points
+            .iter()
+            .zip(&weights)
+            .map(|(point, weight)| (point.to_ark() * Element::from(*weight)).into_affine())
+            .collect();
+        let found: Vec<G1Affine> = weighted(&points, &bytes).iter().map(Group::to_ark).collect();
+        assert_eq!(found, expected);
+        let sum: G1Projective = expected.iter().sum();
+        assert_eq!(weighted_sum(&points, &bytes).to_ark(), sum.into_affine());
+        assert!(weighted(&[], &[]).is_empty() && weighted_sum(&[], &[]).is_infinity());
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use rand_core::CryptoRng;
 use rayon::prelude::*;
 
-use super::curve::{G1, Group, Target, miller_loop, scalar_bytes};
+use super::curve::{
+    G1, Group, LOOP_PAIRS_MAX, Target, Weight, miller_loop, scalar_bytes, weighted, weighted_sum,
+};
 use super::key::{KeyId, VerifyingKey};
 use super::proof::Proof;
 use crate::error::DecodeError;
@@ -113,7 +115,7 @@ impl<S: ConstrainedStatement> VerifyingKey<S> {
                 self.decode(public, presented).map_err(|_| VerifyError::InBatch { index })
             })
             .collect::<Result<_, _>>()?;
-        let weights: Vec<Element> = decoded.iter().map(|_| weight(rng)).collect();
+        let weights: Vec<u128> = decoded.iter().map(|_| weight(rng)).collect();
         if !self.holds_together(&decoded, &weights) {
             let fails =
                 |(inputs, proof): &(Vec<Element>, Proof<S>)| self.check_equation(inputs, proof).is_err();
@@ -148,30 +150,31 @@ impl<S: ConstrainedStatement> VerifyingKey<S> {
     }
 
     /// The sum of the equations, each times its weight.
-    fn holds_together(&self, batch: &[(Vec<Element>, Proof<S>)], weights: &[Element]) -> bool {
-        let scalars: Vec<u8> = weights.iter().flat_map(scalar_bytes).collect();
+    fn holds_together(&self, batch: &[(Vec<Element>, Proof<S>)], weights: &[u128]) -> bool {
+        let short: Vec<Weight> = weights.iter().map(|weight| weight.to_le_bytes()).collect();
+        let weights: Vec<Element> = weights.iter().map(|weight| Element::from(*weight)).collect();
         let last: Vec<G1> = batch.iter().map(|(_, proof)| proof.c).collect();
         let mut inputs = vec![Element::from(0u64); S::INPUTS];
-        for ((values, _), weight) in batch.iter().zip(weights) {
+        for ((values, _), weight) in batch.iter().zip(&weights) {
             for (sum, value) in inputs.iter_mut().zip(values) {
                 *sum += *value * weight;
             }
         }
         let total: Element = weights.iter().sum();
         let points: Vec<u8> = std::iter::once(&total).chain(&inputs).flat_map(scalar_bytes).collect();
+        let chunk = loop_length(batch.len());
         let mut loops: Vec<Target> = batch
-            .par_chunks(8)
-            .zip(weights.par_chunks(8))
+            .par_chunks(chunk)
+            .zip(short.par_chunks(chunk))
             .map(|(batch, weights)| {
-                let weighted = |((_, proof), weight): (&(_, Proof<S>), &Element)| {
-                    (proof.a.times_short(weight, WEIGHT_BITS), proof.b)
-                };
-                miller_loop(&batch.iter().zip(weights).map(weighted).collect::<Vec<_>>())
+                let first: Vec<G1> = batch.iter().map(|(_, proof)| proof.a).collect();
+                let seconds = batch.iter().map(|(_, proof)| proof.b);
+                miller_loop(&weighted(&first, weights).into_iter().zip(seconds).collect::<Vec<_>>())
             })
             .collect();
         loops.push(miller_loop(&[
             (G1::sum_serial(&self.inputs, &points), self.gamma_negated),
-            (G1::sum_serial(&last, &scalars), self.delta_negated),
+            (weighted_sum(&last, &short), self.delta_negated),
             (self.alpha.times(&-total), self.beta),
         ]));
         loops.into_iter().fold(Target::default(), |product, factor| product * factor).final_exp()
@@ -179,12 +182,17 @@ impl<S: ConstrainedStatement> VerifyingKey<S> {
     }
 }
 
-/// Bits of a weight.
-const WEIGHT_BITS: usize = 128;
+/// Pairs to a Miller loop: as many as `blst` takes through one chain of squarings, and all threads with the same number
+/// of loops.
+fn loop_length(pairs: usize) -> usize {
+    let threads = rayon::current_num_threads().max(1);
+    let rounds = pairs.div_ceil(threads * LOOP_PAIRS_MAX).max(1);
+    pairs.div_ceil(threads * rounds).max(1)
+}
 
 /// A random number of 128 bits.
-fn weight<R: CryptoRng + ?Sized>(rng: &mut R) -> Element {
-    let mut bytes = [0; 16];
+fn weight<R: CryptoRng + ?Sized>(rng: &mut R) -> u128 {
+    let mut bytes = Weight::default();
     rng.fill_bytes(&mut bytes);
-    Element::from(u128::from_le_bytes(bytes))
+    u128::from_le_bytes(bytes)
 }
