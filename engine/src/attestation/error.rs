@@ -35,6 +35,9 @@ pub enum AttestationError {
         /// Known.
         known: u32,
     },
+    /// An image of a code, of which only a scanner reads the text.
+    #[error("an image, and not the text of its code")]
+    Image,
     /// A file cannot be read or written.
     #[error("{path}: {reason}")]
     File {
@@ -272,6 +275,7 @@ impl AttestationError {
         match self {
             Self::Malformed { .. } => "attest.malformed",
             Self::Version { .. } => "attest.version",
+            Self::Image => "attest.image",
             Self::File { .. } => "attest.file",
             Self::Criteria(error) => error.code(),
             Self::NotCanonical => "attest.canonical",
@@ -331,6 +335,7 @@ impl AttestationError {
             }
             Self::Mapping(MappingError::Rule { hint, .. }) if !hint.is_empty() => return Some(hint.clone()),
             Self::Version { .. } => "use the version of ward that made it, or a newer one",
+            Self::Image => "scan it, and give the text: `zbarimg --raw -q FILE | ward attest verify - ...`",
             Self::NotCanonical => "`ward criteria check` prints the canonical form",
             Self::Passphrase => "check the passphrase; without it nothing opens the wallet",
             Self::Unmet(_) => "nobody else was told; no proof was attempted",

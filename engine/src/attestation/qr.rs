@@ -3,7 +3,7 @@
 //! A code holds less than three kilobytes, so what is scanned is the attestation without its registry and log proof: the
 //! verifier has a registry of its own, and one that is behind asks for the file. The text is `WARD1:` and base32 (RFC
 //! 4648, without padding) of the compressed JSON, all of it in the alphabet for which codes are densest. Scanners give
-//! this text; images are not read here.
+//! this text. Of images, those that were made here are read, which carry it beside the modules; pixels are a scanner's affair.
 
 use std::io::{Read as _, Write as _};
 
@@ -55,18 +55,47 @@ pub fn from_text(text: &str) -> Result<Attestation, AttestationError> {
     Attestation::from_json(&json)
 }
 
+/// What stands before the text in an image of ours.
+const DESCRIPTION: &str = "<desc>";
+
+/// The text of a code in a file: the text itself, or an SVG image that [`to_svg`] made. None where it is neither.
+///
+/// # Errors
+/// [`AttestationError::Image`] for an image whose pixels only a scanner reads.
+pub fn text_in(bytes: &[u8]) -> Result<Option<&str>, AttestationError> {
+    const IMAGES: [&[u8]; 4] = [b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"%PDF"];
+    if IMAGES.iter().any(|magic| bytes.starts_with(magic)) {
+        return Err(AttestationError::Image);
+    }
+    let Ok(text) = str::from_utf8(bytes) else { return Ok(None) };
+    let text = text.trim_start();
+    if text.starts_with(PREFIX) {
+        return Ok(Some(text));
+    }
+    if !text.contains("<svg") {
+        return Ok(None);
+    }
+    let described = text.rsplit_once(DESCRIPTION).and_then(|(_, rest)| rest.split_once("</desc>"));
+    match described {
+        Some((inside, _)) if inside.starts_with(PREFIX) => Ok(Some(inside)),
+        _ => Err(AttestationError::Image),
+    }
+}
+
 fn code(text: &str) -> Result<QrCode, AttestationError> {
     QrCode::with_error_correction_level(text, EcLevel::L).map_err(|e| {
         AttestationError::malformed("the text of a code", format!("{e}: criteria too long to scan"))
     })
 }
 
-/// The code as an SVG image.
+/// The code as an SVG image, with the text as its description: [`text_in`] finds it, and so does a person with an editor.
 ///
 /// # Errors
 /// [`AttestationError::Malformed`] for a text that does not fit a code.
 pub fn to_svg(text: &str) -> Result<String, AttestationError> {
-    Ok(code(text)?.render::<svg::Color<'_>>().min_dimensions(600, 600).build())
+    let image = code(text)?.render::<svg::Color<'_>>().min_dimensions(600, 600).build();
+    let end = image.rfind("</svg>").unwrap_or(image.len());
+    Ok(format!("{}{DESCRIPTION}{text}</desc>{}", &image[..end], &image[end..]))
 }
 
 /// The code in characters, for a terminal.

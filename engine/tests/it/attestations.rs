@@ -13,21 +13,21 @@ use crate::world::{Ran, Spec, World, example};
 const PATIENTS: [&str; 2] = ["P-001", "P-004"];
 
 /// An engine that registers for the sponsor (ada), with an issuer, two patients and a development key.
-struct Clinic {
-    world: World,
+pub struct Clinic {
+    pub world: World,
 }
 
 impl Clinic {
-    fn path(&self, name: &str) -> String {
+    pub fn path(&self, name: &str) -> String {
         self.world.path(&format!("zk/{name}"))
     }
 
-    fn run(&self, args: &[&str]) -> Ran {
+    pub fn run(&self, args: &[&str]) -> Ran {
         self.world.ward("nobody", args)
     }
 
     /// Proves for a patient; the attestation's file.
-    fn prove(&self, patient: &str, request: &str, out: &str) -> String {
+    pub fn prove(&self, patient: &str, request: &str, out: &str) -> String {
         let (wallet, out) = (self.path(&format!("{patient}.wallet")), self.path(out));
         self.run(&[
             "prove",
@@ -49,7 +49,7 @@ impl Clinic {
         out
     }
 
-    fn request(&self, study: &str, name: &str) -> String {
+    pub fn request(&self, study: &str, name: &str) -> String {
         let out = self.path(name);
         let criteria = "age between 18 and 75 and hba1c >= 6.5 [%] and dx in (E11.*)";
         let audience = "https://sponsor.example";
@@ -58,7 +58,7 @@ impl Clinic {
         out
     }
 
-    fn submit(&self, who: &str, args: &[&str]) -> Ran {
+    pub fn submit(&self, who: &str, args: &[&str]) -> Ran {
         self.world.ward(who, &[&["attest", "submit"], args].concat())
     }
 }
@@ -69,7 +69,7 @@ fn clinic() -> &'static Clinic {
 }
 
 /// The development key of all clinics: making one takes seconds.
-fn dev_key() -> String {
+pub fn dev_key() -> String {
     static KEY: OnceLock<tempfile::TempDir> = OnceLock::new();
     let folder = KEY.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
@@ -79,7 +79,7 @@ fn dev_key() -> String {
     folder.path().display().to_string()
 }
 
-fn open() -> Clinic {
+pub fn open() -> Clinic {
     let spec = Spec { floor: 5, profile: "default-8192", threshold: None, hospitals: Vec::new() };
     let clinic = Clinic { world: World::enrolled(&spec) };
     std::fs::create_dir_all(clinic.path("")).expect("a folder");
@@ -157,7 +157,7 @@ fn issue(clinic: &Clinic) {
     clinic.run(&["attest", "registry", &documents[0], &documents[1], "--out", &registry]).ok();
 }
 
-fn codes(outcome: &Json) -> Vec<String> {
+pub fn codes(outcome: &Json) -> Vec<String> {
     let lines = outcome["attestations"].as_array().expect("lines");
     let code = |line: &Json| line["problem"]["code"].as_str().unwrap_or("ok").to_owned();
     lines.iter().map(code).collect()

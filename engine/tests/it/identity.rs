@@ -15,7 +15,7 @@ fn spec(hospitals: usize) -> Spec {
 }
 
 /// Runs a command as somebody, with these lines on stdin.
-fn told(world: &World, home: &str, args: &[&str], lines: &str) -> Ran {
+pub fn told(world: &World, home: &str, args: &[&str], lines: &str) -> Ran {
     let mut child = Command::new(binary())
         .args(["--json", "--quiet"])
         .args(args)

@@ -16,6 +16,7 @@ mod hostile_masked;
 mod hostile_prepare;
 mod hostile_switch;
 mod identity;
+mod issuers;
 mod jobs;
 mod leak;
 mod many_hospitals;

@@ -6,7 +6,7 @@ use super::*;
 use crate::attestation::publication::{Publication, leaf};
 use crate::attestation::published::{LoggedPublication, PublishedIssuers, PublishedStatement, StatedIssuer};
 use crate::encoding::{HexBytes, canonical_json};
-use crate::identity::{CaCertificate, CertificateAuthority, Identity, Role};
+use crate::identity::{CaCertificate, CertificateAuthority, Identity};
 use crate::ledger::{Checkpoint, TreeHead, log_origin, merkle};
 
 const CONSORTIUM: &str = "north-sea";
@@ -30,8 +30,9 @@ struct Engine {
 fn engine() -> Engine {
     let authority = CertificateAuthority::create(CONSORTIUM, NOW_MS / 1000).unwrap();
     let identity = Identity::generate().unwrap();
+    let hosts = ["127.0.0.1".to_owned()];
     let certificate =
-        authority.issue(("engine", Role::Engine), &identity.public(), (NOW_MS / 1000) as i64).unwrap();
+        authority.server_certificate(&identity.public(), "engine", &hosts, NOW_MS / 1000, 30).unwrap().der;
     Engine { authority: authority.certificate().clone(), identity, certificate }
 }
 

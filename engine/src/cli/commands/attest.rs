@@ -56,7 +56,7 @@ pub enum Args {
     },
     /// Collect the documents of the issuers that you accept into one file, or take them from the consortium's log.
     Registry(super::registry::Args),
-    /// Verify an attestation: a file, or stdin (`-`); JSON, or the text that a scanner reads from its code.
+    /// Verify an attestation: a file, or stdin (`-`); JSON, the SVG of its code, or the text that a scanner reads from the code.
     Verify {
         /// The attestation.
         attestation: PathBuf,
@@ -283,7 +283,7 @@ impl VerifierArgs {
     }
 }
 
-/// The attestation in a file or on stdin: as JSON, or as the text of a code.
+/// The attestation in a file or on stdin: as JSON, as the text of a code, or as a code that `ward prove --qr` drew.
 ///
 /// # Errors
 /// What makes it none.
@@ -293,9 +293,8 @@ pub fn read_attestation(path: &Path) -> Result<Attestation, Problem> {
     } else {
         read_file(path, ATTESTATION_BYTES_MAX as u64)?
     };
-    let text = String::from_utf8_lossy(&bytes);
-    if text.trim_start().starts_with(qr::PREFIX) {
-        return Ok(qr::from_text(&text)?);
+    if let Some(text) = qr::text_in(&bytes)? {
+        return Ok(qr::from_text(text)?);
     }
     Ok(Attestation::from_json(&bytes)?)
 }
