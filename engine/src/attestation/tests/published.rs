@@ -16,6 +16,11 @@ fn publication(world: &World, at_ms: u64) -> Publication {
     world.issuer.publication(CONSORTIUM, &published).unwrap()
 }
 
+/// The last of so many.
+fn publications(world: &World, count: u64) -> Publication {
+    (1..count).fold(publication(world, NOW_MS), |_, at| publication(world, NOW_MS + at))
+}
+
 fn registry_of(publication: &Publication) -> RegistryFile {
     RegistryFile::new(vec![publication.issuer.clone()], vec![publication.revocations.clone()])
 }
@@ -139,7 +144,7 @@ fn a_publication_follows_the_issuers_own_and_takes_nothing_back() {
     assert_eq!(refusal(first.check_after(&first)).0, "issuer.succession");
     // A folder that lost its list of revocations.
     std::fs::remove_file(world.folder.path().join("north/issued.json")).unwrap();
-    let lost = (0..4).map(|i| publication(&world, NOW_MS + i)).next_back().unwrap().open().unwrap();
+    let lost = publications(&world, 4).open().unwrap();
     assert!(lost.word.sequence > second.word.sequence);
     assert!(refusal(lost.check_after(&second)).1.contains("takes a revocation back"));
     // Another issuer under the name.
@@ -149,7 +154,7 @@ fn a_publication_follows_the_issuers_own_and_takes_nothing_back() {
         wallet: Wallet::create(PASSPHRASE, QUICK).unwrap(),
         folder,
     };
-    let other = (0..9).map(|i| publication(&other, NOW_MS + i)).next_back().unwrap().open().unwrap();
+    let other = publications(&other, 9).open().unwrap();
     assert!(refusal(other.check_after(&second)).1.contains("another identity"));
 }
 
