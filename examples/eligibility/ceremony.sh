@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 e=examples/eligibility t=${1:-target/ceremony}
 export WARD_PASSPHRASE='for this example only'
 mkdir -p "$t"
-if [ ! -e "$t/keys" ]; then
+if [ ! -e "$t/keys/eligibility-1.verifying-key" ]; then # the ceremony itself
     rm -rf "$t/setup"
     head -c 32 /dev/urandom > "$t/north.pem" # a stand-in for the hospitals' certificates, whose hashes are in the transcript
     head -c 32 /dev/urandom > "$t/south.pem"
@@ -21,9 +21,10 @@ if [ ! -e "$t/keys" ]; then
         # In a ceremony that counts: a public value that was announced before, and is younger than the last contribution.
         ward setup beacon "$t/setup" $phase --value "$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')" --at-least 2
     done
-    ward setup finalise "$t/setup" --statement eligibility-1 --out "$t/keys" --at-least 2
 fi
-id=$(sed -n 's/.*"key": *"\([0-9a-f]\{64\}\)".*/\1/p' <(ward --json setup show "$t/setup"))
+# Verifies everything again, and prints the key's id: the same for whoever runs it on the folder.
+made=$(ward --json setup finalise "$t/setup" --statement eligibility-1 --out "$t/keys" --at-least 2)
+id=$(sed -n 's/.*"key": *"\([0-9a-f]*\)".*/\1/p' <<< "$made")
 rm -rf "$t/key" "$t/north" "$t"/p001.* "$t/published" "$t/counted.jsonl"
 ward attest key --verifying "$t/keys/eligibility-1.verifying-key" --proving "$t/keys/eligibility-1.proving-key" \
     --id "$id" --out "$t/key"

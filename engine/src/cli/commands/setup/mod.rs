@@ -94,11 +94,12 @@ fn dispatch(command: &Setup, terminal: &Terminal) -> Result<Exit, Problem> {
             let ceremony = Ceremony { root: folder, contributors_min: *at_least };
             let (done, keys) =
                 with_progress(terminal, "keys", |told| ceremony.finalise(&statement, out, &mut rng, told))?;
-            terminal.say(&format!("key {} of {} is in {}", keys.id, statement.name, out.display()));
+            terminal.say(&format!("the key of {} is in {}", statement.name, out.display()));
             terminal.hint(
                 "every hospital pins this id; whoever runs `ward setup finalise` on the folder gets the same",
             );
-            shown(terminal, &done, true)
+            let made = show::PhaseView { key: Some(keys.id.to_string()), ..view(&done, true) };
+            written(terminal.show(&made, |view, _| text(view)))
         }
         Setup::Show { folder } => {
             let phases = Ceremony { root: folder, contributors_min: 1 }.transcripts(&statements::all())?;

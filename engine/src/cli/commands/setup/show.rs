@@ -18,6 +18,9 @@ pub(super) struct PhaseView {
     pub(super) name: String,
     /// Hash of everything so far, hexadecimal.
     pub(super) head: String,
+    /// Id of the key that was made of it, by the command that makes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<String>,
     /// Whether the beacon ended it.
     pub(super) closed: bool,
     /// Whether this command verified it.
@@ -62,6 +65,7 @@ pub(super) fn view(done: &Done, verified: bool) -> PhaseView {
         },
         name: transcript.ceremony().to_owned(),
         head: hex::encode(transcript.head()),
+        key: None,
         closed: transcript.beacon().is_some(),
         verified,
         contributions: contributions.collect(),
@@ -82,6 +86,9 @@ pub(super) fn text(view: &PhaseView) -> String {
         let _ = writeln!(out, "{:4}  {}  {}", contribution.number, contribution.hash, contribution.by);
     }
     let _ = writeln!(out, "head  {}", view.head);
+    if let Some(key) = &view.key {
+        let _ = writeln!(out, "key   {key}");
+    }
     out
 }
 
