@@ -185,7 +185,7 @@ pub fn compliance(rules: Rules, events: &[Sealed], home: &[String]) -> Vec<Secti
             .section("purposes and classes of data", "Art. 30(1)(b) and (c)"),
             tally(&left, &to_whom).section("recipients", "Art. 30(1)(d)"),
             tally(&starts("consent."), &by_actor).section("consent given, refused and withdrawn", "Art. 7"),
-            tally(&starts("record.erase"), &by_actor).section("erasures", "Art. 17"),
+            tally(&starts("patient.erase"), &by_actor).section("erasures", "Art. 17"),
             tally(&starts("audit.report"), &by_actor).section("requests for access answered", "Art. 15"),
         ],
         Rules::Localisation => vec![

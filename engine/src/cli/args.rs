@@ -325,6 +325,9 @@ pub enum Party {
     /// Documents of patients, sealed.
     #[command(subcommand)]
     Document(super::commands::document::Args),
+    /// Share records with other hospitals, and receive theirs.
+    #[command(subcommand)]
+    Share(super::commands::party_share::Args),
     /// The keys of what is stored about patients.
     #[command(subcommand)]
     Keys(super::commands::vault::Keys),

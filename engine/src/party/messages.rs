@@ -13,6 +13,7 @@
 //! engine runs there, or comes through a tunnel that authenticates it. Everything is bounded: connections, the bytes of
 //! a message, and the time it has to arrive. Messages are read one at a time.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,14 +25,17 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::node::Node;
-use crate::audit::{Context, Outcome};
+use crate::audit::{Context, Event, Outcome};
 use crate::clock::utc;
+use crate::consent::Pseudonym;
 use crate::encoding::{Digest, separated};
 use crate::problem::{Problem, ProblemKind};
+use crate::records::hl7::Row;
 use crate::records::hl7::answer::{Refusal, acknowledgement};
 use crate::records::hl7::frame::{Frames, framed};
 use crate::records::hl7::message::{Expected, Header, Message};
-use crate::store::{Kept, NewItem, NewMessage};
+use crate::store::{Kept, MESSAGE_CLASS, MESSAGE_DIGEST, NewItem, NewMessage};
+use crate::vault::KeyName;
 
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 32;
@@ -49,6 +53,8 @@ pub struct MessageSettings {
     pub expected: Expected,
     /// Most bytes of a message.
     pub bytes_max: usize,
+    /// Classes of data by kind of item; [`MESSAGE_CLASS`] for the others.
+    pub classes: BTreeMap<String, String>,
 }
 
 /// Starts the receiver of a node that has the section; the address it listens on comes with it.
@@ -68,6 +74,13 @@ pub async fn start(
     let address = listener.local_addr().map_err(busy)?;
     let receiver = Receiver { node: node.clone(), settings: Arc::new(settings), one: Arc::default() };
     Ok(Some((address, tokio::spawn(receiver.run(listener, stop)))))
+}
+
+/// What a message says, and the names of the keys that it is kept under: first one for each patient.
+struct Items {
+    names: Vec<KeyName>,
+    patients: usize,
+    items: Vec<NewItem>,
 }
 
 #[derive(Clone)]
@@ -160,42 +173,74 @@ impl Receiver {
 
     fn keep(&self, message: &Message, from: SocketAddr) -> Result<Kept, Problem> {
         let (node, header) = (&self.node, &message.header);
-        let mut items = Vec::with_capacity(message.rows.len());
-        for row in &message.rows {
-            let key = separated("hl7 item/1", &[row.kind.as_bytes(), row.key.as_bytes()]).to_string();
-            items.push(NewItem {
-                kind: row.kind,
-                key: Digest(node.consents().pseudonym(&key)?.0),
-                patient: Digest(node.consents().pseudonym(&row.patient)?.0),
-                change: row.change,
-                fields: row.fields.clone(),
-            });
-        }
+        let sealed = self.items(message)?;
+        let keys = node.store().data_keys(&sealed.names)?;
+        let of_patients = keys.iter().take(sealed.patients);
+        let digest = of_patients.fold(message.digest, |digest, key| key.key.blind(MESSAGE_DIGEST, &digest.0));
         let kind = format!("{}^{}", header.kind, header.event);
-        let detail = format!("{kind}, {} items, SHA-256 {}", items.len(), message.digest);
-        let context = Context {
-            patient: items.first().map(|item| item.patient.to_string()).unwrap_or_default(),
-            source: from.ip().to_string(),
-            ..Context::default()
+        let detail = format!("{kind}, {} items, HMAC-SHA-256 {digest}", sealed.items.len());
+        // The control id would lead whoever has the sender's log to the patient, after an erasure too.
+        let subject = format!("message:{}", header.sender());
+        let event = |name: &KeyName| {
+            let of_patient = sealed.names.iter().filter(|other| other.patient() == name.patient());
+            let context = Context {
+                patient: name.patient().to_string(),
+                data_class: of_patient.map(KeyName::class).collect::<Vec<_>>().join(", "),
+                source: from.ip().to_string(),
+                ..Context::default()
+            };
+            node.audit_event("records.message", &subject, &detail).within(context)
         };
-        let event = node.audit_event("records.message", &subject(header), &detail).within(context);
+        let events: Vec<Event> = sealed.names.iter().take(sealed.patients).map(event).collect();
         let message = NewMessage {
             sender: header.sender(),
             control_id: header.control_id.clone(),
-            digest: message.digest,
+            digest,
             kind,
             sent_us: message.sent_us,
             at_ms: node.now_ms(),
-            items,
+            keys,
+            patients: sealed.patients,
+            items: sealed.items,
         };
-        Ok(node.store().keep_message(&message, &event)?)
+        Ok(node.store().keep_message(&message, &events)?)
+    }
+
+    /// What a message says, and under which keys it is kept.
+    fn items(&self, message: &Message) -> Result<Items, Problem> {
+        let consents = self.node.consents();
+        let mut names: Vec<KeyName> = Vec::new();
+        let mut place = |name: KeyName| {
+            names.iter().position(|known| *known == name).unwrap_or_else(|| {
+                names.push(name);
+                names.len() - 1
+            })
+        };
+        // Those of the patients come first.
+        let (mut items, mut patients) = (Vec::with_capacity(message.rows.len()), 0);
+        for row in &message.rows {
+            let who = consents.pseudonym(&row.patient)?;
+            patients = patients.max(1 + place(KeyName::new(who, MESSAGE_CLASS)?));
+            let key = separated("hl7 item/1", &[row.kind.as_bytes(), row.key.as_bytes()]).to_string();
+            items.push((who, Digest(consents.pseudonym(&key)?.0), row));
+        }
+        let class = |kind: &str| self.settings.classes.get(kind).map_or(MESSAGE_CLASS, String::as_str);
+        let item = |(who, key, row): (Pseudonym, Digest, &Row)| {
+            let data_key = place(KeyName::new(who, class(row.kind))?);
+            let (change, fields) = (row.change, row.fields.clone());
+            Ok(NewItem { kind: row.kind, key, patient: Digest(who.0), data_key, change, fields })
+        };
+        let items = items.into_iter().map(item).collect::<Result<Vec<_>, Problem>>()?;
+        Ok(Items { names, patients, items })
     }
 
     fn refuse(&self, header: &Header, refusal: Refusal, bytes: &[u8], from: SocketAddr) -> String {
         let node = &self.node;
-        let detail = format!("{} {refusal}, SHA-256 {}", refusal.code().as_str(), Digest::of(bytes));
+        // No digest: nothing is kept of the message, and a plain one could be guessed.
+        let detail = format!("{} {refusal}", refusal.code().as_str());
         let context = Context { source: from.ip().to_string(), ..Context::default() };
-        let event = node.event("records.message", &subject(header), Outcome::Refused, &detail);
+        let subject = format!("message:{}/{}", header.sender(), header.control_id);
+        let event = node.event("records.message", &subject, Outcome::Refused, &detail);
         if let Err(error) = node.store().audit(&event.within(context)) {
             tracing::error!(%error, "a refused message could not be audited");
         }
@@ -211,10 +256,6 @@ impl Receiver {
 /// The control id of an answer: of the message's bytes, so that an answer given again is the same.
 fn id_of(bytes: &[u8]) -> String {
     Digest::of(bytes).to_string().chars().take(20).collect()
-}
-
-fn subject(header: &Header) -> String {
-    format!("message:{}/{}", header.sender(), header.control_id)
 }
 
 async fn send(stream: &mut TcpStream, answer: &str) -> std::io::Result<()> {

@@ -21,6 +21,7 @@ pub mod probe;
 pub mod proving;
 pub mod release;
 mod renewal;
+pub mod share;
 pub mod study;
 pub mod task;
 mod trail;

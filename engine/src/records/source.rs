@@ -8,6 +8,7 @@ use super::standard::Standard;
 use super::table::{Sink, build};
 use super::{Reader, RecordsError, Rejects, fhir, hl7, omop};
 use crate::store::{DatabaseSettings, Password};
+use crate::vault::ProviderConfig;
 
 /// A mapped table's source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub enum Origin {
         folder: PathBuf,
         /// What opens what is sealed there.
         seal: Password,
+        /// Where the key-encryption keys of its patients' records are.
+        kek: Box<ProviderConfig>,
         /// How long what was read is good for.
         refresh: Duration,
     },
@@ -113,7 +116,9 @@ impl RecordsSource {
             Origin::Fhir(folder) => Box::new(fhir::Export::new(folder)),
             Origin::OmopFiles(folder) => Box::new(omop::files::Folder::new(folder)),
             Origin::Postgres { settings, .. } => Box::new(omop::postgres::Database::open(settings)?),
-            Origin::Messages { folder, seal, .. } => Box::new(hl7::reader::Kept::open(folder, seal)?),
+            Origin::Messages { folder, seal, kek, .. } => {
+                Box::new(hl7::reader::Kept::open(folder, seal, kek)?)
+            }
         })
     }
 

@@ -5,6 +5,12 @@
 //! ```
 //! The key part is a message of `ward_protocols::sharing` and holds the data key (32 bytes); its `about` is canonical
 //! JSON of [`About`]. The content is bound to the hash of `about`. A proxy replaces the key part and leaves the rest.
+//!
+//! Records of a hospital's vault ([`super::record`]) are in version 2:
+//! ```text
+//! "WSHF", version 2 | length of the key part | key part | length of the manifest (u32) | manifest, sealed | sealed values
+//! ```
+//! The sealed values are the vault's own bytes; the manifest has the key of each.
 
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -14,6 +20,7 @@ use ward_protocols::sharing::sealed::{self, Sealed};
 use ward_protocols::sharing::{Policy, SharingError};
 use zeroize::Zeroizing;
 
+use super::record::{Manifest, Record};
 use super::{ShareError, from_json};
 use crate::encoding::{canonical_json, separated};
 use crate::identity::{SealContext, SealKey};
@@ -22,7 +29,7 @@ use crate::identity::{SealContext, SealKey};
 pub const CONTENT_BYTES_MAX: usize = 256 << 20;
 /// Largest file, in bytes.
 pub const FILE_BYTES_MAX: u64 = (CONTENT_BYTES_MAX + (1 << 20)) as u64;
-const MAGIC: [u8; 5] = *b"WSHF\x01";
+const MAGIC: [u8; 4] = *b"WSHF";
 const WHAT: &str = "a shared file";
 
 /// What everybody may know of a shared file.
@@ -50,7 +57,18 @@ pub enum KeyPart {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shared {
     key: KeyPart,
+    /// The content, or the manifest of sealed values, sealed.
     content: Vec<u8>,
+    /// Sealed values of a vault.
+    values: Option<Vec<u8>>,
+}
+
+/// What a shared file holds.
+pub enum Opened {
+    /// A content.
+    Content(Zeroizing<Vec<u8>>),
+    /// Records of a hospital's vault.
+    Record(Box<Record>),
 }
 
 /// To whom a content is sealed.
@@ -115,9 +133,7 @@ impl Shared {
         content: &[u8],
         rng: &mut R,
     ) -> Result<Self, ShareError> {
-        if content.len() > CONTENT_BYTES_MAX {
-            return Err(ShareError::TooLarge { bytes: content.len(), limit: CONTENT_BYTES_MAX });
-        }
+        check_size(content.len())?;
         let about = canonical_json(about);
         let mut data_key = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut *data_key);
@@ -128,18 +144,29 @@ impl Shared {
             Recipient::House(house) => KeyPart::House(Second::seal(house, &about, &*data_key, rng)?),
         };
         let content = SealKey::from_bytes(data_key).seal(place(&content_row(&about)), content)?;
-        Ok(Self { key, content })
+        Ok(Self { key, content, values: None })
+    }
+
+    /// Seals the keys of a vault's sealed values; the values are taken along as they are.
+    ///
+    /// # Errors
+    /// [`ShareError::TooLarge`], and what the schemes refuse.
+    pub fn seal_record<R: CryptoRng>(
+        to: &Recipient<'_>,
+        about: &About,
+        (manifest, values): (&Manifest, Vec<u8>),
+        rng: &mut R,
+    ) -> Result<Self, ShareError> {
+        check_size(values.len())?;
+        let manifest = Zeroizing::new(canonical_json(manifest));
+        Ok(Self { values: Some(values), ..Self::seal(to, about, &manifest, rng)? })
     }
 
     /// Opens it.
     ///
     /// # Errors
     /// What the schemes refuse: attributes that are missing, another recipient, changes.
-    pub fn open<R: CryptoRng>(
-        &self,
-        with: &Opener<'_>,
-        rng: &mut R,
-    ) -> Result<Zeroizing<Vec<u8>>, ShareError> {
+    pub fn open<R: CryptoRng>(&self, with: &Opener<'_>, rng: &mut R) -> Result<Opened, ShareError> {
         let opened = match (&self.key, with) {
             (KeyPart::Policy(sealed), Opener::Holder(public, key)) => sealed.open(public, key)?,
             (KeyPart::House(second), Opener::House(key)) => second.open(key, rng)?,
@@ -150,7 +177,11 @@ impl Shared {
         let data_key = <[u8; 32]>::try_from(opened.as_slice()).map_err(|_| SharingError::Changed)?;
         let key = SealKey::from_bytes(Zeroizing::new(data_key));
         let row = content_row(self.key.about());
-        key.open(place(&row), &self.content).map_err(|_| SharingError::Changed.into())
+        let content = key.open(place(&row), &self.content).map_err(|_| SharingError::Changed)?;
+        match &self.values {
+            None => Ok(Opened::Content(content)),
+            Some(values) => Ok(Opened::Record(Box::new(Record::open(&content, values)?))),
+        }
     }
 
     /// Turns it over to the grant's delegatee.
@@ -160,7 +191,7 @@ impl Shared {
     pub fn turn<R: CryptoRng>(&self, grant: &Grant, rng: &mut R) -> Result<Self, ShareError> {
         match &self.key {
             KeyPart::House(second) => {
-                Ok(Self { key: KeyPart::Turned(second.turn(grant, rng)?), content: self.content.clone() })
+                Ok(Self { key: KeyPart::Turned(second.turn(grant, rng)?), ..self.clone() })
             }
             KeyPart::Turned(_) => Err(mismatch("it was turned over already, and that is done once")),
             KeyPart::Policy(_) => {
@@ -187,7 +218,13 @@ impl Shared {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let key = self.key.to_bytes();
-        [&MAGIC[..], &(key.len() as u32).to_le_bytes(), &key, &self.content].concat()
+        let length = |bytes: &[u8]| (bytes.len() as u32).to_le_bytes();
+        let version = 1 + u8::from(self.values.is_some());
+        let head = [&MAGIC[..], &[version], &length(&key), &key].concat();
+        match &self.values {
+            None => [head, self.content.clone()].concat(),
+            Some(values) => [&head[..], &length(&self.content), &self.content, values].concat(),
+        }
     }
 
     /// Reads a file; every point of it is checked.
@@ -196,13 +233,27 @@ impl Shared {
     /// [`ShareError::Malformed`], and what the schemes refuse.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ShareError> {
         let malformed = |reason: &str| ShareError::Malformed { what: WHAT, reason: reason.to_owned() };
-        let rest = bytes.strip_prefix(&MAGIC).ok_or_else(|| malformed("another kind or version"))?;
-        let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(|| malformed("too few bytes"))?;
-        let (key, content) = usize::try_from(u32::from_le_bytes(*length))
-            .ok()
-            .and_then(|length| rest.split_at_checked(length))
-            .ok_or_else(|| malformed("too few bytes"))?;
-        Ok(Self { key: KeyPart::from_bytes(key)?, content: content.to_vec() })
+        let cut = |bytes| split(bytes).ok_or_else(|| malformed("too few bytes"));
+        let rest = bytes.strip_prefix(&MAGIC).ok_or_else(|| malformed("another kind"))?;
+        match rest.split_first() {
+            Some((1, rest)) => {
+                let (key, content) = cut(rest)?;
+                Ok(Self { key: KeyPart::from_bytes(key)?, content: content.to_vec(), values: None })
+            }
+            Some((2, rest)) => {
+                let (key, rest) = cut(rest)?;
+                let (manifest, values) = cut(rest)?;
+                let (key, values) = (KeyPart::from_bytes(key)?, Some(values.to_vec()));
+                Ok(Self { key, content: manifest.to_vec(), values })
+            }
+            _ => Err(malformed("another version")),
+        }
+    }
+
+    /// Whether it holds records of a hospital's vault.
+    #[must_use]
+    pub fn is_record(&self) -> bool {
+        self.values.is_some()
     }
 
     /// Whether bytes begin like a shared file.
@@ -210,6 +261,19 @@ impl Shared {
     pub fn is_shared(bytes: &[u8]) -> bool {
         bytes.starts_with(&MAGIC)
     }
+}
+
+fn check_size(bytes: usize) -> Result<(), ShareError> {
+    match bytes > CONTENT_BYTES_MAX {
+        true => Err(ShareError::TooLarge { bytes, limit: CONTENT_BYTES_MAX }),
+        false => Ok(()),
+    }
+}
+
+/// What a length in front says, and the rest.
+fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
 }
 
 fn mismatch(reason: &str) -> ShareError {

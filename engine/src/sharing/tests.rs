@@ -9,11 +9,16 @@ use ward_protocols::sharing::delegation::PublicKey as HouseKey;
 use ward_protocols::sharing::{Attribute, Policy, SharingError};
 
 use super::authority::{Authority, AuthorityDocument, HolderKey};
-use super::file::{About, KeyPart, Opener, Recipient, Shared};
+use super::file::{About, KeyPart, Opened, Opener, Recipient, Shared};
 use super::house::{GrantDocument, House, HouseDocument};
+use super::record::{Manifest, Place, Record, Statement};
 use super::*;
+use crate::encoding::{Digest, canonical_json};
 use crate::identity::passphrase::{Hardness, PassphraseError};
+use crate::identity::{Identity, SealContext};
 use crate::problem::Problem;
+use crate::store::Facts;
+use crate::vault::{DataKey, ValueKey};
 
 const EASY: Hardness = Hardness { memory_kib: 8, passes: 1 };
 const WORDS: &str = "correct horse";
@@ -41,9 +46,16 @@ fn sealed_with(authority: &AuthorityDocument, policy: &str, seed: u8) -> Shared 
     Shared::seal(&Recipient::Policy(&public, &policy), &about(), CONTENT, &mut rng(seed)).unwrap()
 }
 
+fn content(opened: Opened) -> Vec<u8> {
+    match opened {
+        Opened::Content(content) => content.to_vec(),
+        Opened::Record(record) => panic!("{} is a record", record.name),
+    }
+}
+
 fn open(shared: &Shared, key: &HolderKey) -> Result<Vec<u8>, ShareError> {
     let (public, user) = key.unlock(WORDS)?;
-    shared.open(&Opener::Holder(&public, &user), &mut rng(10)).map(|content| content.to_vec())
+    shared.open(&Opener::Holder(&public, &user), &mut rng(10)).map(content)
 }
 
 #[test]
@@ -126,9 +138,8 @@ fn a_proxy_turns_a_file_over_once_and_opens_nothing() {
 
     let public: &HouseKey = north.key().public();
     let shared = Shared::seal(&Recipient::House(public), &about(), CONTENT, &mut rng(4)).unwrap();
-    let opened = |shared: &Shared, house: &House| {
-        shared.open(&Opener::House(house.key()), &mut rng(5)).map(|content| content.to_vec())
-    };
+    let opened =
+        |shared: &Shared, house: &House| shared.open(&Opener::House(house.key()), &mut rng(5)).map(content);
     assert_eq!(opened(&shared, &north).unwrap(), CONTENT);
     assert!(opened(&shared, &south).is_err());
     let turned = Shared::from_bytes(&shared.turn(&turning, &mut rng(6)).unwrap().to_bytes()).unwrap();
@@ -163,5 +174,109 @@ proptest! {
         prop_assert!(HolderKey::from_json(&bytes).is_err());
         prop_assert!(GrantDocument::from_json(&bytes).is_err());
         prop_assert!(AuthorityDocument::from_json(&bytes).is_err());
+    }
+}
+
+/// A document in a vault, as it lies there, and its manifest.
+fn vaulted(name: &str) -> (DataKey, Statement, Vec<ValueKey>, Vec<u8>) {
+    let key = DataKey::generate().unwrap();
+    let facts = Facts {
+        name: name.to_owned(),
+        kind: "text/plain".to_owned(),
+        bytes: CONTENT.len() as u64,
+        sha256: Digest::of(CONTENT),
+    };
+    let (mut values, mut places, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+    for (column, plain) in [("facts", canonical_json(&facts)), ("content", CONTENT.to_vec())] {
+        let place = SealContext { table: "documents", row: "d1", column };
+        let sealed = key.seal(place, &plain).unwrap();
+        places.push(Place::of(place, &sealed));
+        keys.push(key.of_value(place, &sealed).unwrap());
+        values.extend(sealed);
+    }
+    let statement = Statement {
+        share: "s1".to_owned(),
+        from: "north".to_owned(),
+        to: vec!["south".to_owned()],
+        class: "letters".to_owned(),
+        purpose: "DUO:0000043".to_owned(),
+        at_unix_ms: 5,
+        values: places,
+    };
+    (key, statement, keys, values)
+}
+
+fn signed(statement: Statement, keys: &[ValueKey]) -> Manifest {
+    let identity = Identity::from_seed(&[7; 32]);
+    Manifest::new(statement, keys, b"", |context, parts| identity.sign(context, parts).0.to_vec())
+}
+
+fn record(shared: &Shared, house: &House) -> Result<Box<Record>, ShareError> {
+    match shared.open(&Opener::House(house.key()), &mut rng(5))? {
+        Opened::Record(record) => Ok(record),
+        Opened::Content(_) => panic!("it is a content"),
+    }
+}
+
+#[test]
+fn a_record_is_shared_by_the_keys_of_its_values_and_no_other_value_opens_with_them() {
+    let (north, south) =
+        (House::create("north", &mut rng(1)).unwrap(), House::create("south", &mut rng(2)).unwrap());
+    let (key, statement, keys, values) = vaulted("letter.txt");
+    let manifest = signed(statement.clone(), &keys);
+    let to = Recipient::House(north.key().public());
+    let shared = Shared::seal_record(&to, &about(), (&manifest, values.clone()), &mut rng(4)).unwrap();
+    let bytes = shared.to_bytes();
+    assert!(
+        bytes.windows(values.len()).any(|window| window == values),
+        "the vault's bytes, as they lay there"
+    );
+    let shared = Shared::from_bytes(&bytes).unwrap();
+    assert!(shared.is_record());
+    let grant = north.grant(south.document(), south.key().public(), &mut rng(3)).unwrap();
+    let (_, grant) = GrantDocument::from_json(&to_json(&grant, "a grant").unwrap()).unwrap();
+    let turned = Shared::from_bytes(&shared.turn(&grant, &mut rng(6)).unwrap().to_bytes()).unwrap();
+    let opened = record(&turned, &south).unwrap();
+    assert_eq!((opened.name.as_str(), &opened.bytes[..]), ("letter.txt", CONTENT));
+    opened.manifest.check(&Identity::from_seed(&[7; 32]).public()).unwrap();
+    assert!(opened.manifest.check(&Identity::from_seed(&[8; 32]).public()).is_err());
+    assert!(record(&turned, &north).is_err() && record(&shared, &north).is_ok());
+    // Another value of the same patient and class, sealed at the same place, stays closed.
+    let place = SealContext { table: "documents", row: "d1", column: "content" };
+    let other = key.seal(place, b"another letter").unwrap();
+    assert_eq!(*key.open(place, &other).unwrap(), b"another letter");
+    for value in &keys {
+        assert!(value.open(place, &other).is_err());
+        assert_ne!(value.expose(), key.expose());
+    }
+}
+
+#[test]
+fn a_record_with_other_bytes_keys_or_facts_does_not_open() {
+    let north = House::create("north", &mut rng(1)).unwrap();
+    let to = Recipient::House(north.key().public());
+    let (_, statement, keys, values) = vaulted("letter.txt");
+    let opens = |manifest: &Manifest, values: &[u8]| {
+        let sealed = Shared::seal_record(&to, &about(), (manifest, values.to_vec()), &mut rng(4)).unwrap();
+        record(&sealed, &north).map(|record| record.bytes.to_vec())
+    };
+    assert_eq!(opens(&signed(statement.clone(), &keys), &values).unwrap(), CONTENT);
+    for at in [0, values.len() / 2, values.len() - 1] {
+        let mut changed = values.clone();
+        changed[at] ^= 1;
+        assert!(opens(&signed(statement.clone(), &keys), &changed).is_err(), "byte {at}");
+    }
+    assert!(opens(&signed(statement.clone(), &keys), &values[1..]).is_err());
+    assert!(opens(&signed(statement.clone(), &keys), &[&values[..], b"x"].concat()).is_err());
+    assert!(opens(&signed(statement.clone(), &keys[1..]), &values).is_err());
+    let mut moved = statement.clone();
+    moved.values[1].row = "d2".to_owned();
+    assert!(opens(&signed(moved, &keys), &values).is_err(), "a value is bound to its place");
+    // A file that was cut or grown is refused before any key is used, or does not open.
+    let manifest = signed(statement, &keys);
+    let bytes = Shared::seal_record(&to, &about(), (&manifest, values), &mut rng(4)).unwrap().to_bytes();
+    for cut in [5, 12, bytes.len() - 1] {
+        let read = Shared::from_bytes(&bytes[..cut]);
+        assert!(read.is_err() || record(&read.unwrap(), &north).is_err(), "cut at {cut}");
     }
 }

@@ -1,10 +1,26 @@
 //! Documents as a hospital's node keeps them: facts sealed under the patient's key, content elsewhere.
 
+use serde::{Deserialize, Serialize};
+
 use super::error::StoreError;
 use crate::audit::Event;
 use crate::consent::Pseudonym;
 use crate::identity::Digest;
 use crate::vault::DataKey;
+
+/// What is known of a document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Facts {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub kind: String,
+    /// Its size, in bytes.
+    pub bytes: u64,
+    /// SHA-256 of its content.
+    pub sha256: Digest,
+}
 
 /// A document, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]

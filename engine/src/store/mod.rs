@@ -25,6 +25,7 @@ mod records;
 mod registration;
 mod release;
 mod setup;
+mod shares;
 mod snapshot;
 mod sqlite;
 mod studies;
@@ -37,7 +38,7 @@ use std::sync::Arc;
 
 pub use blobs::{BlobId, BlobReader, BlobWriter, Blobs};
 pub use consent::{CONSENT_CLASS, CONSENTS_MAX, ConsentChange, ConsentRoot, ConsentRow, Consents, Recorded};
-pub use documents::{DocumentRow, Documents};
+pub use documents::{DocumentRow, Documents, Facts};
 pub use error::StoreError;
 pub use issuers::{IssuerPublications, IssuerRecord};
 pub use job::{
@@ -45,7 +46,7 @@ pub use job::{
     Message, Moved, NewJob, Part, PutPart, Submitted, Transition,
 };
 pub use keys::{Erased, KEYS_MAX, KeyRow, Keyed, RecordKeys};
-pub use messages::{ITEMS_MAX, Kept, Messages, NewItem, NewMessage};
+pub use messages::{ITEMS_MAX, Kept, MESSAGE_CLASS, MESSAGE_DIGEST, Messages, NewItem, NewMessage};
 pub use overrides::{Notice, Override, Overrides};
 pub use partial::{PartialKey, PartialWriter, Scratch, digest_of};
 pub use party::{
@@ -56,6 +57,7 @@ pub use records::{Epoch, EpochState, MemberRecord, OutboxRow, PublicationRecord,
 pub use registration::{Anchor, AnchorKind, NewRegistration, Registration};
 pub use release::{Charge, Charged, CohortScope, FLOOR_ROW, ReleaseStore};
 pub use setup::{NewSetupRow, SetupRow, Setups};
+pub use shares::{GrantRow, SealedItem, ShareRow, Shares};
 pub use snapshot::{Batch, DatabaseError, DatabaseSettings, Password, Snapshot};
 pub use sqlite::{MessageSnapshot, SqlitePartyStore, SqliteStore};
 pub use studies::{OwnStudies, OwnStudy, Studies, StudyRecord, StudyWord};

@@ -11,6 +11,7 @@ use super::keys::RecordKeys;
 use super::messages::Messages;
 use super::overrides::Overrides;
 use super::release::ReleaseStore;
+use super::shares::Shares;
 use super::studies::OwnStudies;
 use crate::audit::Event;
 use crate::identity::{Digest, PublicKey};
@@ -138,7 +139,17 @@ pub enum Accepted {
 
 /// A hospital's store. Secret values are sealed before they reach the database.
 pub trait PartyStore:
-    AuditLog + Consents + Documents + Messages + OwnStudies + Overrides + RecordKeys + ReleaseStore + Send + Sync
+    AuditLog
+    + Consents
+    + Documents
+    + Messages
+    + OwnStudies
+    + Overrides
+    + RecordKeys
+    + ReleaseStore
+    + Shares
+    + Send
+    + Sync
 {
     /// Pins a key under a name: trust on first use, or as configured.
     ///

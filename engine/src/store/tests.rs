@@ -3,6 +3,7 @@
 mod blobs;
 mod engine;
 mod keys;
+mod messages;
 mod party;
 mod release;
 mod simulation;

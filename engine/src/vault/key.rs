@@ -104,9 +104,17 @@ impl DataKey {
     /// # Errors
     /// [`VaultError::Value`] for another key, another place, another version or changed bytes.
     pub fn open(&self, place: SealContext<'_>, envelope: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        let body = envelope.strip_prefix(&HEADER).ok_or_else(|| refuse(place))?;
-        let (nonce, sealed) = body.split_first_chunk().ok_or_else(|| refuse(place))?;
+        let (nonce, sealed) = parts(place, envelope)?;
         xaes::open(&self.0, nonce, sealed, &associated_data(place)).ok_or_else(|| refuse(place))
+    }
+
+    /// The key of one sealed value, which opens that value and no other. The value stays closed.
+    ///
+    /// # Errors
+    /// [`VaultError::Value`] for bytes that are no sealed value.
+    pub fn of_value(&self, place: SealContext<'_>, envelope: &[u8]) -> Result<ValueKey, VaultError> {
+        let (nonce, _) = parts(place, envelope)?;
+        Ok(ValueKey(xaes::message_key(&self.0, nonce)))
     }
 
     /// A digest that says nothing without this key: HMAC-SHA-256 under a key derived from it (RFC 2104).
@@ -126,6 +134,43 @@ impl fmt::Debug for DataKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("DataKey(..)")
     }
+}
+
+/// The key of one sealed value: what its data key and its nonce derive (C2SP XAES-256-GCM). Whoever it is given to opens
+/// that value; of the data key and of every other value it says nothing, as long as CMAC-AES-256 is a pseudorandom function
+/// (NIST SP 800-108r1) and no other nonce under the data key begins with the same 96 bits.
+pub struct ValueKey(Zeroizing<[u8; 32]>);
+
+impl ValueKey {
+    /// A key from its bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: Zeroizing<[u8; 32]>) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes, to be handed to whom the value is shared with.
+    #[must_use]
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Opens its value at its place.
+    ///
+    /// # Errors
+    /// [`VaultError::Value`] for another value, another place or changed bytes.
+    pub fn open(&self, place: SealContext<'_>, envelope: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let (nonce, sealed) = parts(place, envelope)?;
+        xaes::open_message(&self.0, nonce, sealed, &associated_data(place)).ok_or_else(|| refuse(place))
+    }
+}
+
+/// Nonce and sealed bytes of a value.
+fn parts<'a>(
+    place: SealContext<'_>,
+    envelope: &'a [u8],
+) -> Result<(&'a [u8; xaes::NONCE_BYTES], &'a [u8]), VaultError> {
+    let body = envelope.strip_prefix(&HEADER).ok_or_else(|| refuse(place))?;
+    body.split_first_chunk().ok_or_else(|| refuse(place))
 }
 
 fn associated_data(place: SealContext<'_>) -> Vec<u8> {

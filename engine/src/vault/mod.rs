@@ -1,7 +1,7 @@
 //! What is stored about patients opens with keys of their own, and is gone with them.
 //!
 //! A *data key* belongs to one patient and one class of data ([`KeyName`]). It seals values with AES-256-GCM, each under a
-//! key derived for it ([`xaes`]) and bound to its table, row and column ([`DataKey::seal`]). Data keys are kept wrapped by a
+//! key derived for it ([`xaes`]; [`ValueKey`] is that key alone, which shares one value and no other) and bound to its table, row and column ([`DataKey::seal`]). Data keys are kept wrapped by a
 //! *key-encryption key* that only a [`KeyProvider`] knows: a sealed file ([`FileProvider`]), a token behind PKCS#11
 //! ([`Pkcs11Provider`]), or the transit engine of a Vault ([`TransitProvider`]). Key-encryption keys are numbered; rotation
 //! wraps the data keys anew and touches no data. Erasing a patient destroys the patient's data keys.
@@ -25,7 +25,7 @@ pub mod xaes;
 
 pub use config::{ProviderConfig, Secret, open_provider};
 pub use file::{FileProvider, KEK_FILE, Lock};
-pub use key::{CLASS_BYTES_MAX, DataKey, KeyName, KeyProvider, WRAPPED_BYTES_MAX, Wrapped};
+pub use key::{CLASS_BYTES_MAX, DataKey, KeyName, KeyProvider, ValueKey, WRAPPED_BYTES_MAX, Wrapped};
 pub use pkcs11::{Pkcs11Provider, Pkcs11Settings};
 pub use transit::{TransitProvider, TransitSettings};
 

@@ -9,10 +9,11 @@
 //! with probability 2^-32 only after 2^80 messages under one data key: no data key of a patient comes near it, and none
 //! is counted. One message is at most 2^36 - 32 bytes (SP 800-38D, section 5.2.1.1); Ward seals far less.
 
+use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::aes::Aes256;
+use aes_gcm::aes::cipher::consts::U12;
 use aes_gcm::aes::cipher::{Array, BlockCipherEncrypt};
-use aes_gcm::{Aes256Gcm, Nonce};
 use zeroize::Zeroizing;
 
 /// Bytes of a nonce.
@@ -20,8 +21,9 @@ pub const NONCE_BYTES: usize = 24;
 /// Bytes that a sealed message is longer than its plain text: the tag.
 pub const TAG_BYTES: usize = 16;
 
-/// The derived key, and the nonce under it.
-fn derive(key: &[u8; 32], nonce: &[u8; NONCE_BYTES]) -> (Zeroizing<[u8; 32]>, [u8; 12]) {
+/// The key of one message: of its nonce's first half. Who has it opens messages with that half, and no other message.
+#[must_use]
+pub fn message_key(key: &[u8; 32], nonce: &[u8; NONCE_BYTES]) -> Zeroizing<[u8; 32]> {
     let cipher = Aes256::new(key.into());
     let encrypt = |block: [u8; 16]| -> Zeroizing<[u8; 16]> {
         let mut block = Array::from(block);
@@ -37,17 +39,22 @@ fn derive(key: &[u8; 32], nonce: &[u8; NONCE_BYTES]) -> (Zeroizing<[u8; 32]>, [u
         message[4..].copy_from_slice(&nonce[..12]);
         half.copy_from_slice(&*encrypt((u128::from_be_bytes(message) ^ k1).to_be_bytes()));
     }
+    derived
+}
+
+/// The nonce under the key of a message.
+fn last(nonce: &[u8; NONCE_BYTES]) -> Array<u8, U12> {
     let mut last = [0; 12];
     last.copy_from_slice(&nonce[12..]);
-    (derived, last)
+    last.into()
 }
 
 /// Seals a message; none when it is too long for the cipher.
 #[must_use]
 pub fn seal(key: &[u8; 32], nonce: &[u8; NONCE_BYTES], plain: &[u8], associated: &[u8]) -> Option<Vec<u8>> {
-    let (derived, nonce) = derive(key, nonce);
+    let derived = message_key(key, nonce);
     let payload = Payload { msg: plain, aad: associated };
-    Aes256Gcm::new((&*derived).into()).encrypt(&Nonce::from(nonce), payload).ok()
+    Aes256Gcm::new((&*derived).into()).encrypt(&last(nonce), payload).ok()
 }
 
 /// Opens a message; none for another key, other associated data, or changed bytes.
@@ -58,9 +65,19 @@ pub fn open(
     sealed: &[u8],
     associated: &[u8],
 ) -> Option<Zeroizing<Vec<u8>>> {
-    let (derived, nonce) = derive(key, nonce);
+    open_message(&message_key(key, nonce), nonce, sealed, associated)
+}
+
+/// Opens a message with its own key ([`message_key`]); none for another key, nonce or associated data, or changed bytes.
+#[must_use]
+pub fn open_message(
+    message_key: &[u8; 32],
+    nonce: &[u8; NONCE_BYTES],
+    sealed: &[u8],
+    associated: &[u8],
+) -> Option<Zeroizing<Vec<u8>>> {
     let payload = Payload { msg: sealed, aad: associated };
-    let opened = Aes256Gcm::new((&*derived).into()).decrypt(&Nonce::from(nonce), payload);
+    let opened = Aes256Gcm::new(message_key.into()).decrypt(&last(nonce), payload);
     opened.ok().map(Zeroizing::new)
 }
 

@@ -1,5 +1,5 @@
 //! Documents at the command line: taken only as what they are, sealed, given back, checked, gone with their patient; in a
-//! folder, and in a real S3 server (s3rver, tests/s3).
+//! folder, in a real S3 server (s3rver, tests/s3), and in a real IPFS node (js-ipfs, tests/ipfs).
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 use std::io::{BufRead as _, BufReader};
@@ -112,38 +112,31 @@ fn a_document_is_taken_only_as_what_it_is_and_where_the_scanner_agrees() {
     put(&place, "p-1", &write(&place, "letter.txt", LETTER));
 }
 
-/// A running S3 server; it ends when its stdin closes.
-struct S3 {
+/// A running server of a folder of these tests; it ends when its stdin closes.
+struct Server {
     child: Child,
-    endpoint: String,
+    said: Json,
 }
 
-impl Drop for S3 {
+impl Drop for Server {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
 }
 
-impl S3 {
-    /// Starts it, or says why not.
-    fn start() -> Option<Self> {
-        let named = std::env::var_os("WARD_S3_TOOLS").map(PathBuf::from);
-        let cache = || {
-            let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-            cache.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))
-        };
-        let tools = named.or_else(|| Some(cache()?.join("ward/s3-tools")));
-        let Some(tools) = tools.filter(|tools| tools.join("node_modules/s3rver").is_dir()) else {
-            let what = "no s3rver here; engine/tests/s3/install.sh installs it";
-            assert_ne!(std::env::var("WARD_TEST_SERVERS").as_deref(), Ok("required"), "{what}");
-            eprintln!("SKIPPED: {what}");
+impl Server {
+    /// Starts the server of `tests/WHAT` with the tools that its `install.sh` installed, or says why not.
+    fn start(what: &str, package: &str) -> Option<Self> {
+        let tools = installed(what);
+        let Some(tools) = tools.filter(|tools| tools.join("node_modules").join(package).is_dir()) else {
+            skip(&format!("no {package} here; engine/tests/{what}/install.sh installs it"));
             return None;
         };
-        let package =
+        let own =
             std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
         let mut child = Command::new("node")
-            .arg(format!("{package}/tests/s3/server.mjs"))
+            .arg(format!("{own}/tests/{what}/server.mjs"))
             .arg(tools)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -152,19 +145,61 @@ impl S3 {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let said: Json = serde_json::from_str(&line).unwrap();
-        Some(Self { child, endpoint: said["endpoint"].as_str().unwrap().to_owned() })
+        Some(Self { child, said: serde_json::from_str(&line).unwrap() })
     }
+
+    fn says(&self, name: &str) -> &str {
+        self.said[name].as_str().unwrap()
+    }
+}
+
+/// Where the `install.sh` of a folder of these tests puts its tools.
+pub fn installed(what: &str) -> Option<PathBuf> {
+    let named = std::env::var_os(format!("WARD_{}_TOOLS", what.to_uppercase())).map(PathBuf::from);
+    let cache = || {
+        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        cache.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))
+    };
+    named.or_else(|| Some(cache()?.join(format!("ward/{what}-tools"))))
+}
+
+/// Says that a test needs what is not here; fails where all servers are required.
+pub fn skip(what: &str) {
+    assert_ne!(std::env::var("WARD_TEST_SERVERS").as_deref(), Ok("required"), "{what}");
+    eprintln!("SKIPPED: {what}");
+}
+
+#[test]
+fn documents_in_ipfs_live_and_end() {
+    let Some(server) = Server::start("ipfs", "ipfs-http-server") else { return };
+    let config = |api: &str| {
+        format!("[documents]\nstore = {{ ipfs = {{ api = \"{api}\", root = \"/st-anna/ward\" }} }}\n")
+    };
+    let place = Place::new(&config(server.says("api")));
+    lives_and_ends(&place);
+    assert!(!place.path().join("state/documents").exists());
+    // More than one block of IPFS, and bytes that it does not keep as one piece.
+    let scan: Vec<u8> =
+        b"%PDF-1.7\n".iter().copied().chain((0..3_000_000_u32).map(|i| (i * 31 >> 3) as u8)).collect();
+    let stored = put(&place, "p-2", &write(&place, "scan.pdf", &scan));
+    let out = place.path().join("scan.again").display().to_string();
+    place.ok(&["document", "get", stored["id"].as_str().unwrap(), "--out", &out]);
+    assert_eq!(std::fs::read(&out).unwrap(), scan);
+    assert_eq!(place.ok(&["document", "check"]), json!({ "good": 2, "bad": [] }));
+    drop(server);
+    place.fails(&["document", "get", stored["id"].as_str().unwrap(), "--out", &out], "document.store");
+    let letter = write(&place, "letter.txt", LETTER);
+    place.fails(&["document", "put", "--patient", "p-1", "--class", "letters", &letter], "document.store");
 }
 
 #[test]
 fn documents_in_s3_live_and_end() {
-    let Some(server) = S3::start() else { return };
+    let Some(server) = Server::start("s3", "s3rver") else { return };
     let config = |bucket: &str| {
         format!(
             "[documents]\nstore = {{ s3 = {{ endpoint = \"{}\", bucket = \"{bucket}\", \
              access_key = {{ env = \"WARD_TEST_S3\" }}, secret_key = {{ env = \"WARD_TEST_S3\" }} }} }}\n",
-            server.endpoint
+            server.says("endpoint")
         )
     };
     let with_key = |bucket: &str, key: &str| {

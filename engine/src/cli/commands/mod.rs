@@ -14,6 +14,7 @@ pub mod issuer;
 pub mod login;
 mod oracle;
 pub mod party;
+pub mod party_share;
 pub mod party_study;
 pub mod policy;
 pub mod presentation;

@@ -110,6 +110,7 @@ pub async fn run(command: &args::Party, global: &args::Global, terminal: &Termin
             events(&Node::open(load(config)?)?, (*after, *follow), terminal).await
         }
         args::Party::Document(command) => super::document::run(command, terminal).await,
+        args::Party::Share(command) => super::party_share::run(command, terminal).await,
         args::Party::Keys(command) => super::vault::keys(command, terminal),
         args::Party::Erase(command) => super::vault::erase(command, terminal).await,
         args::Party::Audit { config, events } => audit(&Node::open(load(config)?)?, *events, terminal),

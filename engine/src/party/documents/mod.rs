@@ -12,7 +12,7 @@ mod transport;
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 pub use scanner::Scanner;
@@ -24,6 +24,7 @@ use crate::encoding::{Digest, canonical_json};
 use crate::identity::{SealContext, random};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::DocumentRow;
+pub use crate::store::Facts;
 use crate::vault::{DataKey, KeyName};
 
 /// Domain of the blinded digest.
@@ -53,20 +54,6 @@ impl DocumentsConfig {
     pub const BYTES_MAX_MAX: u64 = 1 << 30;
     /// Time for the scanner unless the configuration says otherwise.
     pub const SCANNER_LIMIT: Duration = Duration::from_secs(60);
-}
-
-/// What is known of a document.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Facts {
-    /// Its name.
-    pub name: String,
-    /// Its type.
-    pub kind: String,
-    /// Its size, in bytes.
-    pub bytes: u64,
-    /// SHA-256 of its content.
-    pub sha256: Digest,
 }
 
 /// A document, as it is listed.
@@ -101,6 +88,17 @@ pub struct NewDocument<'a> {
     pub bytes: &'a [u8],
 }
 
+/// How a document came: what its event says beside patient and class.
+#[derive(Default)]
+pub(super) struct Arrival {
+    /// The action.
+    pub(super) action: &'static str,
+    /// Words before the digests.
+    pub(super) note: String,
+    /// Purpose, source and trace.
+    pub(super) context: Context,
+}
+
 /// What is wrong with a document that is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -122,15 +120,17 @@ pub struct Checked {
     pub bad: Vec<(String, Flaw)>,
 }
 
-fn content_place(id: &str) -> SealContext<'_> {
+/// The place of a document's content.
+pub(super) fn content_place(id: &str) -> SealContext<'_> {
     SealContext { table: "documents", row: id, column: "content" }
 }
 
-fn facts_place(id: &str) -> SealContext<'_> {
+/// The place of a document's facts.
+pub(super) fn facts_place(id: &str) -> SealContext<'_> {
     SealContext { table: "documents", row: id, column: "facts" }
 }
 
-fn unknown(id: &str) -> Problem {
+pub(super) fn unknown(id: &str) -> Problem {
     Problem::new(ProblemKind::NotFound, "document.unknown", format!("there is no document `{id}`"))
         .hint("`ward party document list` shows them")
 }
@@ -150,7 +150,7 @@ fn listed(row: &DocumentRow, key: &DataKey) -> Result<Listed, Problem> {
 }
 
 impl Node {
-    fn shelf(&self) -> Result<Shelf, Problem> {
+    pub(super) fn shelf(&self) -> Result<Shelf, Problem> {
         Shelf::open(&self.config().documents.shelf)
     }
 
@@ -194,12 +194,24 @@ impl Node {
     /// `document.size`, `document.name`, `document.type`, `document.scanner`, `document.scanner_failed`,
     /// `document.store`; the key provider's; storage.
     pub async fn put_document(&self, new: &NewDocument<'_>) -> Result<Listed, Problem> {
+        self.store_document(new, &Arrival { action: "document.store", ..Arrival::default() }).await
+    }
+
+    /// Stores a document that came in some way: the event says in which.
+    ///
+    /// # Errors
+    /// As [`Self::put_document`].
+    pub(super) async fn store_document(
+        &self,
+        new: &NewDocument<'_>,
+        arrival: &Arrival,
+    ) -> Result<Listed, Problem> {
         let patient = self.consents().pseudonym(new.patient)?;
         let name = KeyName::new(patient, new.class)?;
         let kind = match self.look_at(new).await {
             Ok(kind) => kind,
             Err(problem) => {
-                self.audit_refusal("document.store", "document:refused", &problem.code, Context::default())?;
+                self.audit_refusal(arrival.action, "document:refused", &problem.code, arrival.context.clone())?;
                 return Err(problem);
             }
         };
@@ -225,10 +237,11 @@ impl Node {
         };
         let shelf = self.shelf()?;
         shelf.put(&row.id, sealed).await?;
-        let detail = format!("sealed sha256 {}, content hmac-sha256 {}", row.digest, row.blinded);
-        let event = self
-            .audit_event("document.store", &format!("document:{}", row.id), &detail)
-            .within(self.document_context(&row));
+        let Arrival { action, note, context } = arrival;
+        let detail = format!("{note}sealed sha256 {}, content hmac-sha256 {}", row.digest, row.blinded);
+        let Context { patient, data_class, .. } = self.document_context(&row);
+        let context = Context { patient, data_class, ..context.clone() };
+        let event = self.audit_event(action, &format!("document:{}", row.id), &detail).within(context);
         if let Err(error) = self.store().add_document(&row, &event) {
             // What nothing refers to is not left there; if it cannot be removed, its key is gone or will be.
             let _ = shelf.remove(&row.id).await;

@@ -67,6 +67,8 @@ pub struct ConsentConfig {
     pub purpose: Option<Purpose>,
     /// How FHIR Consents are read; `None` takes the shipped mapping.
     pub mapping: Option<PathBuf>,
+    /// What it means for sharing a record, which leaves the house readable, that a patient has said nothing.
+    pub sharing: Regime,
 }
 
 /// Where the seal key comes from.
@@ -339,7 +341,7 @@ impl Checker<'_> {
             allows_development_key: raw.development_key,
             policy: prove::Policy { studies: raw.studies, audiences: raw.audiences },
         });
-        let (messages, kept) = databases::check_hl7(self, file.hl7, (&data_dir, &seal_key))?;
+        let (messages, kept) = databases::check_hl7(self, file.hl7, (&data_dir, &seal_key, &kek))?;
         let origins = databases::Origins { databases: databases::check(self, file.postgres)?, kept };
         let tables = tables::check(self, file.table, &origins)?;
         let policy = tables::check_policy(&self.within("policy".into()), file.policy, &tables)?;
@@ -413,7 +415,8 @@ impl Checker<'_> {
             }
         }
         let mapping = raw.mapping.map(|path| self.resolve(&path));
-        Ok(ConsentConfig { regime: raw.regime, purpose: purpose.transpose()?, mapping })
+        let sharing = raw.sharing.unwrap_or(Regime::OptIn);
+        Ok(ConsentConfig { regime: raw.regime, purpose: purpose.transpose()?, mapping, sharing })
     }
 
     fn webhook(&self, raw: raw::Notify) -> Result<Option<String>, ConfigError> {

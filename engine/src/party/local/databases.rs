@@ -5,12 +5,16 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use toml::Spanned;
+
 use super::config::{Checker, ConfigError, SealKey};
 use super::raw;
 use crate::party::messages::MessageSettings;
+use crate::records::hl7;
 use crate::records::hl7::message::Expected;
 use crate::records::source::Origin;
 use crate::store::{DatabaseSettings, Password};
+use crate::vault::{CLASS_BYTES_MAX, ProviderConfig};
 
 /// Port that PostgreSQL listens on, and how long what was read is good for, where the file does not say.
 const PORT: u16 = 5432;
@@ -34,7 +38,7 @@ pub(super) struct Origins {
 pub(super) fn check_hl7(
     checker: &Checker<'_>,
     raw: Option<raw::Hl7>,
-    (data_dir, seal): (&Path, &SealKey),
+    (data_dir, seal, kek): (&Path, &SealKey, &ProviderConfig),
 ) -> Result<(Option<MessageSettings>, Option<Origin>), ConfigError> {
     let Some(raw) = raw else { return Ok((None, None)) };
     let here = checker.within("hl7".into());
@@ -66,9 +70,29 @@ pub(super) fn check_hl7(
             SealKey::File(path) => Password::File(path.clone()),
             SealKey::Env(name) => Password::Env(name.clone()),
         },
+        kek: Box::new(kek.clone()),
         refresh: Duration::from_secs(raw.refresh_s.unwrap_or(REFRESH_S)),
     };
-    Ok((Some(MessageSettings { listen, expected, bytes_max }), Some(kept)))
+    let classes = raw.classes.map_or_else(|| Ok(BTreeMap::new()), |classes| check_classes(&here, classes))?;
+    Ok((Some(MessageSettings { listen, expected, bytes_max, classes }), Some(kept)))
+}
+
+/// The classes of data of what messages say, by kind of item.
+fn check_classes(
+    here: &Checker<'_>,
+    raw: Spanned<BTreeMap<String, String>>,
+) -> Result<BTreeMap<String, String>, ConfigError> {
+    for (kind, class) in raw.get_ref() {
+        if hl7::columns(kind).is_empty() {
+            let message = format!("`{kind}` is nothing that messages say");
+            return Err(here.invalid(&raw.span(), message, "there are patient, visit and observation"));
+        }
+        if class.is_empty() || class.len() > CLASS_BYTES_MAX {
+            let message = format!("the class of {kind} is empty, or longer than {CLASS_BYTES_MAX} bytes");
+            return Err(here.invalid(&raw.span(), message, "write classes = { observation = \"labs\" }"));
+        }
+    }
+    Ok(raw.into_inner())
 }
 
 /// The databases, by name.

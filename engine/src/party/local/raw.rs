@@ -55,6 +55,7 @@ pub(super) struct Consent {
     pub regime: Regime,
     pub purpose: Option<Spanned<String>>,
     pub mapping: Option<PathBuf>,
+    pub sharing: Option<Regime>,
 }
 
 #[derive(Deserialize)]
@@ -154,6 +155,7 @@ pub(super) struct Hl7 {
     pub processing: Option<String>,
     pub bytes_max: Option<Spanned<usize>>,
     pub refresh_s: Option<u64>,
+    pub classes: Option<Spanned<BTreeMap<String, String>>>,
 }
 
 /// Tables of a database, and how a table is made of them.

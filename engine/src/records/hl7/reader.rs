@@ -8,16 +8,17 @@ use crate::identity::{Digest, SealKey};
 use crate::records::path::RowItem;
 use crate::records::{Item, Pass, Reader, RecordsError};
 use crate::store::{MessageSnapshot, Password};
+use crate::vault::{ProviderConfig, open_provider};
 
 /// What was kept, at one moment.
 pub struct Kept(MessageSnapshot);
 
 impl Kept {
-    /// Opens a node's folder with its sealing key.
+    /// Opens a node's folder with its sealing key, and where its key-encryption keys are.
     ///
     /// # Errors
     /// [`RecordsError::Database`].
-    pub fn open(folder: &Path, seal: &Password) -> Result<Self, RecordsError> {
+    pub fn open(folder: &Path, seal: &Password, kek: &ProviderConfig) -> Result<Self, RecordsError> {
         let key = match seal {
             Password::File(path) => crate::identity::files::read_private(path, 1024)
                 .and_then(|text| SealKey::from_hex(&text, &path.display().to_string())),
@@ -27,7 +28,9 @@ impl Kept {
             },
         };
         let key = key.map_err(|e| failed("of messages cannot be unsealed", e))?;
-        MessageSnapshot::open(folder, key).map(Self).map_err(|e| failed("of messages", e))
+        let provider =
+            open_provider(kek, folder, key).map_err(|e| failed("of messages cannot be unsealed", e))?;
+        MessageSnapshot::open(folder, provider).map(Self).map_err(|e| failed("of messages", e))
     }
 }
 

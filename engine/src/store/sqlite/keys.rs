@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::columns::Uint;
+use super::messages::forget_patient;
 use super::{SqlitePartyStore, audit, lock};
 use crate::audit::Event;
 use crate::clock::now_ms;
@@ -242,9 +243,7 @@ impl RecordKeys for SqlitePartyStore {
                 .prepare_cached("SELECT class FROM data_keys WHERE pseudonym = ? ORDER BY class")?
                 .query_map([who], |row| row.get(0))?
                 .collect::<Result<_, _>>()?;
-            // Sealed under the node's seal key, not under the patient's: they go by being deleted.
-            let messages = t.execute("DELETE FROM hl7_items WHERE patient = ?", [who])? as u64;
-            if classes.is_empty() && messages == 0 {
+            if classes.is_empty() {
                 let before = last_erasure(t, who)?.map(|at_ms| Erased::Before { at_ms, is_log_empty: false });
                 return before.ok_or(StoreError::NotFound { what: "record of patient", id: who.to_string() });
             }
@@ -257,6 +256,7 @@ impl RecordKeys for SqlitePartyStore {
                 [who],
             )?;
             let consents = t.execute("DELETE FROM consents WHERE pseudonym = ?", [who])? as u64;
+            let messages = forget_patient(t, who)?;
             let documents = t
                 .prepare_cached(
                     "SELECT d.id FROM documents d JOIN data_keys k ON k.number = d.data_key

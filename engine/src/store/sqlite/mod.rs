@@ -22,6 +22,7 @@ mod people;
 mod registrations;
 mod release;
 mod setups;
+mod shares;
 mod studies;
 mod unsealed;
 
@@ -76,6 +77,7 @@ const PARTY: Schema = Schema {
         include_str!("../migrations/party/0007.sql"),
         include_str!("../migrations/party/0008.sql"),
         include_str!("../migrations/party/0009.sql"),
+        include_str!("../migrations/party/0010.sql"),
     ],
 };
 

@@ -1,17 +1,19 @@
-//! What older versions of Ward kept of patients in the clear is sealed when the store is opened, a page at a time: a
-//! process that ends in between goes on when it is opened next.
+//! What older versions of Ward kept of patients in the clear, or under the node's seal key, is put under keys of these
+//! patients when the store is opened, a page at a time: a process that ends in between goes on when it is opened next.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::SqlitePartyStore;
 use super::columns::Uint;
 use super::consent::{Content, change_row, content_place, corrupt, reason_place};
+use super::messages::{add_message_key, fields_place, row_of};
 use crate::consent::Pseudonym;
 use crate::encoding::canonical_json;
 use crate::identity::Digest;
 use crate::store::consent::CONSENT_CLASS;
 use crate::store::error::StoreError;
 use crate::store::keys::{Keyed, RecordKeys as _};
+use crate::store::messages::{MESSAGE_CLASS, MESSAGE_DIGEST};
 use crate::vault::KeyName;
 
 /// Artefacts of one transaction.
@@ -29,8 +31,18 @@ struct Plain {
     reasons: Vec<(u32, String)>,
 }
 
+/// An item of a message as older versions kept it: its fields under the node's seal key.
+struct PlainItem {
+    kind: String,
+    key: Digest,
+    who: Pseudonym,
+    message: i64,
+    fields: Option<Vec<u8>>,
+}
+
 impl SqlitePartyStore {
     pub(super) fn seal_the_unsealed(&self) -> Result<(), StoreError> {
+        self.seal_messages()?;
         let mut is_first = true;
         loop {
             let page = self.unsealed()?;
@@ -112,5 +124,74 @@ impl SqlitePartyStore {
             }
             Ok(())
         })
+    }
+
+    /// Puts what messages said under keys of their patients. Their unkeyed digests are keyed, or go where no item tells whose
+    /// they are.
+    fn seal_messages(&self) -> Result<(), StoreError> {
+        let mut is_first = true;
+        loop {
+            let page = self.plain_items()?;
+            if page.is_empty() {
+                let sql =
+                    "DELETE FROM hl7_messages WHERE number NOT IN (SELECT message FROM hl7_message_keys)";
+                let removed = self.database.write("forget_messages", |t| Ok(t.execute(sql, [])?))?;
+                return if is_first && removed == 0 { Ok(()) } else { self.empty_log().map(drop) };
+            }
+            is_first = false;
+            let mut people: Vec<Pseudonym> = page.iter().map(|item| item.who).collect();
+            people.sort_unstable();
+            people.dedup();
+            let names = people.iter().map(|who| KeyName::new(*who, MESSAGE_CLASS));
+            let keys = self.data_keys(&names.collect::<Result<Vec<_>, _>>()?)?;
+            self.database.write("seal_messages", |t| {
+                for item in &page {
+                    let key = people.binary_search(&item.who).ok().and_then(|at| keys.get(at));
+                    let key = key.ok_or(StoreError::Invalid { reason: "an item without key" })?;
+                    self.seal_item(t, item, key)?;
+                }
+                Ok(())
+            })?;
+        }
+    }
+
+    fn plain_items(&self) -> Result<Vec<PlainItem>, StoreError> {
+        self.database.read("plain_items", |t| {
+            let mut statement = t.prepare_cached(
+                "SELECT kind, key, patient, message, fields FROM hl7_items WHERE data_key IS NULL LIMIT ?",
+            )?;
+            let found = statement.query_map([PAGE], |row| {
+                Ok(PlainItem {
+                    kind: row.get(0)?,
+                    key: row.get(1)?,
+                    who: Pseudonym(row.get::<_, Digest>(2)?.0),
+                    message: row.get(3)?,
+                    fields: row.get(4)?,
+                })
+            })?;
+            Ok(found.collect::<Result<_, _>>()?)
+        })
+    }
+
+    fn seal_item(&self, t: &Transaction<'_>, item: &PlainItem, key: &Keyed) -> Result<(), StoreError> {
+        let row = row_of(&item.kind, &item.key);
+        let sealed = item.fields.as_ref().map(|fields| {
+            let plain = self.seal.open(fields_place(&row), fields)?;
+            Ok::<_, StoreError>(key.key.seal(fields_place(&row), &plain)?)
+        });
+        t.prepare_cached(
+            "UPDATE hl7_items SET fields = ?, data_key = ? WHERE kind = ? AND key = ? AND data_key IS NULL",
+        )?
+        .execute(params![sealed.transpose()?, Uint(key.number), item.kind, item.key])?;
+        let sql = "SELECT digest FROM hl7_messages m WHERE number = ?
+                   AND NOT EXISTS (SELECT 1 FROM hl7_message_keys WHERE message = m.number)";
+        let digest: Option<Digest> =
+            t.prepare_cached(sql)?.query_row([item.message], |row| row.get(0)).optional()?;
+        if let Some(digest) = digest {
+            t.prepare_cached("UPDATE hl7_messages SET digest = ? WHERE number = ?")?
+                .execute(params![key.key.blind(MESSAGE_DIGEST, &digest.0), item.message])?;
+            add_message_key(t, item.message, (0, key))?;
+        }
+        Ok(())
     }
 }

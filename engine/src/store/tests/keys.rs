@@ -10,7 +10,7 @@ use crate::consent::Pseudonym;
 use crate::store::keys::Erased;
 use crate::vault::{KeyName, KeyProvider as _};
 
-fn provider(folder: &Path) -> FileProvider {
+pub(super) fn provider(folder: &Path) -> FileProvider {
     FileProvider::new(folder, Lock::Seal(SealKey::from_bytes(Zeroizing::new([1; 32]))))
 }
 
@@ -19,7 +19,7 @@ fn name(patient: u8, class: &str) -> KeyName {
 }
 
 /// The files of a folder that hold these bytes.
-fn holding(folder: &Path, needle: &[u8]) -> Vec<String> {
+pub(super) fn holding(folder: &Path, needle: &[u8]) -> Vec<String> {
     let files = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
     let holds = |path: &PathBuf| {
         std::fs::read(path).is_ok_and(|bytes| bytes.windows(needle.len()).any(|window| window == needle))

@@ -55,24 +55,28 @@ pub enum Args {
     },
 }
 
+/// What a new authority or house takes.
+#[derive(Debug, ClapArgs)]
+pub struct NewKey {
+    /// Its name (a-z, 0-9, hyphens).
+    #[arg(long)]
+    pub name: String,
+    /// Where its secret goes.
+    #[arg(long, value_name = "FILE")]
+    pub secret: PathBuf,
+    /// What opens the secret.
+    #[command(flatten)]
+    pub passphrase: Passphrase,
+    /// Where its document goes, which everybody may have.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
 /// `ward share authority`.
 #[derive(Debug, Subcommand)]
 pub enum Authority {
     /// Make an authority.
-    Init {
-        /// Its name (a-z, 0-9, hyphens).
-        #[arg(long)]
-        name: String,
-        /// Where its secret goes.
-        #[arg(long, value_name = "FILE")]
-        secret: PathBuf,
-        /// What opens the secret.
-        #[command(flatten)]
-        passphrase: Passphrase,
-        /// Where its document goes, which everybody may have.
-        #[arg(long, value_name = "FILE")]
-        out: PathBuf,
-    },
+    Init(NewKey),
     /// Issue a key to somebody.
     Issue {
         /// The authority's secret.
@@ -112,20 +116,7 @@ pub enum Authority {
 #[derive(Debug, Subcommand)]
 pub enum House {
     /// Make a house's key.
-    Init {
-        /// The house (a-z, 0-9, hyphens).
-        #[arg(long)]
-        name: String,
-        /// Where its secret goes.
-        #[arg(long, value_name = "FILE")]
-        secret: PathBuf,
-        /// What opens the secret.
-        #[command(flatten)]
-        passphrase: Passphrase,
-        /// Where its document goes, which everybody may have.
-        #[arg(long, value_name = "FILE")]
-        out: PathBuf,
-    },
+    Init(NewKey),
     /// Let a proxy turn files for this house over to another.
     Grant {
         /// The house's secret.
@@ -143,12 +134,10 @@ pub enum House {
     },
 }
 
-/// `ward share seal`.
+/// Who may open what is sealed.
 #[derive(Debug, ClapArgs)]
 #[command(group = clap::ArgGroup::new("recipient").required(true).args(["authority", "to"]))]
-pub struct Seal {
-    /// The file.
-    pub file: PathBuf,
+pub struct To {
     /// The authority's document, from somewhere you trust.
     #[arg(long, value_name = "FILE", requires = "policy")]
     pub authority: Option<PathBuf>,
@@ -164,4 +153,14 @@ pub struct Seal {
     /// Where the sealed file goes.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+}
+
+/// `ward share seal`.
+#[derive(Debug, ClapArgs)]
+pub struct Seal {
+    /// The file.
+    pub file: PathBuf,
+    /// For whom.
+    #[command(flatten)]
+    pub to: To,
 }

@@ -7,11 +7,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use ward_protocols::sharing::delegation::PublicKey as HouseKey;
+use ward_protocols::sharing::fame::{PublicKey, UserKey};
 use ward_protocols::sharing::{Attribute, Policy, PolicyError};
 use zeroize::Zeroizing;
 
 pub use self::args::Args;
-use self::args::{Authority as AuthorityArgs, House as HouseArgs, Passphrase, Seal};
+use self::args::{Authority as AuthorityArgs, House as HouseArgs, NewKey, Passphrase, Seal, To};
 use crate::attestation::{read_file, system_rng, write_private, write_public};
 use crate::cli::exit::Exit;
 use crate::cli::output::terminal::Terminal;
@@ -19,7 +21,7 @@ use crate::cli::written;
 use crate::identity::passphrase::Hardness;
 use crate::problem::{Problem, ProblemKind};
 use crate::sharing::authority::{Authority, AuthorityDocument, HolderKey};
-use crate::sharing::file::{About, CONTENT_BYTES_MAX, FILE_BYTES_MAX, Opener, Recipient, Shared};
+use crate::sharing::file::{About, CONTENT_BYTES_MAX, FILE_BYTES_MAX, Opened, Opener, Recipient, Shared};
 use crate::sharing::house::{GrantDocument, House, HouseDocument};
 use crate::sharing::{KEY_BYTES_MAX, ShareError, to_json};
 
@@ -45,7 +47,7 @@ pub fn run(command: &Args, terminal: &Terminal) -> Result<Exit, Problem> {
 }
 
 /// A result: a line for a person, or a document for a program.
-fn said(terminal: &Terminal, text: &str, document: Value) -> Result<Exit, Problem> {
+pub(super) fn said(terminal: &Terminal, text: &str, document: Value) -> Result<Exit, Problem> {
     if terminal.is_json() {
         return written(terminal.json(&document));
     }
@@ -68,7 +70,7 @@ fn refuse_existing(path: &Path) -> Result<(), Problem> {
 
 fn authority(command: &AuthorityArgs, terminal: &Terminal) -> Result<Exit, Problem> {
     match command {
-        AuthorityArgs::Init { name, secret, passphrase, out } => {
+        AuthorityArgs::Init(NewKey { name, secret, passphrase, out }) => {
             refuse_existing(secret)?;
             let authority = Authority::create(name, &mut system_rng()?)?;
             save_authority(&authority, secret, (&words(passphrase)?, out))?;
@@ -125,7 +127,7 @@ fn tell_authority(authority: &Authority, out: &Path, terminal: &Terminal) -> Res
 
 fn house(command: &HouseArgs, terminal: &Terminal) -> Result<Exit, Problem> {
     match command {
-        HouseArgs::Init { name, secret, passphrase, out } => {
+        HouseArgs::Init(NewKey { name, secret, passphrase, out }) => {
             refuse_existing(secret)?;
             let house = House::create(name, &mut system_rng()?)?;
             let locked = house.lock(&words(passphrase)?, Hardness::default())?;
@@ -136,16 +138,27 @@ fn house(command: &HouseArgs, terminal: &Terminal) -> Result<Exit, Problem> {
             said(terminal, &text, json!({ "file": out, "house": name, "id": id }))
         }
         HouseArgs::Grant { secret, passphrase, to, out } => {
-            let house = House::unlock(&read_file(secret, KEY_BYTES_MAX)?, &words(passphrase)?)?;
+            let house = open_house(secret, passphrase)?;
             let (document, key) = HouseDocument::from_json(&read_file(to, KEY_BYTES_MAX)?)?;
             let grant = house.grant(&document, &key, &mut system_rng()?)?;
             write_private(out, &to_json(&grant, "a grant")?)?;
-            let (from, to, id) = (&grant.from, &grant.to, hex::encode(key.id()));
-            terminal.hint("a proxy with the grant turns over every file that is sealed for this house; give it to a proxy alone");
-            let text = format!("{}: files for {from} may be turned over to {to}, id {id}", out.display());
+            let id = hex::encode(key.id());
+            let text = granted(&grant, (out, &id), terminal);
+            let (from, to) = (&grant.from, &grant.to);
             said(terminal, &text, json!({ "file": out, "from": from, "to": to, "to_id": id }))
         }
     }
+}
+
+/// A house's secret, opened.
+pub(super) fn open_house(secret: &Path, passphrase: &Passphrase) -> Result<House, Problem> {
+    Ok(House::unlock(&read_file(secret, KEY_BYTES_MAX)?, &words(passphrase)?)?)
+}
+
+/// What a grant means, for people.
+pub(super) fn granted(grant: &GrantDocument, (out, id): (&Path, &str), terminal: &Terminal) -> String {
+    terminal.hint("a proxy with the grant turns over every file that is sealed for this house; give it to a proxy alone");
+    format!("{}: files for {} may be turned over to {}, id {id}", out.display(), grant.from, grant.to)
 }
 
 /// Reads a policy; a fault is shown where it stands.
@@ -162,29 +175,92 @@ fn policy(text: &str, terminal: &Terminal) -> Result<Policy, Problem> {
     })
 }
 
+/// To whom something is sealed, read from the files that a command names.
+pub(super) enum Addressee {
+    /// Whoever has the attributes.
+    Policy(AuthorityDocument, Box<PublicKey>, Box<Policy>),
+    /// A house.
+    House(HouseDocument, Box<HouseKey>),
+}
+
+impl Addressee {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// What they are refused for; a policy that does not parse.
+    pub(super) fn read(to: &To, terminal: &Terminal) -> Result<Self, Problem> {
+        if let Some(authority) = &to.authority {
+            let (document, public) = AuthorityDocument::from_json(&read_file(authority, KEY_BYTES_MAX)?)?;
+            let policy = document.in_epoch(policy(to.policy.as_deref().unwrap_or_default(), terminal)?)?;
+            return Ok(Self::Policy(document, Box::new(public), Box::new(policy)));
+        }
+        let house = to.to.as_deref().unwrap_or_else(|| Path::new(""));
+        let (document, key) = HouseDocument::from_json(&read_file(house, KEY_BYTES_MAX)?)?;
+        Ok(Self::House(document, Box::new(key)))
+    }
+
+    /// For sealing.
+    pub(super) fn recipient(&self) -> Recipient<'_> {
+        match self {
+            Self::Policy(_, public, policy) => Recipient::Policy(public, policy),
+            Self::House(_, key) => Recipient::House(key),
+        }
+    }
+
+    /// For people.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Policy(document, _, policy) => format!("{policy}, by {}", document.name),
+            Self::House(document, _) => format!("the house {}", document.name),
+        }
+    }
+}
+
 fn seal(args: &Seal, terminal: &Terminal) -> Result<Exit, Problem> {
     let content = Zeroizing::new(read_file(&args.file, CONTENT_BYTES_MAX as u64)?);
     let name = args.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let about = About { name, note: args.note.clone() };
-    let mut rng = system_rng()?;
-    let (shared, who) = if let Some(authority) = &args.authority {
-        let (document, public) = AuthorityDocument::from_json(&read_file(authority, KEY_BYTES_MAX)?)?;
-        let policy = document.in_epoch(policy(args.policy.as_deref().unwrap_or_default(), terminal)?)?;
-        let shared = Shared::seal(&Recipient::Policy(&public, &policy), &about, &content, &mut rng)?;
-        (shared, format!("{policy}, by {}", document.name))
-    } else {
-        let to = args.to.as_deref().unwrap_or_else(|| Path::new(""));
-        let (document, key) = HouseDocument::from_json(&read_file(to, KEY_BYTES_MAX)?)?;
-        let shared = Shared::seal(&Recipient::House(&key), &about, &content, &mut rng)?;
-        (shared, format!("the house {}", document.name))
-    };
-    write_public(&args.out, &shared.to_bytes())?;
-    let text = format!("{} opens for {who}", args.out.display());
-    said(terminal, &text, json!({ "file": args.out, "for": who, "bytes": content.len() }))
+    let (to, out) = (Addressee::read(&args.to, terminal)?, &args.to.out);
+    let about = About { name, note: args.to.note.clone() };
+    let shared = Shared::seal(&to.recipient(), &about, &content, &mut system_rng()?)?;
+    write_public(out, &shared.to_bytes())?;
+    let text = format!("{} opens for {}", out.display(), to.describe());
+    said(terminal, &text, json!({ "file": out, "for": to.describe(), "bytes": content.len() }))
 }
 
-fn read_shared(path: &Path) -> Result<Shared, Problem> {
+/// Reads a shared file.
+pub(super) fn read_shared(path: &Path) -> Result<Shared, Problem> {
     Ok(Shared::from_bytes(&read_file(path, FILE_BYTES_MAX)?)?)
+}
+
+/// A key that opens shared files.
+pub(super) enum Key {
+    /// A holder's, with its authority's.
+    Holder(Box<(PublicKey, UserKey)>),
+    /// A house's.
+    House(Box<House>),
+}
+
+impl Key {
+    /// Opens a key's file.
+    ///
+    /// # Errors
+    /// What it is refused for.
+    pub(super) fn open(key: &Path, passphrase: &Passphrase) -> Result<Self, Problem> {
+        let key = read_file(key, KEY_BYTES_MAX)?;
+        let words = words(passphrase)?;
+        Ok(match show::is_holder_key(&key) {
+            true => Self::Holder(Box::new(HolderKey::from_json(&key)?.unlock(&words)?)),
+            false => Self::House(Box::new(House::unlock(&key, &words)?)),
+        })
+    }
+
+    /// For opening.
+    pub(super) fn opener(&self) -> Opener<'_> {
+        match self {
+            Self::Holder(keys) => Opener::Holder(&keys.0, &keys.1),
+            Self::House(house) => Opener::House(house.key()),
+        }
+    }
 }
 
 fn open(
@@ -194,18 +270,20 @@ fn open(
     terminal: &Terminal,
 ) -> Result<Exit, Problem> {
     let shared = read_shared(file)?;
-    let key = read_file(key, KEY_BYTES_MAX)?;
-    let words = words(passphrase)?;
-    let mut rng = system_rng()?;
-    let content = if show::is_holder_key(&key) {
-        let (public, user) = HolderKey::from_json(&key)?.unlock(&words)?;
-        shared.open(&Opener::Holder(&public, &user), &mut rng)?
-    } else {
-        let house = House::unlock(&key, &words)?;
-        shared.open(&Opener::House(house.key()), &mut rng)?
+    let key = Key::open(key, passphrase)?;
+    let (name, content, about) = match shared.open(&key.opener(), &mut system_rng()?)? {
+        Opened::Content(content) => (shared.about()?.name, content, None),
+        Opened::Record(record) => (record.name, record.bytes, Some(record.manifest.statement.clone())),
     };
     write_private(out, &content)?;
-    let name = shared.about()?.name;
-    let text = format!("{}: {} bytes of {name}", out.display(), content.len());
-    said(terminal, &text, json!({ "file": out, "name": name, "bytes": content.len() }))
+    let mut text = format!("{}: {} bytes of {name}", out.display(), content.len());
+    if let Some(about) = &about {
+        let (share, from, class, purpose) = (&about.share, &about.from, &about.class, &about.purpose);
+        text.push_str(&format!(
+            "\nshare {share}, of class {class}, for {purpose}; it says that it is from {from}"
+        ));
+        terminal
+            .hint("`ward party share receive` checks whom it is from, and stores it under a patient's key");
+    }
+    said(terminal, &text, json!({ "file": out, "name": name, "bytes": content.len(), "record": about }))
 }

@@ -40,7 +40,8 @@ pub fn is_holder_key(bytes: &[u8]) -> bool {
 
 fn shared(shared: &Shared) -> Result<Facts, ShareError> {
     let about = shared.about()?;
-    let mut facts = vec![("kind", "shared file".to_owned()), ("name", about.name), ("note", about.note)];
+    let kind = if shared.is_record() { "shared record" } else { "shared file" };
+    let mut facts = vec![("kind", kind.to_owned()), ("name", about.name), ("note", about.note)];
     match shared.key() {
         KeyPart::Policy(sealed) => facts.extend([
             ("policy", sealed.policy().to_string()),
