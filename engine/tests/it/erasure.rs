@@ -85,7 +85,7 @@ async fn an_erased_patient_is_in_no_file_of_the_folder_and_no_digest_of_theirs_c
     let place = Place::new(
         "[hl7]\nlisten = \"127.0.0.1:0\"\nauthority = \"GENERAL\"\nclasses = { observation = \"labs\" }\n",
     );
-    let node = Arc::new(place.node());
+    let node = Arc::new(place.idle_node());
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let (to, receiver) = messages::start(&node, stopped).await.unwrap().unwrap();
     let sent = [admission(PATIENT), result(PATIENT), admission("mrn-0815"), result("mrn-0815")];

@@ -206,8 +206,14 @@ fn a_document_goes_to_another_hospital_under_a_policy_and_the_patient_is_told() 
     assert!(about["trace"].as_str().unwrap().len() == 32 && about["patient"] == given["share"]["patient"]);
     // Who saw what class of my data, and why.
     let config = pair.north.path().join("party.toml").display().to_string();
-    let (code, report, stderr) =
-        pair.north.ward(&["audit", "access", "--config", &config, "--patient", "p-1"]);
+    let (code, report, stderr) = pair.north.ward(&[
+        "audit",
+        "report",
+        "--config",
+        &config,
+        "--patient",
+        given["share"]["patient"].as_str().unwrap(),
+    ]);
     assert_eq!(code, 0, "{stderr}");
     let shared = report["accesses"]
         .as_array()
@@ -340,7 +346,7 @@ fn a_proxy_turns_a_record_over_where_the_patients_consent_covers_the_grant() {
 async fn what_messages_said_is_shared_as_records() {
     let config = "[hl7]\nlisten = \"127.0.0.1:0\"\nclasses = { observation = \"labs\" }\n";
     let place = Place::new(config);
-    let node = Arc::new(place.node());
+    let node = Arc::new(place.idle_node());
     let (_stop, stopped) = tokio::sync::watch::channel(false);
     let (to, receiver) = ward_engine::party::messages::start(&node, stopped).await.unwrap().unwrap();
     let sent =

@@ -81,6 +81,11 @@ impl Place {
         Node::open(PartyConfig::load(&self.path().join("party.toml")).unwrap()).unwrap()
     }
 
+    /// A node whose tables nobody looks at.
+    pub fn idle_node(&self) -> Node {
+        Node::open_lazily(PartyConfig::load(&self.path().join("party.toml")).unwrap()).unwrap()
+    }
+
     /// Files of the node that hold a text. Another process reads them: were a database's file closed in this one, a
     /// node that is open here would lose its locks on it.
     pub fn holding(&self, text: &[u8]) -> Vec<PathBuf> {

@@ -136,7 +136,7 @@ pub enum House {
 
 /// Who may open what is sealed.
 #[derive(Debug, ClapArgs)]
-#[command(group = clap::ArgGroup::new("recipient").required(true).args(["authority", "to"]))]
+#[command(group = clap::ArgGroup::new("whom").required(true).args(["authority", "to"]))]
 pub struct To {
     /// The authority's document, from somewhere you trust.
     #[arg(long, value_name = "FILE", requires = "policy")]
