@@ -211,7 +211,12 @@ impl Node {
         let kind = match self.look_at(new).await {
             Ok(kind) => kind,
             Err(problem) => {
-                self.audit_refusal(arrival.action, "document:refused", &problem.code, arrival.context.clone())?;
+                self.audit_refusal(
+                    arrival.action,
+                    "document:refused",
+                    &problem.code,
+                    arrival.context.clone(),
+                )?;
                 return Err(problem);
             }
         };
