@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! issuer.json       who it is, sealed keys
-//! issued.json       places given out, and which are revoked
+//! kek.json          what wraps the keys of issued.json, sealed
+//! issued.json       places given out, and which are revoked: under keys of the patients
 //! NAME.issuer.json, NAME.revocations.json, NAME.status.jwt       what it publishes
 //! ```
 
@@ -20,6 +21,8 @@ use zeroize::Zeroizing;
 use super::credential::{self, HolderRequest, Issue, IssuerKeys, Terms};
 use super::documents::{CREDENTIALS_MAX, IssuerDocument, RevocationsDocument, Signed};
 use super::error::AttestationError;
+pub use super::issued::Given;
+use super::issued::{Issued as IssuedFile, Ledger};
 use super::mapping::Mapped;
 use super::publication::Publication;
 use super::{read_file, status_list, system_rng, write_private};
@@ -32,7 +35,6 @@ pub const VALIDITY_DAYS: u32 = 180;
 pub const VALIDITY_DAYS_MAX: u32 = 3_660;
 
 const FILE: &str = "issuer.json";
-const ISSUED: &str = "issued.json";
 const FILE_BYTES_MAX: u64 = 256 << 20;
 /// Places are drawn from the first so many, or from four times those given out.
 const PLACES_MIN: u32 = 1024;
@@ -53,36 +55,15 @@ struct Saved {
     patients: HexBytes,
 }
 
-/// What was given out under one place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Given {
-    /// Keyed digest of the patient's number: says which credentials are one patient's, to who has the key.
-    pub patient: Digest,
-    /// Last day of validity.
-    pub not_after: String,
-    /// When it was issued (unix milliseconds).
-    pub issued_unix_ms: u64,
-    /// When it was revoked, if it was (unix milliseconds).
-    pub revoked_unix_ms: Option<u64>,
-}
-
-#[derive(Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Ledger {
-    sequence: u64,
-    credentials: BTreeMap<u32, Given>,
-}
-
 /// An issuer, ready to issue.
 pub struct Issuer {
-    folder: PathBuf,
     name: String,
     created_unix_ms: u64,
     status_uri: String,
     identity: Identity,
     signing: SigningKey,
     patients: Zeroizing<[u8; 32]>,
+    issued: IssuedFile,
 }
 
 /// How an issuer is made.
@@ -175,13 +156,13 @@ impl Issuer {
         };
         let signing = SigningKey::from_bytes(&*open("signing", &saved.signing)?);
         Ok(Self {
-            folder: folder.to_owned(),
             identity: Identity::from_seed(&*open("identity", &saved.identity)?),
             signing: signing.map_err(|e| AttestationError::malformed(what, e))?,
             patients: open("patients", &saved.patients)?,
             name: saved.name,
             created_unix_ms: saved.created_unix_ms,
             status_uri: saved.status_uri,
+            issued: IssuedFile::new(folder, seal),
         })
     }
 
@@ -216,7 +197,7 @@ impl Issuer {
         (first, days): (Date, u32),
         now_ms: u64,
     ) -> Result<Issued, AttestationError> {
-        let mut ledger = self.ledger()?;
+        let mut ledger = self.issued.read()?;
         let last = first.plus_days(u64::from(days.clamp(1, VALIDITY_DAYS_MAX) - 1));
         let last = last.ok_or_else(|| AttestationError::malformed("a validity", "it ends after 2199"))?;
         let index = self.free_place(&ledger)?;
@@ -228,14 +209,14 @@ impl Issuer {
         let keys = IssuerKeys { name: &self.name, identity: &self.identity, signing: &self.signing };
         let envelope = credential::issue(&keys, &Schema::v1(), issue, &mut system_rng()?)?;
         let given = Given {
-            patient: self.patient_digest(identity),
+            patient: Some(self.patient_digest(identity)),
             not_after: last.to_string(),
             issued_unix_ms: now_ms,
             revoked_unix_ms: None,
         };
         ledger.credentials.insert(index.get(), given);
         // Kept before it is handed out: a credential that is not in the list could not be revoked.
-        self.keep(&ledger)?;
+        self.issued.keep(&ledger)?;
         Ok(Issued { envelope, index: index.get(), validity: (first, last), notes: mapped.notes })
     }
 
@@ -255,8 +236,20 @@ impl Issuer {
     /// As [`Issuer::revoke_place`].
     pub fn revoke_patient(&self, identity: &str, now_ms: u64) -> Result<Vec<u32>, AttestationError> {
         let digest = self.patient_digest(identity);
-        let is_same = |given: &Given| bool::from(given.patient.0.ct_eq(&digest.0));
+        let is_same =
+            |given: &Given| given.patient.is_some_and(|patient| bool::from(patient.0.ct_eq(&digest.0)));
         self.revoke(now_ms, |_, given| is_same(given), "credential of patient", identity)
+    }
+
+    /// Erases a patient: revokes all credentials of the patient, and destroys the key of what is kept about them. Their
+    /// places stay taken. The revocation takes effect with the next publication. The places.
+    ///
+    /// # Errors
+    /// [`AttestationError::NotFound`] when nothing was issued to the patient, or it was erased before.
+    pub fn erase_patient(&self, identity: &str, now_ms: u64) -> Result<Vec<u32>, AttestationError> {
+        let places = self.issued.erase(&self.patient_digest(identity), now_ms)?;
+        places
+            .ok_or_else(|| AttestationError::NotFound { what: "credential of patient", name: clip(identity) })
     }
 
     fn revoke(
@@ -266,7 +259,7 @@ impl Issuer {
         what: &'static str,
         name: &str,
     ) -> Result<Vec<u32>, AttestationError> {
-        let mut ledger = self.ledger()?;
+        let mut ledger = self.issued.read()?;
         let (mut found, mut revoked) = (false, Vec::new());
         for (place, given) in ledger.credentials.iter_mut().filter(|(place, given)| is_meant(**place, given))
         {
@@ -282,7 +275,7 @@ impl Issuer {
         if revoked.is_empty() {
             return Err(AttestationError::Conflict { reason: "it is revoked already".to_owned() });
         }
-        self.keep(&ledger)?;
+        self.issued.keep(&ledger)?;
         Ok(revoked)
     }
 
@@ -291,9 +284,9 @@ impl Issuer {
     /// # Errors
     /// [`AttestationError::File`].
     pub fn publish(&self, folder: &Path, now_ms: u64) -> Result<Published, AttestationError> {
-        let mut ledger = self.ledger()?;
+        let mut ledger = self.issued.read()?;
         ledger.sequence += 1;
-        self.keep(&ledger)?;
+        self.issued.keep(&ledger)?;
         let (document, revocations) = self.documents(&ledger, now_ms)?;
         let status = status_list::sign(&self.identity, &self.status_uri, &revocations.revoked, now_ms)?;
         let documents = (document.signed(&self.identity), revocations.signed(&self.identity));
@@ -356,7 +349,7 @@ impl Issuer {
     /// # Errors
     /// [`AttestationError::File`].
     pub fn given(&self) -> Result<BTreeMap<u32, Given>, AttestationError> {
-        Ok(self.ledger()?.credentials)
+        Ok(self.issued.read()?.credentials)
     }
 
     /// The patient's secret name: the same at every issuer with the same key.
@@ -389,20 +382,6 @@ impl Issuer {
             }
         }
         Err(full())
-    }
-
-    fn ledger(&self) -> Result<Ledger, AttestationError> {
-        let path = self.folder.join(ISSUED);
-        if !path.exists() {
-            return Ok(Ledger::default());
-        }
-        serde_json::from_slice(&read_file(&path, FILE_BYTES_MAX)?)
-            .map_err(|e| AttestationError::malformed("a list of issued credentials", e))
-    }
-
-    fn keep(&self, ledger: &Ledger) -> Result<(), AttestationError> {
-        let json = serde_json::to_vec(ledger).map_err(|e| AttestationError::malformed("a list", e))?;
-        write_private(&self.folder.join(ISSUED), &json)
     }
 }
 

@@ -20,6 +20,7 @@ pub mod documents;
 pub mod door;
 mod error;
 pub mod file;
+mod issued;
 pub mod issuer;
 pub mod jws;
 pub mod key_binding;

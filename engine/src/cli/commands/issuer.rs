@@ -86,6 +86,15 @@ pub enum Args {
         #[arg(long)]
         place: Option<u32>,
     },
+    /// Erase a patient: revoke the credentials, destroy the key of what is kept about them; then `publish`.
+    Erase {
+        /// The issuer's folder.
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// The identifier under which the patient's credentials were issued.
+        #[arg(long)]
+        patient: String,
+    },
     /// Write what the issuer publishes: who it is, what it revoked, its status list.
     Publish {
         /// The issuer's folder.
@@ -145,12 +154,13 @@ pub async fn run(command: &Args, global: &Global, terminal: &Terminal) -> Result
                 (None, Some(place)) => issuer.revoke_place(*place, now_ms())?,
                 (None, None) => return Err(invalid("issuer.revoke", "name a patient or a place")),
             };
-            if terminal.is_json() {
-                return written(terminal.json(&json!({ "revoked": revoked })));
-            }
-            terminal.say(&format!("revoked: {} credential(s)", revoked.len()));
-            terminal.hint("it takes effect when you publish: `ward issuer publish`");
-            Ok(Exit::Ok)
+            let text = format!("revoked: {} credential(s)", revoked.len());
+            tell_revoked(&revoked, &text, terminal)
+        }
+        Args::Erase { dir, patient } => {
+            let places = load(dir)?.erase_patient(patient, now_ms())?;
+            let text = format!("erased: what was kept of {} credential(s); they are revoked", places.len());
+            tell_revoked(&places, &text, terminal)
         }
         Args::Publish { dir, out, log } => {
             let issuer = load(dir)?;
@@ -293,6 +303,15 @@ async fn publish(
     Ok(Exit::Ok)
 }
 
+fn tell_revoked(places: &[u32], text: &str, terminal: &Terminal) -> Result<Exit, Problem> {
+    if terminal.is_json() {
+        return written(terminal.json(&json!({ "revoked": places })));
+    }
+    terminal.say(text);
+    terminal.hint("it takes effect when you publish: `ward issuer publish`");
+    Ok(Exit::Ok)
+}
+
 fn did(issuer: &Issuer, web: Option<&str>, out: Option<&Path>, terminal: &Terminal) -> Result<Exit, Problem> {
     let key = issuer.identity();
     let (Some(host), Some(out)) = (web, out) else {
@@ -333,7 +352,8 @@ fn list(issuer: &Issuer, terminal: &Terminal) -> Result<Exit, Problem> {
         let state = given
             .revoked_unix_ms
             .map_or_else(|| format!("until {}", given.not_after), |at| format!("revoked {}", utc(at)));
-        text.push_str(&format!("{place:>8}  {}  {state}\n", utc(given.issued_unix_ms)));
+        let issued = given.patient.map_or_else(|| "erased".to_owned(), |_| utc(given.issued_unix_ms));
+        text.push_str(&format!("{place:>8}  {issued}  {state}\n"));
     }
     written(terminal.data(&text))
 }
