@@ -33,7 +33,7 @@ fn message(store: &dyn PartyStore, id: &str, of: &[(u8, &str, &str)]) -> NewMess
         });
         items.push(NewItem {
             kind: "observation",
-            key: digest(*patient),
+            key: digest((*patient).into()),
             patient: Digest([*patient; 32]),
             data_key,
             change: Change::Update,
