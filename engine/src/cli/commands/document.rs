@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::party::load;
 use crate::attestation::{read_file, write_private};
 use crate::cli::exit::Exit;
+use crate::cli::output::table::{Align, Entry, Grid};
 use crate::cli::output::terminal::Terminal;
 use crate::cli::written;
 use crate::clock::utc;
@@ -111,23 +112,29 @@ fn list(found: &[Listed], terminal: &Terminal) -> Result<Exit, Problem> {
     if terminal.is_json() {
         return written(terminal.json(&found));
     }
-    let mut text = String::new();
+    let mut grid = Grid::new()
+        .columns(Align::Name, &["document", "stored", "patient", "class", "type"])
+        .column("bytes", Align::Number)
+        .column("name", Align::Prose);
     for document in found {
         let patient: String = document.patient.chars().take(12).collect();
-        text.push_str(&format!(
-            "{}  {}  {patient}  {}  {}  {} bytes  {}\n",
-            document.id,
-            utc(document.at_unix_ms),
-            document.class,
-            document.facts.kind,
-            document.facts.bytes,
-            document.facts.name
-        ));
+        let (stored, facts) = (utc(document.at_unix_ms), &document.facts);
+        let cells = [
+            &document.id,
+            &stored,
+            &patient,
+            &document.class,
+            &facts.kind,
+            &facts.bytes.to_string(),
+            &facts.name,
+        ];
+        grid.row(cells.into_iter().map(Entry::from).collect());
     }
     if found.is_empty() {
         terminal.say("no document is stored");
+        return Ok(Exit::Ok);
     }
-    written(terminal.data(&text))
+    written(terminal.data(&grid.render(&terminal.style())))
 }
 
 async fn check(node: &Node, terminal: &Terminal) -> Result<Exit, Problem> {

@@ -10,6 +10,7 @@ use super::share::args::{Passphrase, To};
 use super::share::{Addressee, Key, granted, open_house, read_shared, said};
 use crate::attestation::{read_file, system_rng, write_private, write_public};
 use crate::cli::exit::Exit;
+use crate::cli::output::table::{Align, Entry, Grid};
 use crate::cli::output::terminal::Terminal;
 use crate::cli::written;
 use crate::clock::utc;
@@ -208,21 +209,26 @@ fn list(found: &[Given], terminal: &Terminal) -> Result<Exit, Problem> {
     if terminal.is_json() {
         return written(terminal.json(&found));
     }
-    let mut text = String::new();
+    let mut grid = Grid::new()
+        .columns(Align::Name, &["share", "when", "patient", "class", "what", "for"])
+        .column("who may read it", Align::Prose);
     for share in found {
         let patient: String = share.patient.chars().take(12).collect();
-        text.push_str(&format!(
-            "{}  {}  {patient}  {}  {}  {}  {}\n",
-            share.id,
-            utc(share.at_unix_ms),
-            share.class,
-            share.what,
-            share.purpose,
-            share.recipients.join(", ")
-        ));
+        let recipients = share.recipients.join(", ");
+        let cells = [
+            &share.id,
+            &utc(share.at_unix_ms),
+            &patient,
+            &share.class,
+            &share.what,
+            &share.purpose,
+            &recipients,
+        ];
+        grid.row(cells.into_iter().map(Entry::from).collect());
     }
     if found.is_empty() {
         terminal.say("nothing is shared");
+        return Ok(Exit::Ok);
     }
-    written(terminal.data(&text))
+    written(terminal.data(&grid.render(&terminal.style())))
 }

@@ -75,6 +75,12 @@ impl Grid {
         self
     }
 
+    /// With more columns on the right, all aligned like this.
+    #[must_use]
+    pub fn columns(self, align: Align, headings: &[&str]) -> Self {
+        headings.iter().fold(self, |grid, heading| grid.column(heading, align))
+    }
+
     /// Adds a row; missing cells are empty, surplus ones are dropped.
     pub fn row(&mut self, entries: Vec<Entry>) {
         let mut entries = entries;

@@ -147,10 +147,7 @@ pub(super) fn accesses(report: &AccessReport, style: &Style) -> String {
         out.push_str("no act on this patient's data is on the trail\n");
     } else {
         let mut grid = Grid::new()
-            .column("when", Align::Name)
-            .column("who", Align::Name)
-            .column("what", Align::Name)
-            .column("class", Align::Name)
+            .columns(Align::Name, &["when", "who", "what", "class"])
             .column("why", Align::Prose)
             .column("to whom", Align::Name)
             .column("how", Align::Prose)

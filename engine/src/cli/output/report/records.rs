@@ -102,14 +102,8 @@ pub fn preview(view: &TablePreview, style: &Style) -> String {
         style,
     );
     let mut grid = Grid::new()
-        .column("column", Align::Name)
-        .column("kind", Align::Name)
-        .column("bounds", Align::Name)
-        .column("would fit", Align::Name)
-        .column("missing", Align::Number)
-        .column("no number", Align::Number)
-        .column("no code", Align::Number)
-        .column("out of bounds", Align::Number);
+        .columns(Align::Name, &["column", "kind", "bounds", "would fit"])
+        .columns(Align::Number, &["missing", "no number", "no code", "out of bounds"]);
     for c in &view.columns {
         let text = |text: &Option<String>| Entry::from(text.as_deref().unwrap_or(""));
         let number = |n: u64| Entry::from(n.to_string());
