@@ -12,7 +12,7 @@ use std::time::Duration;
 use ward_engine::consent::Pseudonym;
 use ward_engine::encoding::{Digest, separated};
 use ward_engine::party::messages;
-use ward_engine::store::{MESSAGE_CLASS, MESSAGE_DIGEST, RecordKeys as _};
+use ward_engine::store::{MESSAGE_CLASS, MESSAGE_DIGEST};
 use ward_engine::vault::KeyName;
 
 use crate::vault::Place;
@@ -25,7 +25,7 @@ fn head(kind: &str, id: &str) -> String {
 
 fn admission(patient: &str) -> String {
     format!(
-        "{}EVN||202603010800\rPID|1||{patient}^^^GENERAL^MR||DOE^JO||19410203|F\rPV1|1|I|WARD-77||||||||||||||||VISIT-{patient}\r",
+        "{}EVN||202603010800\rPID|1||{patient}^^^GENERAL^MR||DOEHNKE^JO||19410203|F\rPV1|1|I|WARD-77||||||||||||||||VISIT-{patient}\r",
         head("ADT^A01", &format!("CTRL-A-{patient}")),
     )
 }
@@ -99,7 +99,7 @@ async fn an_erased_patient_is_in_no_file_of_the_folder_and_no_digest_of_theirs_c
 
     // What could be there in the clear, and is not, neither before nor after.
     let clear: Vec<Vec<u8>> =
-        [PATIENT, "DOE", "19410203", "4.777", "WARD-77", "acme-secret", "secret finding"]
+        [PATIENT, "DOEHNKE", "19410203", "4.777", "WARD-77", "acme-secret", "secret finding"]
             .iter()
             .map(|text| text.as_bytes().to_vec())
             .chain(

@@ -157,7 +157,12 @@ pub(super) fn accesses(report: &AccessReport, style: &Style) -> String {
             if !access.study.is_empty() {
                 why = format!("{why} study {}", access.study).trim().to_owned();
             }
-            let how = if access.is_aggregate { "added up with others" } else { "single record" };
+            let how = match (access.outcome, access.is_aggregate) {
+                (Outcome::Refused, _) => "refused: nothing was seen",
+                (Outcome::Failure, _) => "failed",
+                (Outcome::Success, true) => "added up with others",
+                (Outcome::Success, false) => "single record",
+            };
             grid.row(vec![
                 utc(access.at_ms).into(),
                 (&access.actor).into(),
