@@ -180,7 +180,7 @@ fn documents_in_ipfs_live_and_end() {
     assert!(!place.path().join("state/documents").exists());
     // More than one block of IPFS, and bytes that it does not keep as one piece.
     let scan: Vec<u8> =
-        b"%PDF-1.7\n".iter().copied().chain((0..3_000_000_u32).map(|i| (i * 31 >> 3) as u8)).collect();
+        b"%PDF-1.7\n".iter().copied().chain((0..3_000_000_u32).map(|i| (i * 31 / 8) as u8)).collect();
     let stored = put(&place, "p-2", &write(&place, "scan.pdf", &scan));
     let out = place.path().join("scan.again").display().to_string();
     place.ok(&["document", "get", stored["id"].as_str().unwrap(), "--out", &out]);
