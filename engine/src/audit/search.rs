@@ -7,6 +7,8 @@ use super::{Entry, Outcome, Sealed};
 pub struct Filter {
     /// Who acted.
     pub actor: Option<String>,
+    /// Who received something.
+    pub recipient: Option<String>,
     /// Pseudonym of the patient it was about.
     pub patient: Option<String>,
     /// A purpose it was for (a DUO code).
@@ -40,9 +42,9 @@ impl Filter {
         };
         match &sealed.entry {
             Entry::Redacted(stub) => {
-                let asks_more =
-                    [&self.actor, &self.patient, &self.purpose, &self.study, &self.subject, &self.trace];
-                asks_more.iter().all(|asked| asked.is_none())
+                let who = [&self.actor, &self.recipient, &self.patient];
+                let asks_more = [&self.purpose, &self.study, &self.subject, &self.trace];
+                who.iter().chain(&asks_more).all(|asked| asked.is_none())
                     && !self.is_urgent
                     && stub_holds(&stub.action, stub.outcome, stub.at_ms)
             }
@@ -52,6 +54,7 @@ impl Filter {
                 let about = &event.context;
                 stub_holds(&event.action, event.outcome, event.at_ms)
                     && is(&self.actor, &event.actor)
+                    && is(&self.recipient, &about.recipient)
                     && is(&self.subject, &event.subject)
                     && is(&self.patient, &about.patient)
                     && is(&self.study, &about.study)

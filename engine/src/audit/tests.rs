@@ -249,12 +249,14 @@ fn search_finds_by_each_field_and_by_the_thing_of_an_action() {
         patient: "p1".into(),
         purpose: vec!["DUO:0000042".into()],
         study: "s".into(),
+        recipient: "curie".into(),
         ..Context::default()
     };
     let sealed = seal(None, event("consent.revoke", 10).within(about), SALT, &signer());
     let text = |value: &str| Some(value.to_owned());
     let found = [
         Filter { actor: text("north"), ..Filter::default() },
+        Filter { recipient: text("curie"), ..Filter::default() },
         Filter { patient: text("p1"), since_ms: 10, until_ms: Some(10), ..Filter::default() },
         Filter { purpose: text("DUO:0000042"), ..Filter::default() },
         Filter { study: text("s"), subject: text("job:1"), ..Filter::default() },
@@ -264,6 +266,7 @@ fn search_finds_by_each_field_and_by_the_thing_of_an_action() {
     assert!(found.iter().all(|filter| filter.matches(&sealed)));
     let missed = [
         Filter { actor: text("south"), ..Filter::default() },
+        Filter { recipient: text("north"), ..Filter::default() },
         Filter { patient: text("p2"), ..Filter::default() },
         Filter { purpose: text("DUO:0000004"), ..Filter::default() },
         Filter { since_ms: 11, ..Filter::default() },

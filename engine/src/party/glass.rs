@@ -64,7 +64,7 @@ impl Node {
             closed_ms: None,
         };
         let detail = format!("PRIORITY {researcher} for {minutes} minutes by {}: {reason}", opener.admin);
-        let audit = self.audit_event("break_glass.open", &format!("override:{}", opened.id), &detail);
+        let audit = self.urgent_event("break_glass.open", &format!("override:{}", opened.id), &detail);
         self.store().open_override(&opened, &self.notice("break_glass.open", &opened), &audit)?;
         Ok(opened)
     }
@@ -79,7 +79,7 @@ impl Node {
         let unknown = || Problem::new(ProblemKind::NotFound, "glass.unknown", format!("no override `{id}`"));
         let open = open.ok_or_else(unknown)?;
         let detail = format!("PRIORITY {} closed by {}", open.researcher, opener.admin);
-        let audit = self.audit_event("break_glass.close", &format!("override:{id}"), &detail);
+        let audit = self.urgent_event("break_glass.close", &format!("override:{id}"), &detail);
         let notice = self.notice("break_glass.close", &open);
         Ok(self.store().close_override(id, self.now_ms(), &notice, &audit)?)
     }
@@ -123,7 +123,7 @@ impl Node {
         let open = self.store().overrides(LOOK_BACK)?.into_iter().find(|open| open.holds(researcher, now));
         let Some(open) = open else { return Ok(false) };
         let detail = format!("PRIORITY {researcher}: {}", open.reason);
-        let audit = self.audit_event("break_glass.use", &format!("override:{}", open.id), &detail);
+        let audit = self.urgent_event("break_glass.use", &format!("override:{}", open.id), &detail);
         self.store().add_notice(&self.notice("break_glass.use", &open), &audit)?;
         Ok(true)
     }

@@ -1,9 +1,12 @@
 //! A hospital's release rules at work: noise that is drawn once and paid for once, cohorts that are not told apart, the
 //! floor that outlasts a restart.
 
+use std::collections::HashMap;
+
 use super::aggregate::TakenIn;
 use super::ceremony::refuse;
-use super::consent::View;
+use super::consent::{View, data_version};
+use super::local::across;
 use super::local::cohort::{Partition, is_too_close};
 use super::local::noise;
 use super::local::privacy::PrivacyPolicy;
@@ -14,11 +17,15 @@ use crate::encoding::{Digest, canonical_json, separated};
 use crate::problem::{Problem, ProblemKind};
 use crate::query::plan::{Plan, Privacy};
 use crate::query::rounding::floor_of_cohorts;
-use crate::store::{Charge, CohortScope, FLOOR_ROW, StoreError};
+use crate::records::version::RowTags;
+use crate::store::{Charge, CohortScope, FLOOR_ROW, StoreError, VersionRows};
 use crate::study::StudyRef;
 
 /// Most cohorts that are kept for one researcher and one version of a table.
 pub const COHORTS_MAX: u32 = 4096;
+
+/// Newest versions of a table whose answers are held against those over a later one.
+const VERSIONS_MAX: usize = 32;
 
 /// The part of a table's budget that a study may spend.
 #[derive(Default)]
@@ -219,20 +226,30 @@ impl Node {
             local.cohorts.iter().map(|c| c.at_least(floor)).filter(|c| !c.is_empty()).collect();
         let table = &taken.plan.query.table;
         let patients = self.data().patients(table, &local.dataset_version).map_err(Problem::from)?;
-        let judge = |kept: &[u8]| {
+        let earlier = self.earlier(table, &taken.request.researcher)?;
+        let tags = self.data().tags(table, &local.dataset_version).map_err(Problem::from)?;
+        let judge = |version: &str, kept: &[u8]| {
             let corrupt = || StoreError::Corrupt { what: "cohort", reason: "it does not parse".to_owned() };
             let kept = Partition::decode(kept).ok_or_else(corrupt)?;
-            let is_close = |new: &Partition| is_too_close(&kept, new, patients.as_deref(), floor);
+            let version = data_version(version);
+            let is_close = |new: &Partition| match earlier.get(version) {
+                _ if version == local.dataset_version => is_too_close(&kept, new, patients.as_deref(), floor),
+                Some(Some(rows)) => across::is_too_close((&kept, rows), (new, &tags), floor),
+                Some(None) => false,
+                // Shown by another job since the versions were read.
+                None => true,
+            };
             if cohorts.iter().any(is_close) { Err(StoreError::CohortTooClose) } else { Ok(()) }
         };
         let new: Vec<Vec<u8>> = cohorts.iter().map(Partition::encode).collect();
+        let rows = VersionRows { version: &local.dataset_version, rows: &tags.encode() };
         // Other consents are, like other data, another version.
         let version = view.version_of(&local.dataset_version);
         let scope = CohortScope { dataset: table, version: &version, who: &taken.request.researcher };
         let audit = self.audit_event("cohort.show", &taken.prepare.job, &format!("{table} to {}", scope.who));
         let about = Context { recipient: scope.who.to_owned(), ..taken.circumstances(self) };
         let audit = audit.within(about.clone());
-        self.store().admit_cohorts(scope, &new, COHORTS_MAX, &judge, &audit).map_err(|error| {
+        self.store().admit_cohorts(scope, (&new, rows), COHORTS_MAX, &judge, &audit).map_err(|error| {
             let refusal = match &error {
                 StoreError::CohortTooClose => refuse(
                     "release.differencing",
@@ -243,7 +260,7 @@ impl Node {
                     "release.cohorts",
                     format!("this hospital has answered {kept_max} different cohorts of {table} to you"),
                 )
-                .hint("repeat answered queries, or ask with noise (--epsilon); a new version of the data begins anew"),
+                .hint("repeat answered queries, or ask with noise (--epsilon); a new version of the data has room for as many"),
                 _ => return error.into(),
             };
             if let Err(error) = self.audit_refusal("cohort.show", &taken.prepare.job, &refusal.code, about.clone()) {
@@ -251,6 +268,23 @@ impl Node {
             }
             refusal
         })
+    }
+
+    /// Versions over which a researcher was answered, with what tells the rows of the newest of them apart.
+    fn earlier(&self, table: &str, who: &str) -> Result<HashMap<String, Option<RowTags>>, Problem> {
+        let mut earlier = HashMap::new();
+        for version in self.store().cohort_versions(table, who)? {
+            let version = data_version(&version);
+            if earlier.contains_key(version) {
+                continue;
+            }
+            let is_compared = earlier.len() < VERSIONS_MAX;
+            let kept = if is_compared { self.store().version_rows(table, version)? } else { None };
+            let damaged = || Problem::internal(&"the kept tags of a version are damaged");
+            let rows = kept.map(|kept| RowTags::decode(&kept).ok_or_else(damaged)).transpose()?;
+            earlier.insert(version.to_owned(), rows);
+        }
+        Ok(earlier)
     }
 
     /// Keeps the consortium's floor, where it rose; true when it did.

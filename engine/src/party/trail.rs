@@ -19,6 +19,13 @@ impl Node {
         }
     }
 
+    /// An event that somebody should look at now.
+    pub(super) fn urgent_event(&self, action: &str, subject: &str, detail: &str) -> Event {
+        let event = self.audit_event(action, subject, detail);
+        let context = Context { is_urgent: true, ..event.context.clone() };
+        Event { context, ..event }
+    }
+
     pub(super) fn audit_event(&self, action: &str, subject: &str, detail: &str) -> Event {
         self.event(action, subject, AuditOutcome::Success, detail)
     }

@@ -18,6 +18,8 @@ use crate::query::catalogue::{Column, ColumnKind, OutOfBounds};
 
 /// Domain of a row's bytes, before the HMAC and in the leaf.
 const ROW: &[u8] = b"ward dataset row/1\0";
+/// Domain of a patient's name, before the HMAC.
+const PATIENT: &[u8] = b"ward dataset patient/1\0";
 
 /// The key under which a hospital's dataset versions are made; never shown.
 #[derive(Clone)]
@@ -37,12 +39,65 @@ impl std::fmt::Debug for VersionKey {
     }
 }
 
-/// Makes a version of rows that come one at a time; keeps 32 bytes of each.
+/// What tells the rows of a version and their patients apart in every version of the table, by the row's place. Under the
+/// version key: no use without it but to compare.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowTags {
+    /// Whether the table names patients.
+    pub is_named: bool,
+    /// For every row a tag of its patient (where it names none, of the row) and one of the row.
+    pub tags: Vec<(u64, u64)>,
+}
+
+impl RowTags {
+    /// As bytes: whether patients are named, then 16 bytes a row.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![u8::from(self.is_named)];
+        for (patient, row) in &self.tags {
+            bytes.extend_from_slice(&patient.to_le_bytes());
+            bytes.extend_from_slice(&row.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// Reads [`Self::encode`]; none for other bytes.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (is_named, rest) = bytes.split_first()?;
+        let (words, rest) = rest.as_chunks::<8>();
+        let (pairs, odd) = words.as_chunks::<2>();
+        let is_whole = rest.is_empty() && odd.is_empty() && *is_named <= 1;
+        let tags =
+            pairs.iter().map(|[patient, row]| (u64::from_le_bytes(*patient), u64::from_le_bytes(*row)));
+        is_whole.then(|| Self { is_named: *is_named == 1, tags: tags.collect() })
+    }
+}
+
+/// The version of a table's rows.
+pub struct Version {
+    /// The root.
+    pub root: Digest,
+    /// The place of every row among those of the version: where the same rows come in another order, they have the same
+    /// places, but for rows that are equal. Rows beyond 2^32 have the last place.
+    pub places: Vec<u32>,
+    /// What tells the rows apart, by place.
+    pub tags: RowTags,
+}
+
+/// Makes a version of rows that come one at a time; keeps 40 bytes of each.
 pub struct Versioner {
     key: VersionKey,
     heading: Digest,
+    with_patients: bool,
     leaves: Vec<Digest>,
+    patients: Vec<Option<u64>>,
     row: Vec<u8>,
+}
+
+/// The first bytes of a digest.
+fn first(digest: &[u8]) -> u64 {
+    digest.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 impl Versioner {
@@ -53,7 +108,8 @@ impl Versioner {
             .number(u64::from(with_patients))
             .each(columns.iter(), |canonical, column| write_column(canonical, column))
             .finish();
-        Self { key: key.clone(), heading: leaf_hash(&heading), leaves: Vec::new(), row: Vec::new() }
+        let (key, heading) = (key.clone(), leaf_hash(&heading));
+        Self { key, heading, with_patients, leaves: Vec::new(), patients: Vec::new(), row: Vec::new() }
     }
 
     /// Adds a row: its patient, and its values in the order of the columns, in fixed point or as positions of codes.
@@ -81,6 +137,12 @@ impl Versioner {
         let tag = hmac::sign(&self.key.0, row);
         let leaf = Sha256::new().chain_update([0]).chain_update(tag.as_ref()).chain_update(&*row).finalize();
         self.leaves.push(Digest(leaf.into()));
+        self.patients.push(patient.filter(|_| self.with_patients).map(|patient| {
+            let mut context = hmac::Context::with_key(&self.key.0);
+            context.update(PATIENT);
+            context.update(patient.as_bytes());
+            first(context.sign().as_ref())
+        }));
     }
 
     /// Rows so far.
@@ -95,24 +157,26 @@ impl Versioner {
         self.leaves.is_empty()
     }
 
-    /// The version, and the place of every row among those of the version: where the same rows come in another order,
-    /// they have the same places, but for rows that are equal. Rows beyond 2^32 have the last place.
+    /// The version.
     #[must_use]
-    pub fn finish(self) -> (Digest, Vec<u32>) {
+    pub fn finish(self) -> Version {
         let mut order: Vec<usize> = (0..self.leaves.len()).collect();
         order.sort_unstable_by_key(|row| self.leaves.get(*row));
         let mut tree = Tree::default();
         tree.push(self.heading);
         let mut places = vec![u32::MAX; order.len()];
+        let mut tags = Vec::with_capacity(order.len());
         for (place, row) in order.into_iter().enumerate() {
-            if let Some(leaf) = self.leaves.get(row) {
+            if let (Some(leaf), Some(patient)) = (self.leaves.get(row), self.patients.get(row)) {
                 tree.push(*leaf);
+                let tag = first(&leaf.0);
+                tags.push((patient.unwrap_or(tag), tag));
             }
             if let Some(own) = places.get_mut(row) {
                 *own = u32::try_from(place).unwrap_or(u32::MAX);
             }
         }
-        (tree.root(), places)
+        Version { root: tree.root(), places, tags: RowTags { is_named: self.with_patients, tags } }
     }
 }
 
@@ -173,7 +237,7 @@ mod tests {
     fn version(key: &VersionKey, rows: &[(Option<String>, Vec<Option<i64>>)]) -> Digest {
         let mut versioner = Versioner::new(key, &[], true);
         rows.iter().for_each(|(patient, values)| versioner.row(patient.as_deref(), values.iter().copied()));
-        versioner.finish().0
+        versioner.finish().root
     }
 
     #[test]
@@ -227,11 +291,30 @@ mod tests {
             let placed = |rows: &[Row]| {
                 let mut versioner = Versioner::new(&key(), &[], true);
                 rows.iter().for_each(|(p, values)| versioner.row(p.as_deref(), values.iter().copied()));
-                let mut placed: Vec<_> = versioner.finish().1.into_iter().zip(rows.to_vec()).collect();
+                let mut placed: Vec<_> = versioner.finish().places.into_iter().zip(rows.to_vec()).collect();
                 placed.sort();
                 placed
             };
             prop_assert_eq!(placed(&rows), placed(&mixed));
+        }
+
+        #[test]
+        fn a_row_and_its_patient_have_the_same_tags_in_every_version(rows in rows(), more in rows()) {
+            let tags = |rows: &[Row]| {
+                let mut versioner = Versioner::new(&key(), &[], true);
+                rows.iter().for_each(|(p, values)| versioner.row(p.as_deref(), values.iter().copied()));
+                let version = versioner.finish();
+                prop_assert_eq!(RowTags::decode(&version.tags.encode()), Some(version.tags.clone()));
+                Ok(version.places.iter().map(|place| version.tags.tags[*place as usize]).collect::<Vec<_>>())
+            };
+            let (few, all) = (tags(&rows)?, tags(&[rows.clone(), more].concat())?);
+            prop_assert_eq!(&few[..], &all[..rows.len()]);
+            for (a, of_a) in rows.iter().zip(&few) {
+                for (b, of_b) in rows.iter().zip(&few) {
+                    prop_assert_eq!(a == b, of_a.1 == of_b.1);
+                    prop_assert_eq!(a == b || (a.0.is_some() && a.0 == b.0), of_a.0 == of_b.0);
+                }
+            }
         }
 
         #[test]

@@ -55,7 +55,7 @@ pub use party::{
 pub use people::{AccountRecord, LoginRecord, People, PersonRecord, RevocationRecord, Rotation};
 pub use records::{Epoch, EpochState, MemberRecord, OutboxRow, PublicationRecord, TokenRecord};
 pub use registration::{Anchor, AnchorKind, NewRegistration, Registration};
-pub use release::{Charge, Charged, CohortScope, FLOOR_ROW, ReleaseStore};
+pub use release::{Charge, Charged, CohortScope, FLOOR_ROW, Judge, ReleaseStore, VersionRows};
 pub use setup::{NewSetupRow, SetupRow, Setups};
 pub use shares::{GrantRow, SealedItem, ShareRow, Shares};
 pub use snapshot::{Batch, DatabaseError, DatabaseSettings, Password, Snapshot};

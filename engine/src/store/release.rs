@@ -43,11 +43,23 @@ pub enum Charged {
 pub struct CohortScope<'a> {
     /// The table.
     pub dataset: &'a str,
-    /// Version of its data.
+    /// Version of its data, and the consents that they were read under.
     pub version: &'a str,
     /// The researcher or study.
     pub who: &'a str,
 }
+
+/// What tells the rows of a version apart.
+#[derive(Clone, Copy, Debug)]
+pub struct VersionRows<'a> {
+    /// Version of the data alone.
+    pub version: &'a str,
+    /// By place.
+    pub rows: &'a [u8],
+}
+
+/// Judges a cohort that was shown: over which version, and its rows.
+pub type Judge<'a> = &'a dyn Fn(&str, &[u8]) -> Result<(), StoreError>;
 
 /// Release rules that outlast a query.
 pub trait ReleaseStore {
@@ -100,17 +112,29 @@ pub trait ReleaseStore {
     /// [`StoreError`].
     fn charges(&self, dataset: &str, limit: u32) -> Result<Vec<Charge>, StoreError>;
 
-    /// Judges new cohorts against those kept, and keeps them where `judge` lets them pass: one transaction, so that two
-    /// queries at once cannot both pass. Cohorts kept before are not kept twice.
+    /// Versions over which cohorts of a table were shown to a researcher, the newest first.
     ///
     /// # Errors
-    /// What `judge` says; [`StoreError::CohortsFull`] when more than `kept_max` would be kept.
+    /// [`StoreError`].
+    fn cohort_versions(&self, dataset: &str, who: &str) -> Result<Vec<String>, StoreError>;
+
+    /// What tells the rows of a version apart, where an answer over it was kept.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn version_rows(&self, dataset: &str, version: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Judges new cohorts against those kept of every version, and keeps them, with the rows of theirs, where `judge` lets
+    /// them pass: one transaction, so that two queries at once cannot both pass. Cohorts kept before are not kept twice.
+    ///
+    /// # Errors
+    /// What `judge` says; [`StoreError::CohortsFull`] when more than `kept_max` would be kept of the version.
     fn admit_cohorts(
         &self,
         scope: CohortScope<'_>,
-        new: &[Vec<u8>],
+        new: (&[Vec<u8>], VersionRows<'_>),
         kept_max: u32,
-        judge: &dyn Fn(&[u8]) -> Result<(), StoreError>,
+        judge: Judge<'_>,
         audit: &Event,
     ) -> Result<(), StoreError>;
 }

@@ -138,6 +138,9 @@ fn two_administrators_approve_and_one_breaks_glass_which_is_told() {
     assert!(posted.contains("ward-signature") && posted.contains("break_glass.open"), "{posted}");
     let events = world.ward("nobody", &["party", "audit", "--config", &config, "--events"]).ok().stdout;
     assert!(events.contains("break_glass.open") && events.contains("PRIORITY"), "{events}");
+    let urgent = ["audit", "search", "--config", &world.toml("h1"), "--urgent", "--action", "break_glass"];
+    let urgent = world.ward("nobody", &urgent).ok().json();
+    assert!(urgent.as_array().is_some_and(|events| !events.is_empty()), "{urgent}");
     // It holds at this hospital alone, and its use is told.
     let refused = world.ward("ada", &["submit", SQL]).error(8, "study.required");
     assert_eq!(refused["hospital"], "h2");

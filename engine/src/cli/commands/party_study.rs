@@ -132,7 +132,10 @@ async fn decide(
     match node.decide_study(&view, verdict, &word.reason)? {
         Decided::Waiting { by, needed } => {
             let have = if by.is_empty() { "none".to_owned() } else { by.join(", ") };
-            terminal.say(&format!("study {} takes {needed} administrators here; so far: {have}", word.id));
+            terminal.say(&format!(
+                "study {}: an approval takes the word of {needed} of the administrators here; so far: {have}",
+                word.id
+            ));
             terminal.hint("each says so with `ward party study approve ID --as NAME --key FILE`, or `ward study approve`");
             written(terminal.show(&view, show))
         }

@@ -38,6 +38,8 @@ use crate::store::{CONSENTS_MAX, ConsentRoot, ConsentRow, PartyStore, Recorded, 
 
 /// Identifiers whose pseudonyms are kept in memory.
 const NAMES_MAX: usize = 1 << 22;
+/// Between a version of the data and a root of consents.
+const UNDER: &str = " under ";
 /// How often a root is made anew because another process made one of the same version.
 const ROOT_ATTEMPTS_MAX: u32 = 5;
 
@@ -162,7 +164,7 @@ impl View {
     pub(super) fn version_of(&self, dataset_version: &str) -> String {
         match self.root() {
             None => dataset_version.to_owned(),
-            Some(root) => format!("{dataset_version} under {root}"),
+            Some(root) => format!("{dataset_version}{UNDER}{root}"),
         }
     }
 
@@ -171,6 +173,11 @@ impl View {
     pub fn root(&self) -> Option<Digest> {
         self.asked.as_ref().map(|asked| asked.use_.root)
     }
+}
+
+/// The version of the data alone, of what [`View::version_of`] makes.
+pub(super) fn data_version(version: &str) -> &str {
+    version.split_once(UNDER).map_or(version, |(data, _)| data)
 }
 
 /// The gate of a job: a question to the consents of a moment.
@@ -485,5 +492,5 @@ impl Node {
 fn changed() -> Problem {
     let message = "a patient took consent back while the answer was computed; nothing was sent";
     Problem::new(ProblemKind::Unavailable, "consent.changed", message)
-        .hint("submit the query again: it will leave that patient's rows out")
+        .hint("submit the query again: it leaves that patient's rows out, or waits until as many as the floor have changed")
 }

@@ -6,9 +6,9 @@
 //! differ, they must differ by at least k patients. Sets that have nobody in common are not compared: their difference is
 //! both of them, and each has k by the floor.
 //!
-//! Exact, over the hospital's own rows, of one version of a table, for one researcher. Not covered: combinations of three
-//! and more answers, several researchers together, another version of the table, and that a refusal itself shows that a
-//! difference is small and not empty (Kenthapadi, Mishra and Nissim, PODS 2005, on auditing that is not simulatable).
+//! Exact, over the hospital's own rows, of one version of a table, for one researcher; versions are held against each other
+//! by [`super::across`]. Not covered: combinations of three and more answers, several researchers together, and that a
+//! refusal itself shows that a difference is small and not empty (Kenthapadi, Mishra and Nissim, PODS 2005, on auditing that is not simulatable).
 
 use std::collections::{BTreeSet, HashMap};
 

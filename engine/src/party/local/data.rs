@@ -12,7 +12,7 @@ use super::survey::{first_rows, survey};
 use super::{LocalError, held, scan, shape};
 use crate::query::catalogue::{Publication, Table};
 use crate::records::source::{self, FileStamp};
-use crate::records::version::VersionKey;
+use crate::records::version::{RowTags, VersionKey};
 use crate::records::{Reader, Rejects};
 
 /// The data of one hospital.
@@ -35,6 +35,8 @@ pub(super) struct TableState {
     pub(super) survey: Survey,
     /// The place of each row in the version, whatever the order of the source.
     pub(super) places: Vec<u32>,
+    /// What tells the rows apart in every version, by place.
+    tags: Arc<RowTags>,
     /// The rows, where they are not scanned from the source for every query.
     pub(super) held: Option<DataFrame>,
 }
@@ -185,6 +187,19 @@ impl LocalData {
         Ok(Some(placed))
     }
 
+    /// What tells the rows of this version of a table, and their patients, apart in every version.
+    ///
+    /// # Errors
+    /// As [`Self::patients`].
+    pub fn tags(&self, table: &str, version: &str) -> Result<Arc<RowTags>, LocalError> {
+        let table = self.table(table)?;
+        let state = self.state(table)?;
+        if state.dataset_version != version {
+            return Err(LocalError::SourceChanged { table: table.name.clone() });
+        }
+        Ok(Arc::clone(&state.tags))
+    }
+
     /// The first rows of a table, as the source's texts, in the order of the published columns: patients' values, for
     /// a person at the hospital who has asked for them.
     ///
@@ -245,7 +260,7 @@ impl LocalData {
             Source::Csv(path) => (None, Rejects::default(), Some(shape::check(table, path)?)),
             _ => (None, Rejects::default(), None),
         };
-        let (mut survey, version, places) = survey(table, held.as_ref(), rows, &self.key)?;
+        let (mut survey, version) = survey(table, held.as_ref(), rows, &self.key)?;
         if rows.is_some_and(|rows| rows != survey.rows) {
             return Err(malformed(table, "its rows cannot be told apart"));
         }
@@ -253,9 +268,15 @@ impl LocalData {
         if stamp_of(table)? != stamp {
             return Err(LocalError::SourceChanged { table: table.name.clone() });
         }
-        let dataset_version = version.to_string();
-        let state =
-            Arc::new(TableState { stamp, read_at: Instant::now(), dataset_version, survey, places, held });
+        let state = Arc::new(TableState {
+            stamp,
+            read_at: Instant::now(),
+            dataset_version: version.root.to_string(),
+            survey,
+            places: version.places,
+            tags: Arc::new(version.tags),
+            held,
+        });
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         states.insert(table.name.clone(), Arc::clone(&state));
         Ok(state)

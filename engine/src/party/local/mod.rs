@@ -5,6 +5,7 @@
 //! units, fixed point, with the exact arithmetic of [`decimal`]), then the bounds, then the filter in SQL's
 //! three-valued logic, then the sums.
 
+pub mod across;
 pub mod cohort;
 mod complement;
 pub mod config;

@@ -8,20 +8,19 @@ use super::config::{ColumnConfig, TableConfig};
 use super::data::{ColumnSurvey, PatientSurvey, Survey};
 use super::mapping::{Mapped, Mapping};
 use super::{LocalError, scan};
-use crate::encoding::Digest;
 use crate::records::Rejects;
-use crate::records::version::{VersionKey, Versioner};
+use crate::records::version::{Version, VersionKey, Versioner};
 
 /// Rows that are mapped at a time.
 const CHUNK_ROWS: usize = 1 << 16;
 
-/// Counts over a table's rows, their version, and the place of each in it. `rows` ends a CSV file before blank lines.
+/// Counts over a table's rows, and their version. `rows` ends a CSV file before blank lines.
 pub(super) fn survey(
     table: &TableConfig,
     held: Option<&DataFrame>,
     rows: Option<u64>,
     key: &VersionKey,
-) -> Result<(Survey, Digest, Vec<u32>), LocalError> {
+) -> Result<(Survey, Version), LocalError> {
     let mut needed: BTreeSet<&str> = table.columns.iter().map(|c| c.source.as_str()).collect();
     needed.extend(table.patient.as_deref());
     let needed: Vec<&str> = needed.into_iter().collect();
@@ -54,8 +53,7 @@ pub(super) fn survey(
         columns: columns.into_iter().map(|c| c.finish(table, rows)).collect::<Result<_, _>>()?,
         rejects: Rejects::default(),
     };
-    let (version, places) = versioner.finish();
-    Ok((survey, version, places))
+    Ok((survey, versioner.finish()))
 }
 
 /// The first rows, as texts, in the order of the published columns.

@@ -78,6 +78,7 @@ const PARTY: Schema = Schema {
         include_str!("../migrations/party/0008.sql"),
         include_str!("../migrations/party/0009.sql"),
         include_str!("../migrations/party/0010.sql"),
+        include_str!("../migrations/party/0011.sql"),
     ],
 };
 

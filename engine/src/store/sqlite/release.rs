@@ -8,7 +8,7 @@ use crate::audit::Event;
 use crate::encoding::separated;
 use crate::identity::{Digest, Identity, SealContext, Signature};
 use crate::store::error::StoreError;
-use crate::store::release::{Charge, Charged, CohortScope, FLOOR_ROW, ReleaseStore};
+use crate::store::release::{Charge, Charged, CohortScope, FLOOR_ROW, Judge, ReleaseStore, VersionRows};
 
 /// What was spent of a table: in all, or in a study.
 fn spent(
@@ -71,9 +71,15 @@ fn cohort_row(scope: CohortScope<'_>, digest: &Digest) -> String {
     format!("{}\n{}\n{}\n{digest}", scope.dataset, scope.version, scope.who)
 }
 
+/// The row of a version, as it is bound into what is sealed there.
+fn version_row(dataset: &str, version: &str) -> String {
+    format!("{dataset}\n{version}")
+}
+
 impl ReleaseStore for SqlitePartyStore {
     fn consortium_floor(&self) -> Result<u32, StoreError> {
-        self.database.read("consortium_floor", |t| floor(t, &self.signer))
+        // Of two floors that were both signed once, the trail knows the higher.
+        self.database.read("consortium_floor", |t| Ok(floor(t, &self.signer)?.max(floor_of_trail(t)?)))
     }
 
     fn raise_floor(&self, new: u32, event: &Event) -> Result<bool, StoreError> {
@@ -169,41 +175,46 @@ impl ReleaseStore for SqlitePartyStore {
         })
     }
 
+    fn cohort_versions(&self, dataset: &str, who: &str) -> Result<Vec<String>, StoreError> {
+        self.database.read("cohort_versions", |t| {
+            let mut statement = t.prepare_cached(
+                "SELECT version FROM cohorts WHERE dataset = ? AND who = ? GROUP BY version ORDER BY max(seq) DESC",
+            )?;
+            let versions = statement.query_map([dataset, who], |row| row.get(0))?;
+            Ok(versions.collect::<Result<_, _>>()?)
+        })
+    }
+
+    fn version_rows(&self, dataset: &str, version: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let sealed: Option<Vec<u8>> = self.database.read("version_rows", |t| {
+            let mut statement =
+                t.prepare_cached("SELECT rows FROM version_rows WHERE dataset = ? AND version = ?")?;
+            Ok(statement.query_row([dataset, version], |row| row.get(0)).optional()?)
+        })?;
+        let row = version_row(dataset, version);
+        let context = SealContext { table: "version_rows", row: &row, column: "rows" };
+        sealed.map(|sealed| Ok(self.seal.open(context, &sealed)?.to_vec())).transpose()
+    }
+
     fn admit_cohorts(
         &self,
         scope: CohortScope<'_>,
-        new: &[Vec<u8>],
+        (new, of_version): (&[Vec<u8>], VersionRows<'_>),
         kept_max: u32,
-        judge: &dyn Fn(&[u8]) -> Result<(), StoreError>,
+        judge: Judge<'_>,
         event: &Event,
     ) -> Result<(), StoreError> {
-        let mut sealed = Vec::with_capacity(new.len());
-        for rows in new {
-            let digest = separated("cohort/1", &[rows]);
-            let row = cohort_row(scope, &digest);
-            let context = SealContext { table: "cohorts", row: &row, column: "rows" };
-            sealed.push((digest, self.seal.seal(context, rows)?));
-        }
+        let sealed = self.seal_cohorts(scope, new)?;
+        let row = version_row(scope.dataset, of_version.version);
+        let context = SealContext { table: "version_rows", row: &row, column: "rows" };
+        let rows = self.seal.seal(context, of_version.rows)?;
         self.database.write("admit_cohorts", |t| {
-            let mut kept = 0u32;
-            let mut known = Vec::new();
-            let mut statement = t.prepare_cached(
-                "SELECT digest, rows FROM cohorts WHERE dataset = ? AND version = ? AND who = ? ORDER BY seq",
-            )?;
-            let mut rows = statement.query(params![scope.dataset, scope.version, scope.who])?;
-            while let Some(found) = rows.next()? {
-                let (digest, cohort): (Digest, Vec<u8>) = (found.get(0)?, found.get(1)?);
-                let row = cohort_row(scope, &digest);
-                let context = SealContext { table: "cohorts", row: &row, column: "rows" };
-                judge(&self.seal.open(context, &cohort)?)?;
-                known.push(digest);
-                kept = kept.saturating_add(1);
-            }
+            let known = self.judge_kept(t, scope, judge)?;
             let fresh: Vec<_> = sealed.iter().filter(|(digest, _)| !known.contains(digest)).collect();
             if fresh.is_empty() {
                 return Ok(());
             }
-            if fresh.len() as u64 + u64::from(kept) > u64::from(kept_max) {
+            if fresh.len().saturating_add(known.len()) > kept_max as usize {
                 return Err(StoreError::CohortsFull { kept_max });
             }
             for (digest, cohort) in fresh {
@@ -218,8 +229,53 @@ impl ReleaseStore for SqlitePartyStore {
                     cohort
                 ])?;
             }
+            t.prepare_cached(
+                "INSERT INTO version_rows (dataset, version, rows) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![scope.dataset, of_version.version, rows])?;
             audit::append(t, event, &self.signer)?;
             Ok(())
         })
+    }
+}
+
+impl SqlitePartyStore {
+    fn seal_cohorts(
+        &self,
+        scope: CohortScope<'_>,
+        new: &[Vec<u8>],
+    ) -> Result<Vec<(Digest, Vec<u8>)>, StoreError> {
+        let seal = |rows: &Vec<u8>| {
+            let digest = separated("cohort/1", &[rows]);
+            let row = cohort_row(scope, &digest);
+            let context = SealContext { table: "cohorts", row: &row, column: "rows" };
+            Ok((digest, self.seal.seal(context, rows)?))
+        };
+        new.iter().map(seal).collect()
+    }
+
+    /// Judges every cohort that was shown to the researcher; returns those of the same version.
+    fn judge_kept(
+        &self,
+        transaction: &Transaction<'_>,
+        scope: CohortScope<'_>,
+        judge: Judge<'_>,
+    ) -> Result<Vec<Digest>, StoreError> {
+        let mut known = Vec::new();
+        let mut statement = transaction.prepare_cached(
+            "SELECT version, digest, rows FROM cohorts WHERE dataset = ? AND who = ? ORDER BY seq",
+        )?;
+        let mut rows = statement.query([scope.dataset, scope.who])?;
+        while let Some(found) = rows.next()? {
+            let (version, digest, cohort): (String, Digest, Vec<u8>) =
+                (found.get(0)?, found.get(1)?, found.get(2)?);
+            let row = cohort_row(CohortScope { version: &version, ..scope }, &digest);
+            let context = SealContext { table: "cohorts", row: &row, column: "rows" };
+            judge(&version, &self.seal.open(context, &cohort)?)?;
+            if version == scope.version {
+                known.push(digest);
+            }
+        }
+        Ok(known)
     }
 }

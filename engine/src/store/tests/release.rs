@@ -84,9 +84,11 @@ fn cohorts_are_judged_kept_once_and_bounded() {
     let store = open_party(&folder.path(), 1);
     let scope = CohortScope { dataset: "labs", version: "v1", who: "curie" };
     let admit = |scope: CohortScope<'_>, new: &[&[u8]], deny: &[u8]| {
-        let judge = |kept: &[u8]| if kept == deny { Err(StoreError::CohortTooClose) } else { Ok(()) };
+        let judge =
+            |_: &str, kept: &[u8]| if kept == deny { Err(StoreError::CohortTooClose) } else { Ok(()) };
         let new: Vec<Vec<u8>> = new.iter().map(|rows| rows.to_vec()).collect();
-        store.admit_cohorts(scope, &new, 3, &judge, &event("cohort.show"))
+        let rows = VersionRows { version: scope.version, rows: scope.version.as_bytes() };
+        store.admit_cohorts(scope, (&new, rows), 3, &judge, &event("cohort.show"))
     };
     admit(scope, &[b"a", b"b"], b"").unwrap();
     admit(scope, &[b"b"], b"").unwrap();
@@ -94,7 +96,15 @@ fn cohorts_are_judged_kept_once_and_bounded() {
     assert!(matches!(admit(scope, &[b"c"], b"b"), Err(StoreError::CohortTooClose)));
     admit(scope, &[b"c"], b"d").unwrap();
     assert!(matches!(admit(scope, &[b"e"], b""), Err(StoreError::CohortsFull { kept_max: 3 })));
-    // Another version and another researcher begin anew.
-    admit(CohortScope { version: "v2", ..scope }, &[b"e"], b"b").unwrap();
+    // Another version is held against the first, and has room of its own; another researcher begins anew.
+    let later = CohortScope { version: "v2", ..scope };
+    assert!(matches!(admit(later, &[b"e"], b"b"), Err(StoreError::CohortTooClose)));
+    assert_eq!(store.version_rows("labs", "v2").unwrap(), None);
+    admit(later, &[b"e"], b"d").unwrap();
     admit(CohortScope { who: "meitner", ..scope }, &[b"e"], b"b").unwrap();
+    assert_eq!(store.cohort_versions("labs", "curie").unwrap(), ["v2", "v1"]);
+    assert_eq!(store.cohort_versions("labs", "meitner").unwrap(), ["v1"]);
+    for version in ["v1", "v2"] {
+        assert_eq!(store.version_rows("labs", version).unwrap().unwrap(), version.as_bytes());
+    }
 }

@@ -46,6 +46,9 @@ pub struct Search {
     /// Who acted.
     #[arg(long)]
     actor: Option<String>,
+    /// Who received something.
+    #[arg(long, value_name = "NAME")]
+    recipient: Option<String>,
     /// Pseudonym of the patient.
     #[arg(long)]
     patient: Option<String>,
@@ -317,6 +320,7 @@ fn filter_of(search: &Search) -> Result<Filter, Problem> {
     let (since_ms, until_ms) = period(search.since.as_deref(), search.until.as_deref())?;
     Ok(Filter {
         actor: search.actor.clone(),
+        recipient: search.recipient.clone(),
         patient: search.patient.clone(),
         purpose: search.purpose.clone(),
         trace: search.trace.clone(),
