@@ -1,7 +1,7 @@
 //! What an issuer publishes through a consortium's log: its word that these two documents are its latest, and the documents.
 //!
 //! The word is a document of its own, signed by the issuer's identity, and its digest is a leaf of the log. Publications of
-//! an issuer count up, keep its keys, and only ever add revocations: [`Publication::check_after`] is what an engine asks.
+//! an issuer count up, keep its keys, and only ever add revocations: [`OpenedPublication::check_after`] is what an engine asks.
 //!
 //! # Security
 //! The engine orders publications and keeps them; it cannot make one. Against an issuer: two publications of one number are
