@@ -92,6 +92,8 @@ fn keys_and_revocations_go_through_the_log_and_who_is_behind_is_told() {
 
     // A revocation, published: whoever asks learns it at once, and the engine holds attestations against it.
     let north = clinic.path("north");
+    let issued = Path::new(&north).join("issued.json");
+    let before = std::fs::read(&issued).expect("the list");
     clinic.run(&["issuer", "revoke", "--dir", &north, "--patient", "840402-0017"]).ok();
     publish(&clinic, "ivy", "north").ok();
     verify(&clinic, "ada", &file, &["--latest"]).error(8, "attest.outdated");
@@ -101,14 +103,7 @@ fn keys_and_revocations_go_through_the_log_and_who_is_behind_is_told() {
     from_log(&clinic).ok();
     let revoked = verify(&clinic, "ada", &file, &["--latest"]);
     assert!(revoked.code == 9 && revoked.stdout.contains("attest.revoked_since"), "{revoked:#?}");
-    // An issuer's folder that was restored from before a revocation publishes nothing.
-    let issued = Path::new(&north).join("issued.json");
-    let text = std::fs::read_to_string(&issued).expect("the list");
-    let value: serde_json::Value = serde_json::from_str(&text).expect("json");
-    let mut older = value.clone();
-    for given in older["credentials"].as_object_mut().expect("credentials").values_mut() {
-        given["revoked_unix_ms"] = serde_json::Value::Null;
-    }
-    std::fs::write(&issued, older.to_string()).expect("a file");
+    // An issuer's folder that was restored from before the revocation publishes nothing.
+    std::fs::write(&issued, before).expect("a file");
     publish(&clinic, "ivy", "north").error(6, "issuer.succession");
 }
