@@ -336,7 +336,10 @@ pub fn estimate(plan: &Plan) -> Result<Estimate> {
                 cells * (*codes as u64) * (260 + 64 * (*k as u64 + 2)),
             ),
             Program::Chi2 { rows, columns, .. } => (120, cells * (rows * columns) as u64 * 2_000),
-            Program::Fisher { .. } => (200, cells * 400_000),
+            Program::Fisher { .. } => {
+                let rows = plan.multi_party.as_ref().map_or(0, |shares| shares.rows_max);
+                (200, cells * (50_000 + 500 * rows))
+            }
             Program::TTest { .. } => (150, cells * 20_000),
             Program::LogRank { groups, points, .. } => {
                 (150, cells * (groups * groups * points) as u64 * 1_500)

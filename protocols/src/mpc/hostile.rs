@@ -58,12 +58,13 @@ proptest! {
             Ok(_) => prop_assert!(is_same),
             Err(InputError::Length { found, .. }) => prop_assert_eq!(found, honest.len() - cut),
             Err(InputError::Commitment(_)) => prop_assert!(!is_same),
+            Err(InputError::Words { .. }) => prop_assert!(false, "few words"),
         }
-        // P_0 has seeds alone, whose length does not depend on the plan.
-        if role != Role::ALL[0] {
-            let huge = input::Shape { ring: at, bits: usize::MAX };
-            prop_assert!(input::take((b"place", role), huge, &package, &dealt.commitments).is_err());
-        }
+        // P_0 has seeds alone, whose length does not depend on the plan: nothing may be made of an absurd one.
+        let huge = input::Shape { ring: at, bits: input::WORDS_MAX + 1 };
+        let refused = input::take((b"place", role), huge, honest, &dealt.commitments).err();
+        let found = at.saturating_add(huge.bits);
+        prop_assert_eq!(refused, Some(InputError::Words { found, max: input::WORDS_MAX }));
     }
 
     #[test]

@@ -393,7 +393,8 @@ fn words_from(
 pub(super) fn shape_of(plan: &Plan, hospital: &str) -> Result<Shape, Problem> {
     let linear = linear_items(plan)?.into_iter().map(|item| Ok(Design::of(plan, item)?.linear_words()));
     let linear: usize = linear.sum::<Result<usize, Problem>>()?;
-    Ok(Shape { ring: plan.slots() + linear, bits: rows::count(plan, hospital)? })
+    let shape = Shape { ring: plan.slots() + linear, bits: rows::count(plan, hospital)? };
+    shape.checked().map_err(|e| refuse("mpc.input", e.to_string()).at(hospital))
 }
 
 /// Linear models of a plan, in order: their sums follow the slots.

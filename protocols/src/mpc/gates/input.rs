@@ -32,6 +32,10 @@ use super::multiply::expect_len;
 use super::reshare::{Terms, reshare};
 use crate::he::MaskedSum;
 
+/// Most words that a hospital gives at once, 1 GiB: two of three packages are made of seeds, and say nothing of what
+/// they expand to.
+pub const WORDS_MAX: usize = 1 << 27;
+
 const SALT_BYTES: usize = 32;
 const SEED_BYTES: usize = 32;
 
@@ -84,6 +88,14 @@ pub enum InputError {
         /// Bytes that were due.
         expected: usize,
     },
+    /// The plan says more words than anybody gives.
+    #[error("an input of {found} words, more than {max}")]
+    Words {
+        /// Words of the plan.
+        found: usize,
+        /// [`WORDS_MAX`].
+        max: usize,
+    },
     /// A component is not the one that was committed to.
     #[error("component {0} of an input is not the one that its hospital signed")]
     Commitment(usize),
@@ -115,6 +127,15 @@ impl Words {
 }
 
 impl Shape {
+    /// Itself, if a hospital may give so many words: to be asked before anything of this size is made.
+    ///
+    /// # Errors
+    /// [`InputError::Words`] beyond [`WORDS_MAX`].
+    pub fn checked(self) -> std::result::Result<Self, InputError> {
+        let found = self.ring.saturating_add(self.bits);
+        if found > WORDS_MAX { Err(InputError::Words { found, max: WORDS_MAX }) } else { Ok(self) }
+    }
+
     /// Bytes of the words themselves; none when that overflows.
     #[must_use]
     pub fn bytes(self) -> Option<usize> {
@@ -186,7 +207,7 @@ pub fn take(
     package: &[u8],
     commitments: &[Commitment; 3],
 ) -> std::result::Result<Held, InputError> {
-    let expected = shape.package_bytes(role).unwrap_or(usize::MAX);
+    let expected = shape.checked()?.package_bytes(role).unwrap_or(usize::MAX);
     if package.len() != expected {
         return Err(InputError::Length { found: package.len(), expected });
     }

@@ -82,15 +82,14 @@ pub fn fisher_exact<S: Security>(
 
     // Step 3. log P up to what all tables have in common, for every first cell; and of the table itself.
     let logs = log_factorials(rows_max + half);
-    let factorial =
-        |index: i64| usize::try_from(index).ok().and_then(|k| logs.get(k)).copied().unwrap_or(NEVER);
-    let mut log_p = shifted(&hot[1], half, |j, x| factorial(j - x));
-    log_p = log_p.add(&shifted(&hot[2], half, |j, x| factorial(j - x)))?;
-    log_p = log_p.add(&shifted(&hot[6], half, |j, x| factorial(j + x)))?;
-    let own: Vec<u64> = (0..half as i64).map(factorial).collect();
-    let log_p = log_p.add(&RingShares::public(role, &own))?.neg();
+    let below = vec![NEVER; half];
+    let table = [&below[..], &logs].concat();
+    let mut log_p = looked_up(&hot[1], half, |x| &table[half - x..]);
+    log_p = log_p.add(&looked_up(&hot[2], half, |x| &table[half - x..]))?;
+    log_p = log_p.add(&looked_up(&hot[6], half, |x| &table[half + x..]))?;
+    let log_p = log_p.add(&RingShares::public(role, &logs[..half]))?.neg();
     let at_first = inner_products(&mut session.narrow("first"), &hot[0], &log_p, half)?;
-    let at = |hot: &RingShares| shifted(hot, 1, |j, _| factorial(j));
+    let at = |hot: &RingShares| looked_up(hot, 1, |_| &logs[..]);
     let margins = at(&hot[1]).add(&at(&hot[2]))?.add(&at(&hot[3]))?.add(&at(&hot[4]))?.sub(&at(&hot[5]))?;
     let own_log = at_first.add(&margins)?;
 
@@ -206,20 +205,13 @@ fn one_hot<S: Security>(
     Ok(hot)
 }
 
-/// `out[x] = sum_j hot[j] * table(j, x)`. Local.
-fn shifted(hot: &RingShares, len: usize, table: impl Fn(i64, i64) -> u64) -> RingShares {
-    let mut out = RingShares::zeros(len);
-    for x in 0..len {
-        let (mut own, mut next) = (0u64, 0u64);
-        for (j, (a, b)) in hot.own.iter().zip(&hot.next).enumerate() {
-            let entry = table(j as i64, x as i64);
-            own = own.wrapping_add(a.wrapping_mul(entry));
-            next = next.wrapping_add(b.wrapping_mul(entry));
-        }
-        out.own[x] = own;
-        out.next[x] = next;
-    }
-    out
+/// `out[x] = sum over j of hot[j] * table(x)[j]`; tables are as long as the column, or longer. Local.
+fn looked_up<'t>(hot: &RingShares, len: usize, table: impl Fn(usize) -> &'t [u64]) -> RingShares {
+    let dot = |hot: &[u64], table: &[u64]| {
+        hot.iter().zip(table).fold(0u64, |sum, (value, entry)| sum.wrapping_add(value.wrapping_mul(*entry)))
+    };
+    let column = |hot: &[u64]| (0..len).map(|x| dot(hot, table(x))).collect();
+    RingShares { own: column(&hot.own), next: column(&hot.next) }
 }
 
 /// `log2 k!` with [`LOG_DIGITS`] digits, for `k < len`.
