@@ -53,6 +53,16 @@ fn the_explanation_of_a_query_on_shares_says_who_learns_what() {
 }
 
 #[test]
+fn the_explanation_of_sums_that_arrive_under_encryption_says_who_learns_what() {
+    let sql = "SELECT COUNT(*), MEDIAN(age) FROM t GROUP BY sex";
+    let asked = planned(&hospitals(4), sql, Route::Encrypted).unwrap();
+    assert_snapshot("explain_encrypted", &explain(&asked, &CostModel::default()).text());
+    // Nobody asks: fourteen hospitals beside the three that compute.
+    let chosen = planned(&hospitals(17), sql, Route::MultiParty).unwrap();
+    assert_snapshot("explain_encrypted_many", &explain(&chosen, &CostModel::default()).text());
+}
+
+#[test]
 fn sums_arrive_under_encryption_where_many_hospitals_do_not_compute_or_it_is_asked() {
     let sql = "SELECT MEDIAN(age) FROM t";
     for (count, route, masked) in [
