@@ -256,12 +256,12 @@ fn search_finds_by_each_field_and_by_the_thing_of_an_action() {
     let text = |value: &str| Some(value.to_owned());
     let found = [
         Filter { actor: text("north"), ..Filter::default() },
-        Filter { recipient: text("curie"), ..Filter::default() },
         Filter { patient: text("p1"), since_ms: 10, until_ms: Some(10), ..Filter::default() },
         Filter { purpose: text("DUO:0000042"), ..Filter::default() },
         Filter { study: text("s"), subject: text("job:1"), ..Filter::default() },
         Filter { action: text("consent"), outcome: Some(Outcome::Success), ..Filter::default() },
         Filter { action: text("consent.revoke"), ..Filter::default() },
+        Filter { recipient: text("curie"), ..Filter::default() },
     ];
     assert!(found.iter().all(|filter| filter.matches(&sealed)));
     let missed = [
