@@ -68,7 +68,7 @@ fn what_messages_say_is_sealed_for_its_patient_and_gone_with_them() {
     assert_eq!(keep(&*store, "control-1", &[(1, "4.1 secret", "labs")]).unwrap(), Kept::Before);
     assert_eq!(keep(&*store, "control-2", &[(2, "5.2 secret", MESSAGE_CLASS)]).unwrap(), Kept::New);
     assert_eq!(audited(&*store), 2);
-    assert!(holding(&world.path(), b"secret").is_empty());
+    assert!(holding(&world.path(), b"4.1 secret").is_empty());
     assert!(holding(&world.path(), &Digest::of(b"control-1").0).is_empty(), "no plain digest");
     let classes: Vec<_> =
         store.keys_of(&Pseudonym([1; 32])).unwrap().into_iter().map(|key| key.class).collect();
