@@ -77,7 +77,9 @@ fn what_messages_say_is_sealed_for_its_patient_and_gone_with_them() {
     let mut other = message(&*store, "control-3", &[(1, "unused", MESSAGE_CLASS)]);
     other.items[0].fields = [("unit".to_owned(), Some("mmol/L".to_owned()))].into();
     store.keep_message(&other, &[event("records.message")]).unwrap();
-    assert_eq!(kept(&world.path())[0].len(), 2);
+    let mut items = kept(&world.path());
+    items.sort_by_key(Fields::len);
+    assert_eq!(items[1].len(), 2);
 
     let known = message(&*store, "control-1", &[(1, "x", "labs")]).digest;
     assert!(!holding(&world.path(), &known.0).is_empty(), "the test looks in the right place");
