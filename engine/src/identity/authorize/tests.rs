@@ -245,7 +245,8 @@ proptest! {
             "Identity.Revocations",
         ];
         let is_open = open.contains(&RPCS[rpc]);
-        let is_log = RPCS[rpc].starts_with("Receipts.") && RPCS[rpc] != "Receipts.Receipt";
+        let is_log = RPCS[rpc] == "Attestations.Issuers"
+            || RPCS[rpc].starts_with("Receipts.") && RPCS[rpc] != "Receipts.Receipt";
         let is_own = ["Identity.WhoAmI", "Identity.Renew"].contains(&RPCS[rpc]);
         prop_assert_eq!(ask(policies, &who, RPCS[rpc], consortium()).allowed, is_open || is_log || is_own);
         let visitor = Subject::visitor();
