@@ -73,18 +73,7 @@ impl Pair {
     }
 
     fn consent(&self) {
-        self.north.ok(&[
-            "consent",
-            "grant",
-            "--patient",
-            "p-1",
-            "--grantee",
-            "south",
-            "--class",
-            "letters",
-            "--purpose",
-            CARE,
-        ]);
+        consent(&self.north, "letters", CARE);
     }
 }
 
@@ -96,6 +85,12 @@ fn events(place: &Place, action: &str) -> Vec<Json> {
         .map(|line| line["entry"]["whole"]["event"].clone())
         .filter(|event| event["action"] == action)
         .collect()
+}
+
+/// Patient p-1 lets the other hospital have this class of their data, for this purpose.
+fn consent(place: &Place, class: &str, purpose: &str) {
+    let whose = ["consent", "grant", "--patient", "p-1", "--grantee", "south"];
+    place.ok(&[&whose[..], &["--class", class, "--purpose", purpose]].concat());
 }
 
 #[test]
@@ -160,18 +155,7 @@ fn a_document_goes_to_another_hospital_under_a_policy_and_the_patient_is_told() 
     assert!(!std::path::Path::new(&out).exists());
     assert_eq!(events(&pair.north, "share.give")[0]["outcome"], "refused");
     // Consent to research is none to care; then it is given.
-    pair.north.ok(&[
-        "consent",
-        "grant",
-        "--patient",
-        "p-1",
-        "--grantee",
-        "south",
-        "--class",
-        "letters",
-        "--purpose",
-        "DUO:0000042",
-    ]);
+    consent(&pair.north, "letters", "DUO:0000042");
     pair.north.fails(&give, "share.consent");
     pair.consent();
     let given = pair.north.ok(&give);
@@ -388,18 +372,7 @@ async fn what_messages_said_is_shared_as_records() {
     };
     place.fails(&give("letters"), "share.nothing");
     place.fails(&give("labs"), "share.consent");
-    place.ok(&[
-        "consent",
-        "grant",
-        "--patient",
-        "p-1",
-        "--grantee",
-        "south",
-        "--class",
-        "labs",
-        "--purpose",
-        CARE,
-    ]);
+    consent(&place, "labs", CARE);
     assert_eq!(place.ok(&give("labs"))["share"]["what"], "messages:1");
     let opened = file("opened");
     let (code, said, stderr) =
