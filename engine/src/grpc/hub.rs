@@ -41,7 +41,8 @@ pub struct Connection {
     name: String,
     number: u64,
     outgoing: mpsc::Sender<Result<v1::EngineFrame, Status>>,
-    pending: Mutex<HashMap<u64, Waiting>>,
+    /// Calls that wait for an answer; none once the stream is over, so that no call waits for what cannot come.
+    pending: Mutex<Option<HashMap<u64, Waiting>>>,
     bodies: Mutex<HashMap<u64, (Outcome, Assembly)>>,
     announcement: Option<Announcement>,
     relay: Attachment,
@@ -68,7 +69,7 @@ impl Hub {
             name: name.to_owned(),
             number: self.numbers.fetch_add(1, Ordering::Relaxed),
             outgoing,
-            pending: Mutex::default(),
+            pending: Mutex::new(Some(HashMap::new())),
             bodies: Mutex::default(),
             announcement,
             relay: self.relay.attach(name),
@@ -153,7 +154,7 @@ impl Hub {
         let connection = self.connection(node).ok_or_else(away)?;
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let (waiting, answer) = oneshot::channel();
-        lock(&connection.pending).insert(number, waiting);
+        connection.expect(number, waiting).map_err(|_| away())?;
         let sent = tokio::time::timeout(limit, async {
             connection.send(number, task, body).await.map_err(|_| away())?;
             *lock(&self.bytes_out).entry(node.to_owned()).or_default() += body.len() as u64;
@@ -247,21 +248,36 @@ impl Connection {
         Ok(())
     }
 
+    /// Has a call wait for its answer.
+    fn expect(&self, number: u64, waiting: Waiting) -> Result<(), Gone> {
+        lock(&self.pending).as_mut().ok_or(Gone)?.insert(number, waiting);
+        Ok(())
+    }
+
+    fn is_expected(&self, number: u64) -> bool {
+        lock(&self.pending).as_ref().is_some_and(|pending| pending.contains_key(&number))
+    }
+
+    fn taken(&self, number: u64) -> Option<Waiting> {
+        lock(&self.pending).as_mut()?.remove(&number)
+    }
+
     fn forget(&self, number: u64) {
-        lock(&self.pending).remove(&number);
+        drop(self.taken(number));
         lock(&self.bodies).remove(&number);
     }
 
     fn fail_all(&self) {
         lock(&self.bodies).clear();
-        for (_, waiting) in lock(&self.pending).drain() {
+        let pending = lock(&self.pending).take();
+        for (_, waiting) in pending.into_iter().flatten() {
             // A call that gave up meanwhile does not listen any more.
             let _ = waiting.send(Err(NodeError::Away(self.name.clone())));
         }
     }
 
     fn answer(&self, number: u64, result: Result<Answered, NodeError>) {
-        if let Some(waiting) = lock(&self.pending).remove(&number) {
+        if let Some(waiting) = self.taken(number) {
             // As above.
             let _ = waiting.send(result);
         }
@@ -273,7 +289,7 @@ impl Connection {
     /// [`FrameError`] when a body over the limit is announced.
     pub fn reply(&self, reply: v1::Reply) -> Result<(), FrameError> {
         let number = reply.task;
-        if !lock(&self.pending).contains_key(&number) {
+        if !self.is_expected(number) {
             return Ok(());
         }
         let protocol = |what: &str| NodeError::Protocol { node: self.name.clone(), what: what.to_owned() };
@@ -315,7 +331,7 @@ impl Connection {
         let Some((_, assembly)) = bodies.get_mut(&body.task) else {
             // Late pieces of a call that gave up are dropped; pieces before their header end call and stream.
             drop(bodies);
-            if !lock(&self.pending).contains_key(&body.task) {
+            if !self.is_expected(body.task) {
                 return Ok(());
             }
             let what = FrameError::Unannounced.to_string();
@@ -352,4 +368,26 @@ fn problem_of(refusal: v1::Refusal) -> Problem {
     problem.hint = refusal.hint;
     problem.retryable = refusal.retryable;
     problem
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_that_comes_to_a_stream_as_it_ends_is_answered_away_and_does_not_wait() {
+        let hub = Hub::default();
+        // The frames are still taken: the stream's other half lives a moment longer.
+        let (connection, _frames) = hub.connect("h-0", None);
+        let (waiting, answer) = oneshot::channel();
+        connection.expect(1, waiting).expect("the stream is there");
+        hub.disconnect(&connection);
+        assert!(matches!(answer.await, Ok(Err(NodeError::Away(_)))));
+        let (waiting, answer) = oneshot::channel();
+        assert!(connection.expect(2, waiting).is_err());
+        assert!(answer.await.is_err());
+        let task = Task::Contribute { job: "job-1".to_owned() };
+        let called = hub.call("h-0", &task, Arc::default(), Duration::from_secs(60)).await;
+        assert!(matches!(called, Err(NodeError::Away(_))));
+    }
 }

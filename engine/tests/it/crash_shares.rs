@@ -43,7 +43,7 @@ fn killed_nodes_lead_to_a_new_attempt_with_fresh_randomness() {
 }
 
 /// No attempt was begun twice, and what left a node left it once for each attempt.
-fn attempts_are_begun_once(world: &World, hospital: &str) {
+pub fn attempts_are_begun_once(world: &World, hospital: &str) {
     let config = PartyConfig::load(Path::new(&world.toml(hospital))).expect("a configuration");
     let node = Node::open(config).expect("a node");
     let (mut begun, mut given) = (BTreeSet::new(), BTreeSet::new());

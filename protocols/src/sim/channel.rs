@@ -35,7 +35,7 @@ pub(super) struct MemoryChannel {
     out: Vec<(Role, SyncSender<Parcel>)>,
     incoming: Vec<(Role, Receiver<Parcel>)>,
     log: Arc<Log>,
-    tamper: Option<Arc<Mutex<Armed>>>,
+    tampers: Arc<Mutex<Vec<Armed>>>,
 }
 
 impl Log {
@@ -58,13 +58,13 @@ impl Log {
 }
 
 /// The three ends.
-pub(super) fn connect(log: &Arc<Log>, tamper: Option<&Arc<Mutex<Armed>>>) -> [MemoryChannel; 3] {
+pub(super) fn connect(log: &Arc<Log>, tampers: &Arc<Mutex<Vec<Armed>>>) -> [MemoryChannel; 3] {
     let mut ends = Role::ALL.map(|role| MemoryChannel {
         role,
         out: Vec::new(),
         incoming: Vec::new(),
         log: Arc::clone(log),
-        tamper: tamper.cloned(),
+        tampers: Arc::clone(tampers),
     });
     for from in Role::ALL {
         for to in [from.prev(), from.next()] {
@@ -79,12 +79,15 @@ pub(super) fn connect(log: &Arc<Log>, tamper: Option<&Arc<Mutex<Armed>>>) -> [Me
 impl Channel for MemoryChannel {
     fn send(&mut self, to: Role, step: StepId, message: Vec<u8>) -> Result<(), ChannelError> {
         self.log.add(self.role, to, step, &message);
-        let parcel = Parcel { step, body: message, is_lost: false, yields: 0 };
-        let is_meeting = step == Step::root().narrow("meet").id();
-        let (parcel, is_twice) = match self.tamper.as_ref().map(|tamper| tamper.lock()) {
-            Some(Ok(mut armed)) if !is_meeting => armed.pass(self.role, to, parcel),
-            _ => (parcel, false),
-        };
+        let mut parcel = Parcel { step, body: message, is_lost: false, yields: 0 };
+        let mut is_twice = false;
+        if step != Step::root().narrow("meet").id()
+            && let Ok(mut armed) = self.tampers.lock()
+        {
+            for armed in armed.iter_mut() {
+                is_twice |= armed.pass(self.role, to, &mut parcel);
+            }
+        }
         let again = is_twice.then(|| Parcel { step, body: parcel.body.clone(), is_lost: false, yields: 0 });
         let (_, queue) = self.out.iter().find(|(peer, _)| *peer == to).ok_or(ChannelError::Closed(to))?;
         for parcel in [Some(parcel), again].into_iter().flatten() {

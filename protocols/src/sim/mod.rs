@@ -1,7 +1,7 @@
 //! The test world: the three nodes of a session in one process, on a thread each, with queues in memory.
 //!
 //! All randomness comes from one seed, which a panic of a node names. A [`Tamper`] changes one message of one node on its
-//! way, as a corrupted node or a broken network would; [`Outcome`] tells what each node ended with, what it cost and
+//! way, as a corrupted node or a broken network would, and there may be several; [`Outcome`] tells what each node ended with, what it cost and
 //! what crossed the wire. Not for use outside of tests and benches: the seed is known.
 
 mod channel;
@@ -23,7 +23,7 @@ pub use tamper::{At, Change, Rewrite, Tamper};
 /// Three nodes that are to run a program.
 pub struct World {
     seed: u64,
-    tamper: Option<Tamper>,
+    tampers: Vec<Tamper>,
     records_transcript: bool,
 }
 
@@ -35,7 +35,7 @@ pub struct Outcome<T> {
     pub counters: [Counters; 3],
     /// What crossed the wire, in the order of each sender, if asked for.
     pub transcript: Vec<Crossing>,
-    /// True when the tampering found its message.
+    /// True when there was tampering, and all of it found its message.
     pub is_tampered: bool,
 }
 
@@ -43,13 +43,13 @@ impl World {
     /// A world of which `seed` decides all randomness.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { seed, tamper: None, records_transcript: false }
+        Self { seed, tampers: Vec::new(), records_transcript: false }
     }
 
-    /// Changes a message on its way.
+    /// Changes a message on its way, besides those that are changed already.
     #[must_use]
     pub fn tampering(mut self, tamper: Tamper) -> Self {
-        self.tamper = Some(tamper);
+        self.tampers.push(tamper);
         self
     }
 
@@ -76,8 +76,9 @@ impl World {
         program: impl Fn(&mut Session<'_, S>, I) -> Result<T> + Sync,
     ) -> Outcome<T> {
         let log = Arc::new(channel::Log::new(self.records_transcript));
-        let tamper = self.tamper.clone().map(|tamper| Arc::new(Mutex::new(tamper::Armed::new(tamper))));
-        let channels = channel::connect(&log, tamper.as_ref());
+        let armed: Vec<_> = self.tampers.iter().cloned().map(tamper::Armed::new).collect();
+        let armed = Arc::new(Mutex::new(armed));
+        let channels = channel::connect(&log, &armed);
         let program = &program;
         let ended = thread::scope(|scope| {
             let nodes: Vec<_> = Role::ALL
@@ -106,7 +107,9 @@ impl World {
             results: [r0, r1, r2],
             counters: [c0, c1, c2],
             transcript: log.take(),
-            is_tampered: tamper.is_some_and(|armed| armed.lock().is_ok_and(|armed| armed.is_done())),
+            is_tampered: armed
+                .lock()
+                .is_ok_and(|armed| !armed.is_empty() && armed.iter().all(tamper::Armed::is_done)),
         }
     }
 

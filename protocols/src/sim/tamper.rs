@@ -85,10 +85,10 @@ impl Armed {
         self.is_done
     }
 
-    /// What the queue gets for a message, and whether it gets it twice.
-    pub(super) fn pass(&mut self, from: Role, to: Role, mut parcel: Parcel) -> (Parcel, bool) {
+    /// Changes a message when it is the one; whether the queue gets it twice.
+    pub(super) fn pass(&mut self, from: Role, to: Role, parcel: &mut Parcel) -> bool {
         if from != self.tamper.party || self.is_done {
-            return (parcel, false);
+            return false;
         }
         let is_it = match self.tamper.at {
             At::Nth(n) => self.seen == n,
@@ -113,6 +113,6 @@ impl Armed {
                 Change::Duplicate => is_twice = true,
             }
         }
-        (parcel, is_twice)
+        is_twice
     }
 }

@@ -96,6 +96,24 @@ fn a_rewritten_message_arrives_so_and_a_transcript_has_what_was_sent() {
 }
 
 #[test]
+fn several_messages_are_changed_each_in_its_place() {
+    let fill = |byte: u8| Change::Rewrite(Arc::new(move |bytes: &mut Vec<u8>| bytes.fill(byte)));
+    let tamper = |party, byte| Tamper { party, at: At::Nth(0), change: fill(byte) };
+    let world = World::new(1).tampering(tamper(Role::P0, 1)).tampering(tamper(Role::P1, 2));
+    let outcome = world.run([1; 3], round_the_table);
+    assert!(outcome.is_tampered);
+    assert_eq!(outcome.all(), [vec![2], vec![0x0101_0101_0101_0101], vec![0x0202_0202_0202_0202]]);
+    let late = Tamper { party: Role::P2, at: At::Nth(9), change: Change::Drop };
+    assert!(
+        !World::new(1)
+            .tampering(tamper(Role::P0, 1))
+            .tampering(late)
+            .run([1; 3], round_the_table)
+            .is_tampered
+    );
+}
+
+#[test]
 fn a_message_that_comes_twice_is_taken_for_no_other() {
     let twice = |session: &mut Session<'_, SemiHonest>, ()| {
         round_the_table(&mut session.narrow("a"), 3)?;

@@ -2,8 +2,8 @@
 //! the compute nodes signed and sealed. It sees sizes and times; no share, no value, no key.
 //!
 //! An attempt is never resumed. Where one breaks off for a passing reason (a node is away, a message did not come),
-//! the next one starts from nothing with fresh randomness, over the same hospitals. Where a check of the protocol
-//! fails, somebody deviated: the job fails and says which check.
+//! the next one starts from nothing with fresh randomness, over the same hospitals. One that ended well is kept whole in one
+//! write: before it nothing of the attempt counts, after it no other is begun. Where a check of the protocol fails, somebody deviated: the job fails and says which check.
 
 mod attempt;
 mod masked;
@@ -20,6 +20,8 @@ use crate::query::plan::MultiParty;
 
 /// Attempts of a job.
 pub const ATTEMPTS_MAX: u32 = 5;
+/// The step under which all that a finished attempt gave is kept.
+const COMPUTED: &str = "computed";
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(150);
 
@@ -83,6 +85,9 @@ pub async fn run(work: &Work, job: &Aggregate) -> Result<Vec<ContributionHeader>
         Some(masked) => masked.arrived.shares.iter().map(|share| share.holder.clone()).collect(),
         None => participants(work, job).await?,
     };
+    if let Some(outputs) = kept(work).await? {
+        return spread(work, outputs).await;
+    }
     let mut last: Option<Problem> = None;
     for number in 1..=ATTEMPTS_MAX {
         let step = format!("attempt.{number}");
@@ -96,7 +101,7 @@ pub async fn run(work: &Work, job: &Aggregate) -> Result<Vec<ContributionHeader>
         match attempt::run(work, job, (&inputs, masked.as_ref()), number).await {
             Ok(outputs) => {
                 keep(work, &outputs).await?;
-                return Ok(outputs.inputs);
+                return spread(work, outputs).await;
             }
             Err(problem) if problem.retryable => {
                 work.event(None, "attempt failed", &problem.code).await?;
@@ -132,7 +137,32 @@ async fn participants(work: &Work, job: &Aggregate) -> Result<Vec<String>, Probl
     Ok(inputs)
 }
 
+/// Keeps all that an attempt gave as one part, before anything is made of it: an engine that dies right after goes on with
+/// this attempt's outputs, and never mixes them with another's.
 async fn keep(work: &Work, outputs: &Outputs) -> Result<(), Problem> {
+    let headers = canonical_json(&(&outputs.inputs, &outputs.outputs));
+    work.put_part("", COMPUTED, &headers, &outputs.sealed.concat()).await
+}
+
+/// What an attempt gave that ended well before this worker took the job up.
+async fn kept(work: &Work) -> Result<Option<Outputs>, Problem> {
+    let Some(part) = work.part("", COMPUTED).await? else { return Ok(None) };
+    let (inputs, outputs): (Vec<ContributionHeader>, Vec<OutputHeader>) =
+        serde_json::from_slice(&part.header).map_err(|e| Problem::internal(&e))?;
+    let whole = work.blob(part.blob).await?;
+    let (mut rest, mut sealed) = (whole.as_slice(), Vec::new());
+    for header in &outputs {
+        let bytes = usize::try_from(header.bytes).unwrap_or(usize::MAX);
+        let (one, others) =
+            rest.split_at_checked(bytes).ok_or_else(|| Problem::internal(&"a kept output is too short"))?;
+        sealed.push(one.to_vec());
+        rest = others;
+    }
+    Ok(Some(Outputs { inputs, outputs, sealed }))
+}
+
+/// Files what was kept under the steps where results, receipts and `ward jobs` look for it. Done again, it changes nothing.
+async fn spread(work: &Work, outputs: Outputs) -> Result<Vec<ContributionHeader>, Problem> {
     let is_first = work.part("", "selection").await?.is_none();
     for header in outputs.inputs.iter().filter(|_| is_first) {
         work.put_part(&header.hospital, "contribution", &canonical_json(header), b"").await?;
@@ -145,7 +175,7 @@ async fn keep(work: &Work, outputs: &Outputs) -> Result<(), Problem> {
     if is_first {
         work.put_part("", "selection", &canonical_json(&outputs.inputs), b"").await?;
     }
-    Ok(())
+    Ok(outputs.inputs)
 }
 
 /// An empty body.

@@ -6,6 +6,7 @@
 //! nothing of one is used in another.
 
 mod arrived;
+mod attempts;
 mod design;
 mod program;
 mod regression;
@@ -16,10 +17,8 @@ mod sums;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use tokio::sync::watch;
 use ward_protocols::mpc::role::Role;
 
 use super::aggregate::TakenIn;
@@ -34,37 +33,17 @@ use crate::job::multiparty::{ATTEMPTS_MAX, session_id};
 use crate::problem::{Problem, ProblemKind};
 use crate::query::plan::{Participation, Plan};
 use crate::trace;
+pub use attempts::Attempts;
+use attempts::Underway;
 pub use seat::output_place;
 use seat::{Part, Seat};
 
 /// Context of a compute node's signature over its output.
 pub const OUTPUT: &str = "ward/v1/output";
 
-/// Attempts that this node takes part in at the moment, by job and number.
-#[derive(Default)]
-pub struct Attempts(Mutex<HashMap<(String, u32), watch::Sender<bool>>>);
-
-impl Attempts {
-    fn begin(&self, key: (String, u32)) -> watch::Receiver<bool> {
-        let (cancel, cancelled) = watch::channel(false);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, cancel);
-        cancelled
-    }
-
-    fn end(&self, key: &(String, u32)) {
-        if let Some(cancel) = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key) {
-            cancel.send_replace(true);
-        }
-    }
-}
-
-/// Ends an attempt however its task ends.
-struct Underway<'a>(&'a Attempts, (String, u32));
-
-impl Drop for Underway<'_> {
-    fn drop(&mut self) {
-        self.0.end(&self.1);
-    }
+/// The same attempt is not run twice.
+fn begun() -> Problem {
+    refuse("mpc.attempt", "this attempt has been begun before").hint("a new attempt follows")
 }
 
 /// Why a mesh ended; that it was told to is no fault of this node's, and another attempt may go well.
@@ -123,16 +102,15 @@ impl Node {
     ) -> Result<(Outcome, Vec<u8>), Problem> {
         let (node, inputs, members) = (self.clone(), inputs.to_vec(), members.to_vec());
         let key = (job.to_owned(), attempt);
+        // Before the checks, which take a while: the engine may call the attempt off meanwhile.
+        let (_underway, cancelled) = Underway::begin(self.attempts(), key.clone()).ok_or_else(begun)?;
         let told = {
-            let (job, attempt) = key.clone();
             let origin = trace::current();
             let told = tokio::task::spawn_blocking(move || {
-                trace::within_blocking(origin, || node.told((&job, attempt), inputs, &members, arrived))
+                trace::within_blocking(origin, || node.told((&key.0, key.1), inputs, &members, arrived))
             });
             told.await.map_err(|e| Problem::internal(&e))??
         };
-        let cancelled = self.attempts().begin(key.clone());
-        let _underway = Underway(self.attempts(), key);
         let config = MeshConfig {
             session: session_id(job, attempt),
             peers: told.peers.clone(),
@@ -178,7 +156,7 @@ impl Node {
 
     /// Leaves an attempt.
     pub(super) fn stop_attempt(&self, job: &str, attempt: u32) -> Outcome {
-        self.attempts().end(&(job.to_owned(), attempt));
+        self.attempts().stop((job.to_owned(), attempt));
         Outcome::Stopped
     }
 
@@ -222,9 +200,8 @@ impl Node {
         }
         // The same attempt twice is refused: its binding is drawn anew each time.
         let once = random::<32>().map_err(|e| Problem::internal(&e))?;
-        self.once("mpc-attempt", &format!("{job}/{attempt}"), Digest(once), &attempt.to_be_bytes()).map_err(
-            |_| refuse("mpc.attempt", "this attempt has been begun before").hint("a new attempt follows"),
-        )?;
+        self.once("mpc-attempt", &format!("{job}/{attempt}"), Digest(once), &attempt.to_be_bytes())
+            .map_err(|_| begun())?;
         let gives = sum.is_none() && inputs.iter().any(|name| name == self.name());
         let view = gives.then(|| self.view(&taken)).transpose()?;
         Ok(Told { taken, nodes, role, inputs, peers, sum, view })
