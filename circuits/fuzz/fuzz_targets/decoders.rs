@@ -8,6 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use rand_core::SeedableRng;
 use ward_circuits::ConstrainedStatement;
 use ward_circuits::consent::ConsentGiven;
+use ward_circuits::eligibility::{HolderSecret, PatientSecret};
 use ward_circuits::field;
 use ward_circuits::groth16::setup::insecure_single_party_setup;
 use ward_circuits::groth16::{Proof, ProvingKey, VerifyingKey};
@@ -30,6 +31,12 @@ static OBJECTS: LazyLock<Vec<(Vec<u8>, Decode)>> = LazyLock::new(|| {
         }),
         (signing.public_key().to_bytes().to_vec(), |b| {
             Some(PublicKey::from_bytes(b.try_into().ok()?).ok()?.to_bytes().to_vec())
+        }),
+        (HolderSecret::generate(rng).to_bytes().expose().to_vec(), |b| {
+            Some(HolderSecret::from_bytes(b.try_into().ok()?).ok()?.to_bytes().expose().to_vec())
+        }),
+        (PatientSecret::of(b"patient").to_bytes().expose().to_vec(), |b| {
+            Some(PatientSecret::from_bytes(b.try_into().ok()?).ok()?.to_bytes().expose().to_vec())
         }),
         (signing.sign(&message, rng).to_bytes().to_vec(), |b| {
             Some(Signature::from_bytes(b.try_into().ok()?).ok()?.to_bytes().to_vec())
