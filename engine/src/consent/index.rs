@@ -172,7 +172,11 @@ impl Index {
             let said = |class: &String| decision::weigh(rule, permits, (question, class), at_ms);
             question.classes.iter().map(said).collect::<Vec<_>>()
         };
-        let verdicts = self.rules.iter().map(|rule| [weigh(rule, true), weigh(rule, false)]).collect();
+        let verdict = |rule| Verdict {
+            by_class: [weigh(rule, true), weigh(rule, false)],
+            is_default: Rule::is_default(rule),
+        };
+        let verdicts = self.rules.iter().map(verdict).collect();
         Lens { index: Arc::clone(self), regime, verdicts, classes: question.classes.len(), at_ms }
     }
 
@@ -192,10 +196,18 @@ impl Index {
 pub struct Lens {
     index: Arc<Index>,
     regime: Regime,
-    /// By rule, as a grant and as a denial, by class.
-    verdicts: Vec<[Vec<Option<bool>>; 2]>,
+    /// By rule.
+    verdicts: Vec<Verdict>,
     classes: usize,
     at_ms: u64,
+}
+
+/// What a rule says to a question.
+struct Verdict {
+    /// As a grant and as a denial, by class.
+    by_class: [Vec<Option<bool>>; 2],
+    /// [`Rule::is_default`].
+    is_default: bool,
 }
 
 impl Lens {
@@ -219,9 +231,9 @@ impl Lens {
 
     fn weighed(&self, statement: &Statement, class: usize) -> Weighed {
         let as_denial = usize::from(statement.status == Status::Denied);
-        let verdicts = self.verdicts.get(statement.rule as usize);
-        let said = verdicts.and_then(|both| both[as_denial].get(class).copied()).flatten();
-        let is_default = self.index.rule(statement.rule).is_some_and(Rule::is_default);
+        let verdict = self.verdicts.get(statement.rule as usize);
+        let said = verdict.and_then(|verdict| verdict.by_class[as_denial].get(class).copied()).flatten();
+        let is_default = verdict.is_some_and(|verdict| verdict.is_default);
         let in_force = statement.validity.holds(self.at_ms);
         Weighed { status: statement.status, in_force, said, is_default }
     }

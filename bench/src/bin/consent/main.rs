@@ -101,7 +101,8 @@ fn check(artefacts: usize) {
     let statuses = [Status::Revoked, Status::Granted];
     let (rounds, mut total, mut lookups) = (10, 0.0, 0.0);
     for round in 0..rounds {
-        let chosen = &asked[round * CHANGES % (count - CHANGES).max(1)..][..CHANGES.min(count)];
+        let chosen = &asked[round * CHANGES % count.saturating_sub(CHANGES).max(1)..];
+        let chosen = &chosen[..CHANGES.min(chosen.len())];
         let numbers: Vec<u64> = chosen.iter().map(|who| plain[&who.0]).collect();
         let (seconds, _) = spent(|| {
             let changed = Arc::make_mut(&mut index);
@@ -116,7 +117,7 @@ fn check(artefacts: usize) {
         total += seconds;
         lookups += spent(|| chosen.iter().filter(|who| plain.contains_key(&who.0)).count()).0;
     }
-    let changes = (rounds * CHANGES) as f64;
+    let changes = (rounds * CHANGES.min(count)) as f64;
     println!(
         "changes: {:.0} a CPU second, each taken in and decided again; ratio to a look-up {:.1}",
         changes / total,

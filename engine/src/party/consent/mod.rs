@@ -9,26 +9,27 @@
 //! Adversary: none here; the node is the hospital's own. What another process (`ward party consent revoke`) has recorded
 //! when the check is made is honoured; a revocation after the bytes have left concerns the next job.
 
+mod gate;
 mod import;
 
-use std::collections::{HashMap, HashSet};
-use std::fmt;
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+pub use gate::ConsentGate;
+use gate::Numberings;
 pub use import::ImportReport;
 
 use super::aggregate::TakenIn;
 use super::ceremony::refuse;
 use super::local::data::LocalData;
-use super::local::gate::RowGate;
 use super::node::Node;
 use crate::audit::Context;
 use crate::consent::{
-    Artefact, Index, Lens, Pseudonym, PseudonymKey, Question, Regime, RootStatement, Roots, Status,
+    Artefact, Index, Pseudonym, PseudonymKey, Question, Regime, RootStatement, Roots, Status,
 };
 use crate::encoding::{Digest, canonical_json};
 use crate::identity::SealKey;
@@ -36,8 +37,6 @@ use crate::problem::{Problem, ProblemKind};
 use crate::query::plan::Plan;
 use crate::store::{CONSENTS_MAX, ConsentRoot, ConsentRow, PartyStore, Recorded, StoreError};
 
-/// Identifiers whose pseudonyms are kept in memory.
-const NAMES_MAX: usize = 1 << 22;
 /// Between a version of the data and a root of consents.
 const UNDER: &str = " under ";
 /// How often a root is made anew because another process made one of the same version.
@@ -46,7 +45,7 @@ const ROOT_ATTEMPTS_MAX: u32 = 5;
 /// Everything a node holds of consents.
 pub struct ConsentDesk {
     key: PseudonymKey,
-    names: Arc<RwLock<HashMap<String, Pseudonym>>>,
+    numberings: Arc<Numberings>,
     book: Mutex<Book>,
 }
 
@@ -68,7 +67,7 @@ impl ConsentDesk {
     /// When the key that makes pseudonyms cannot be opened or made.
     pub fn open(folder: &Path, seal: &SealKey) -> Result<Self, Problem> {
         let key = PseudonymKey::load_or_create(folder, seal)?;
-        Ok(Self { key, names: Arc::default(), book: Mutex::default() })
+        Ok(Self { key, numberings: Arc::default(), book: Mutex::default() })
     }
 
     /// The pseudonym of an identifier.
@@ -180,65 +179,6 @@ pub(super) fn data_version(version: &str) -> &str {
     version.split_once(UNDER).map_or(version, |(data, _)| data)
 }
 
-/// The gate of a job: a question to the consents of a moment.
-pub struct ConsentGate {
-    lens: Lens,
-    key: PseudonymKey,
-    names: Arc<RwLock<HashMap<String, Pseudonym>>>,
-    refused: Arc<AtomicU64>,
-}
-
-impl ConsentGate {
-    /// A gate that asks this question, under the hospital's key.
-    #[must_use]
-    pub fn new(lens: Lens, key: PseudonymKey) -> Self {
-        Self { lens, key, names: Arc::default(), refused: Arc::default() }
-    }
-}
-
-impl fmt::Debug for ConsentGate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ConsentGate")
-    }
-}
-
-impl RowGate for ConsentGate {
-    fn admit(&self, patients: &mut dyn Iterator<Item = Option<&str>>) -> Vec<bool> {
-        let mut fresh: HashMap<String, Pseudonym> = HashMap::new();
-        let mut last: Option<(String, bool)> = None;
-        let known = self.names.read().unwrap_or_else(PoisonError::into_inner);
-        let mut admitted = Vec::new();
-        for patient in patients {
-            let Some(patient) = patient else {
-                admitted.push(false);
-                continue;
-            };
-            if let Some((_, verdict)) = last.as_ref().filter(|(name, _)| name == patient) {
-                admitted.push(*verdict);
-                continue;
-            }
-            let pseudonym = known.get(patient).or_else(|| fresh.get(patient)).copied().or_else(|| {
-                let made = self.key.pseudonym(patient)?;
-                fresh.insert(patient.to_owned(), made);
-                Some(made)
-            });
-            let verdict = pseudonym.is_some_and(|pseudonym| self.lens.decide(&pseudonym).permitted);
-            admitted.push(verdict);
-            last = Some((patient.to_owned(), verdict));
-        }
-        drop(known);
-        if !fresh.is_empty() {
-            let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
-            if names.len() + fresh.len() <= NAMES_MAX {
-                names.extend(fresh);
-            }
-        }
-        let refused = admitted.iter().filter(|verdict| !**verdict).count() as u64;
-        self.refused.store(refused, Ordering::Relaxed);
-        admitted
-    }
-}
-
 impl Node {
     /// The question that a plan asks of every patient; none where the hospital asks for no consent.
     ///
@@ -270,13 +210,10 @@ impl Node {
         };
         self.expire_consents()?;
         let (index, root) = self.root_of_consents()?;
-        let refused = Arc::new(AtomicU64::new(0));
-        let gate = ConsentGate {
-            lens: index.lens(self.config().consent.regime, &question, self.now_ms()),
-            key: self.consents().key.clone(),
-            names: Arc::clone(&self.consents().names),
-            refused: Arc::clone(&refused),
-        };
+        let lens = index.lens(self.config().consent.regime, &question, self.now_ms());
+        let desk = self.consents();
+        let gate = ConsentGate::remembering(lens, desk.key.clone(), Arc::clone(&desk.numberings));
+        let refused = Arc::clone(&gate.refused);
         let use_ = Use { root: root.root, change: index.change() };
         let data = Arc::new(self.data().through(Arc::new(gate)));
         Ok(View { data, asked: Some(Asked { use_, refused }) })
@@ -382,11 +319,10 @@ impl Node {
         if refused.is_empty() {
             return Ok(());
         }
-        let mut touched = false;
+        let data = self.data();
         let desk = self.consents();
-        self.data().each_patient(&taken.plan.query.table, |patient| {
-            touched |= desk.key.pseudonym(patient).is_some_and(|found| refused.contains(&found));
-        })?;
+        let numbered = desk.numberings.of(&data.reading(&taken.plan.query.table)?, &desk.key)?;
+        let touched = numbered.patients.iter().flatten().any(|patient| refused.contains(patient));
         if touched { Err(changed()) } else { Ok(()) }
     }
 

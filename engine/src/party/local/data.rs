@@ -1,19 +1,23 @@
 //! The sources behind the published tables: opened, surveyed, digested, and looked at again when they change.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use polars::prelude::{DataFrame, DataType};
+use polars::prelude::{DataFrame, Expr};
 
 use super::config::{PartyConfig, Source, TableConfig};
-use super::gate::{self, Asking, Gate, RowGate};
+use super::gate::{Gate, Reading, RowGate};
 use super::survey::{first_rows, survey};
-use super::{LocalError, held, scan, shape};
+use super::{LocalError, held, shape};
 use crate::query::catalogue::{Publication, Table};
 use crate::records::source::{self, FileStamp};
 use crate::records::version::{RowTags, VersionKey};
 use crate::records::{Reader, Rejects};
+
+/// Readings of tables so far.
+static READINGS: AtomicU64 = AtomicU64::new(0);
 
 /// The data of one hospital.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ pub struct LocalData {
 pub(super) struct TableState {
     stamp: Vec<FileStamp>,
     read_at: Instant,
+    /// Tells the readings of this process apart.
+    pub(super) reading: u64,
     /// Root of the Merkle tree over the mapped rows, hexadecimal.
     pub(super) dataset_version: String,
     pub(super) survey: Survey,
@@ -97,21 +103,22 @@ impl LocalData {
         Self { tables, key: self.key.clone(), states, gate, rounding }
     }
 
-    /// What decides whose rows of a table are read, with the source column that names the patient; none where
-    /// every row is.
-    pub(super) fn gate<'a>(&'a self, table: &'a TableConfig) -> Result<Option<Asking<'a>>, LocalError> {
-        self.gate.at(table)
+    /// The condition on [`scan::numbered`] rows of a table that may be read; none where every row is.
+    pub(super) fn gate(
+        &self,
+        table: &TableConfig,
+        state: &Arc<TableState>,
+    ) -> Result<Option<Expr>, LocalError> {
+        self.gate.before(table, state)
     }
 
-    /// The patients of a table, one after the other, as often as they have rows.
+    /// A table as it is read now.
     ///
     /// # Errors
     /// As [`Self::survey`].
-    pub fn each_patient(&self, table: &str, mut each: impl FnMut(&str)) -> Result<(), LocalError> {
+    pub fn reading(&self, table: &str) -> Result<Reading<'_>, LocalError> {
         let table = self.table(table)?;
-        let state = self.state(table)?;
-        gate::patients(table, &state, &mut each)?;
-        state.still_holds(table)
+        Ok(Reading::of(table, self.state(table)?))
     }
 
     /// Opens the sources: every column must be there and map, and no table may have more rows than announced.
@@ -271,6 +278,7 @@ impl LocalData {
         let state = Arc::new(TableState {
             stamp,
             read_at: Instant::now(),
+            reading: READINGS.fetch_add(1, Ordering::Relaxed),
             dataset_version: version.root.to_string(),
             survey,
             places: version.places,
@@ -295,26 +303,19 @@ impl TableState {
     /// The patient of every row, in the order of the source: [`LocalData::patients`] of this reading.
     pub(super) fn patients(&self, table: &TableConfig) -> Result<Option<Vec<u32>>, LocalError> {
         let Some(source) = table.patient.as_deref() else { return Ok(None) };
-        let absent = || LocalError::ColumnAbsent { table: table.name.clone(), source_column: source.into() };
-        let lazy = scan::scan(table, self.held.as_ref(), &[source], Some(self.survey.rows))?;
-        let frame = scan::collect(table, lazy)?;
-        let named = frame.column(source).and_then(|series| series.cast(&DataType::String));
-        let named = named.map_err(|_| absent())?;
-        let named = named.str().map_err(|_| absent())?;
-        let mut numbers: HashMap<&str, u32> = HashMap::new();
-        let is_named = |name: &&str| !name.trim().is_empty() && !table.null_values.contains(name.trim());
-        Ok(Some(
-            named
-                .iter()
-                .map(|name| match name.filter(is_named) {
-                    None => u32::MAX,
-                    Some(name) => {
-                        let next = numbers.len() as u32;
-                        *numbers.entry(name).or_insert(next)
-                    }
-                })
-                .collect(),
-        ))
+        let mut numbers: HashMap<String, u32> = HashMap::new();
+        let mut patients = Vec::new();
+        self.each_patient(table, source, &mut |name| {
+            let next = numbers.len() as u32;
+            patients.push(match name {
+                None => u32::MAX,
+                Some(name) => match numbers.get(name) {
+                    Some(known) => *known,
+                    None => *numbers.entry(name.to_owned()).or_insert(next),
+                },
+            });
+        })?;
+        Ok(Some(patients))
     }
 
     /// Checks after reading that the file read is the file digested; what is held in memory is.

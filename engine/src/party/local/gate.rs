@@ -3,7 +3,6 @@
 //! Where a hospital asks for consent, its tables cannot be read but through a gate: a path of the code that forgets to
 //! ask is refused every row. The gate sees nothing but the patient's identifier, whatever the source is.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,14 +12,17 @@ use polars::prelude::{
 
 use super::LocalError;
 use super::config::TableConfig;
-use super::data::TableState;
+use super::data::{TableState, malformed};
 use super::scan::{self, named};
 use crate::consent::Regime;
 
 /// Decides whose rows are read.
 pub trait RowGate: fmt::Debug + Send + Sync {
-    /// For one row after the other, by its patient where it names one: may it be read?
-    fn admit(&self, patients: &mut dyn Iterator<Item = Option<&str>>) -> Vec<bool>;
+    /// For every row of a reading, in the order of the source: may it be read?
+    ///
+    /// # Errors
+    /// When the rows' patients cannot be read.
+    fn admit(&self, reading: &Reading<'_>) -> Result<Vec<bool>, LocalError>;
 }
 
 /// What stands before the rows of a hospital.
@@ -34,71 +36,99 @@ pub(super) enum Gate {
     Asked(Arc<dyn RowGate>),
 }
 
-/// A gate before a table.
-pub(super) struct Asking<'a> {
-    /// Source column that names the patient.
-    pub(super) patient: &'a str,
-    rows: Arc<dyn RowGate>,
-}
-
 impl Gate {
     /// Before anybody asks.
     pub(super) fn of(regime: Regime) -> Self {
         if regime == Regime::None { Self::Open } else { Self::Closed }
     }
 
-    /// Before a table.
-    pub(super) fn at<'a>(&'a self, table: &'a TableConfig) -> Result<Option<Asking<'a>>, LocalError> {
+    /// The condition on [`scan::numbered`] rows of a table; none where every row is read.
+    pub(super) fn before(
+        &self,
+        table: &TableConfig,
+        state: &Arc<TableState>,
+    ) -> Result<Option<Expr>, LocalError> {
         match (self, &table.patient) {
             (Self::Open, _) => Ok(None),
-            (Self::Asked(rows), Some(patient)) => Ok(Some(Asking { patient, rows: Arc::clone(rows) })),
+            (Self::Asked(rows), Some(_)) => {
+                let admitted = rows.admit(&Reading { table, state: Arc::clone(state) })?;
+                Ok(Some(admits(admitted)))
+            }
             _ => Err(LocalError::ConsentNotAsked { table: table.name.clone() }),
         }
     }
 }
 
-impl Asking<'_> {
-    /// The condition on rows of the source.
-    pub(super) fn admits(&self, table: &TableConfig) -> Expr {
-        let (rows, null_values) = (Arc::clone(&self.rows), table.null_values.clone());
-        named(self.patient).map(
-            move |series| mask(&*rows, &null_values, &series),
-            |_, field| Ok(Field::new(field.name().clone(), DataType::Boolean)),
-        )
-    }
-}
-
-fn mask(rows: &dyn RowGate, null_values: &BTreeSet<String>, series: &Series) -> PolarsResult<Series> {
-    let texts = series.cast(&DataType::String)?;
-    let texts = texts.str()?;
-    let admitted =
-        rows.admit(&mut texts.iter().map(|text| text.and_then(|text| named_in(text, null_values))));
-    Ok(BooleanChunked::from_slice(series.name().clone(), &admitted).into_column())
-}
-
-fn named_in<'a>(text: &'a str, null_values: &BTreeSet<String>) -> Option<&'a str> {
-    let text = text.trim();
-    (!text.is_empty() && !null_values.contains(text)).then_some(text)
-}
-
-/// Calls `each` for the patient of every row.
-pub(super) fn patients(
-    table: &TableConfig,
-    state: &TableState,
-    each: &mut dyn FnMut(&str),
-) -> Result<(), LocalError> {
-    let Some(patient) = table.patient.as_deref() else {
-        return Err(LocalError::ConsentNotAsked { table: table.name.clone() });
+/// By the row's place in the source; a row that nobody decided about is left out.
+fn admits(admitted: Vec<bool>) -> Expr {
+    let mask = move |rows: Series| -> PolarsResult<Series> {
+        let places = rows.cast(&DataType::UInt64)?;
+        let places = places.u64()?.iter().map(|place| usize::try_from(place?).ok());
+        let is_admitted =
+            |place: Option<usize>| place.and_then(|place| admitted.get(place)).copied() == Some(true);
+        let mask: Vec<bool> = places.map(is_admitted).collect();
+        Ok(BooleanChunked::from_slice(rows.name().clone(), &mask).into_column())
     };
-    let frame =
-        scan::collect(table, scan::scan(table, state.held.as_ref(), &[patient], Some(state.survey.rows))?)?;
-    let absent =
-        |_| LocalError::ColumnAbsent { table: table.name.clone(), source_column: patient.to_owned() };
-    let texts = frame.column(patient).and_then(|series| series.cast(&DataType::String)).map_err(absent)?;
-    for text in texts.str().map_err(absent)?.iter().flatten() {
-        if let Some(named) = named_in(text, &table.null_values) {
-            each(named);
-        }
+    named(scan::ROW).map(mask, |_, field| Ok(Field::new(field.name().clone(), DataType::Boolean)))
+}
+
+/// A table as it was read at one moment: the same rows in the same order, as long as its source does not change.
+pub struct Reading<'a> {
+    table: &'a TableConfig,
+    state: Arc<TableState>,
+}
+
+impl<'a> Reading<'a> {
+    /// Of a table in this state.
+    pub(super) fn of(table: &'a TableConfig, state: Arc<TableState>) -> Self {
+        Self { table, state }
     }
-    Ok(())
+
+    /// Name of the table.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        &self.table.name
+    }
+
+    /// Tells the readings of this process apart.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.state.reading
+    }
+
+    /// Calls `each` for every row, in the order of the source, with its patient where it names one.
+    ///
+    /// # Errors
+    /// When the source cannot be read, has changed, or names no patients.
+    pub fn patients(&self, each: &mut dyn FnMut(Option<&str>)) -> Result<(), LocalError> {
+        let Some(patient) = self.table.patient.as_deref() else {
+            return Err(LocalError::ConsentNotAsked { table: self.table.name.clone() });
+        };
+        self.state.each_patient(self.table, patient, each)
+    }
+}
+
+impl TableState {
+    /// [`Reading::patients`], by the source column that names them.
+    pub(super) fn each_patient(
+        &self,
+        table: &TableConfig,
+        patient: &str,
+        each: &mut dyn FnMut(Option<&str>),
+    ) -> Result<(), LocalError> {
+        let lazy = scan::scan(table, self.held.as_ref(), &[patient], Some(self.survey.rows))?;
+        let frame = scan::collect(table, lazy)?;
+        self.still_holds(table)?;
+        let absent =
+            |_| LocalError::ColumnAbsent { table: table.name.clone(), source_column: patient.to_owned() };
+        let texts =
+            frame.column(patient).and_then(|series| series.cast(&DataType::String)).map_err(absent)?;
+        let texts = texts.str().map_err(absent)?;
+        if texts.len() as u64 != self.survey.rows {
+            return Err(malformed(table, "its rows cannot be told apart"));
+        }
+        let is_named = |text: &&str| !text.is_empty() && !table.null_values.contains(*text);
+        texts.iter().for_each(|text| each(text.map(str::trim).filter(is_named)));
+        Ok(())
+    }
 }

@@ -1,6 +1,7 @@
 //! The local step: a plan over this hospital's rows, to the slots that are encrypted next.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use polars::prelude::{BooleanChunked, DataFrame, DataType, lit};
 
@@ -245,7 +246,7 @@ fn read(
     plan: &Plan,
     (data, table): (&LocalData, &TableConfig),
     needs: &Needs<'_>,
-    (hospital, state): (usize, &TableState),
+    (hospital, state): (usize, &Arc<TableState>),
 ) -> Result<DataFrame, LocalError> {
     let names: BTreeSet<&str> = needs.filter.union(&needs.sums).copied().collect();
     let mut columns: Vec<&ColumnConfig> = Vec::new();
@@ -263,15 +264,13 @@ fn read(
     if columns.is_empty() {
         columns.extend(table.columns.first());
     }
-    let gate = data.gate(table)?;
-    let mut sources: BTreeSet<&str> = columns.iter().map(|c| c.source.as_str()).collect();
-    sources.extend(gate.as_ref().map(|asking| asking.patient));
+    let sources: BTreeSet<&str> = columns.iter().map(|c| c.source.as_str()).collect();
     let sources: Vec<&str> = sources.into_iter().collect();
     let code = lit(hospital as i64).cast(DataType::Int64).alias(HOSPITAL);
     let source = scan::scan(table, state.held.as_ref(), &sources, Some(state.survey.rows))?;
     let mut source = scan::numbered(source);
-    if let Some(asking) = gate {
-        source = source.filter(asking.admits(table));
+    if let Some(admits) = data.gate(table, state)? {
+        source = source.filter(admits);
     }
     let mut frame = scan::mapped(source, table, &columns).with_column(code);
     if let Some(condition) = &plan.filter {

@@ -2,6 +2,7 @@
 
 mod config;
 mod data;
+mod gate;
 mod policy;
 mod postgres;
 mod records;

@@ -11,10 +11,11 @@ use polars::prelude::{DataFrame, IntoColumn, NamedFrom, ParquetWriter, Series};
 use serde_json::Value as Json;
 
 use super::{Folder, World, key, repository};
+use crate::party::local::LocalError;
 use crate::party::local::cohort::NOWHERE;
 use crate::party::local::config::PartyConfig;
 use crate::party::local::data::LocalData;
-use crate::party::local::gate::RowGate;
+use crate::party::local::gate::{Reading, RowGate};
 use crate::query::answer::Value;
 
 fn world(folder: &str, letters: &[&str]) -> World {
@@ -244,8 +245,10 @@ fn two_hundred_thousand_rows_have_a_version_and_keep_it() {
 struct AllBut(&'static str);
 
 impl RowGate for AllBut {
-    fn admit(&self, patients: &mut dyn Iterator<Item = Option<&str>>) -> Vec<bool> {
-        patients.map(|patient| patient.is_some_and(|patient| patient != self.0)).collect()
+    fn admit(&self, reading: &Reading<'_>) -> Result<Vec<bool>, LocalError> {
+        let mut admitted = Vec::new();
+        reading.patients(&mut |patient| admitted.push(patient.is_some_and(|patient| patient != self.0)))?;
+        Ok(admitted)
     }
 }
 
