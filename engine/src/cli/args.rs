@@ -65,7 +65,7 @@ pub enum Command {
     Account(super::commands::account::Account),
     /// Hold a key ceremony among the hospitals (operators).
     Keygen(Keygen),
-    /// Make the keys of the proof system: a ceremony among hospitals, on a folder that passes between them.
+    /// Make the keys of the proof system: a ceremony among hospitals, through the engine or on a folder that passes between them.
     #[command(subcommand)]
     Setup(Setup),
     /// What the hospitals publish: tables, columns, units, bounds.

@@ -157,7 +157,7 @@ impl Node {
         let held = self.held(epoch)?;
         let (plan, _) = self.replan(sql, asked, catalogue, &held)?;
         let approval = self.judge(&plan, researcher, study)?;
-        let budget = self.judge_budget(&plan, study)?.unwrap_or_default();
+        let budget = self.judge_budget(&plan, (researcher, study))?.unwrap_or_default();
         Ok(Outcome::Checked { by_hand: matches!(approval, Approval::ByHand), budget })
     }
 
@@ -177,8 +177,8 @@ impl Node {
                 ));
             }
             let judged = self.judge(&plan, &request.researcher, request.study.as_ref());
-            let judged = judged
-                .and_then(|approval| self.judge_budget(&plan, request.study.as_ref()).map(|_| approval));
+            let who = (request.researcher.as_str(), request.study.as_ref());
+            let judged = judged.and_then(|approval| self.judge_budget(&plan, who).map(|_| approval));
             let about = circumstances(self, (&plan, &catalogue), request.study.as_ref());
             let approval = judged.inspect_err(|problem| {
                 let about = about.clone();

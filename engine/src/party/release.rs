@@ -157,7 +157,7 @@ impl Node {
     pub(super) fn judge_budget(
         &self,
         plan: &Plan,
-        study: Option<&StudyRef>,
+        (researcher, study): (&str, Option<&StudyRef>),
     ) -> Result<Option<String>, Problem> {
         let Some(privacy) = &plan.privacy else { return Ok(None) };
         if !plan.hospitals.iter().any(|name| name == self.name()) {
@@ -166,7 +166,10 @@ impl Node {
         let (policy, now) = (self.privacy_policy()?, self.now_ms());
         let table = &plan.query.table;
         let version = self.data().dataset_version(table).map_err(Problem::from)?;
-        if self.store().is_charged(&answer_of(plan, privacy, &version))? {
+        let read = self.version_read(plan, researcher, &version)?;
+        if let Some(read) = read
+            && self.store().is_charged(&answer_of(plan, privacy, &read))?
+        {
             return Ok(Some("answered before: costs nothing more".to_owned()));
         }
         let since = policy.since_ms(now);

@@ -39,8 +39,11 @@ impl Node {
         Ok(())
     }
 
-    /// Records an act on rows of this hospital, for somebody.
-    pub(super) fn audit_within(
+    /// Records an act on rows of this hospital, or on what is known of a patient.
+    ///
+    /// # Errors
+    /// Storage.
+    pub fn audit_within(
         &self,
         action: &str,
         subject: &str,

@@ -6,12 +6,15 @@ use clap::Subcommand;
 use serde_json::{Value as Json, json};
 
 use super::party::load;
+use crate::audit::Context;
 use crate::cli::exit::Exit;
 use crate::cli::output::terminal::Terminal;
 use crate::cli::written;
 use crate::clock::{now_ms, utc};
 use crate::consent::fhir::{self, Release};
-use crate::consent::{Artefact, Provenance, Purpose, PurposeError, Question, Rule, Scope, Status, Validity};
+use crate::consent::{
+    Artefact, Provenance, Pseudonym, Purpose, PurposeError, Question, Rule, Scope, Status, Validity,
+};
 use crate::encoding::Digest;
 use crate::party::node::Node;
 use crate::problem::{Problem, ProblemKind};
@@ -367,7 +370,11 @@ fn list(
         }
     }
     rows.truncate(limit);
-    node.audit("consent.read", "consents", &format!("{} artefacts listed", rows.len()))?;
+    let listed = format!("{} artefacts listed", rows.len());
+    match patient {
+        Some(patient) => audit_read(node, &node.consents().pseudonym(patient)?, "consents", &listed)?,
+        None => node.audit("consent.read", "consents", &listed)?,
+    }
     if terminal.is_json() {
         let artefacts: Vec<&Artefact> = rows.iter().map(|row| &row.artefact).collect();
         return written(terminal.json(&artefacts));
@@ -385,9 +392,15 @@ fn list(
     written(terminal.data(&text))
 }
 
+/// Records that what a patient said was read.
+fn audit_read(node: &Node, patient: &Pseudonym, subject: &str, detail: &str) -> Result<(), Problem> {
+    let context = Context { patient: patient.to_string(), ..Context::default() };
+    node.audit_within("consent.read", subject, detail, context)
+}
+
 fn show(node: &Node, id: &str, terminal: &Terminal) -> Result<Exit, Problem> {
     let row = found(node, id)?;
-    node.audit("consent.read", &format!("consent:{id}"), "")?;
+    audit_read(node, &row.artefact.pseudonym, &format!("consent:{id}"), "")?;
     let is_signed = row.artefact.is_signed(&node.membership().identity.public(), &row.signature);
     if terminal.is_json() {
         let shown = json!({
@@ -413,8 +426,8 @@ fn show(node: &Node, id: &str, terminal: &Terminal) -> Result<Exit, Problem> {
 }
 
 fn history(node: &Node, id: &str, terminal: &Terminal) -> Result<Exit, Problem> {
-    found(node, id)?;
-    node.audit("consent.read", &format!("consent:{id}"), "history")?;
+    let row = found(node, id)?;
+    audit_read(node, &row.artefact.pseudonym, &format!("consent:{id}"), "history")?;
     let history = node.store().consent_history(id)?;
     if terminal.is_json() {
         let line = |change: &crate::store::ConsentChange| -> Json {
@@ -439,7 +452,7 @@ fn check(node: &Node, patient: &str, question: &Question, terminal: &Terminal) -
     let index = node.consents().index(&**node.store())?;
     let regime = node.config().consent.regime;
     let decision = index.decide(regime, &pseudonym, (question, now_ms()));
-    node.audit("consent.read", "consents", "a decision was asked for")?;
+    audit_read(node, &pseudonym, "consents", "a decision was asked for")?;
     if terminal.is_json() {
         return written(terminal.json(&decision));
     }

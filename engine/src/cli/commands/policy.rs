@@ -121,7 +121,11 @@ pub fn run(command: &Args, terminal: &Terminal) -> Result<Exit, Problem> {
             let shipped = Authorizer::shipped()?.rules().len();
             let all = Authorizer::load(files)?;
             let added = &all.rules()[shipped..];
-            terminal.say(&format!("{} policies hold beside the {shipped} shipped ones", added.len()));
+            let own = match added.len() {
+                1 => "1 policy holds".to_owned(),
+                count => format!("{count} policies hold"),
+            };
+            terminal.say(&format!("{own} beside the {shipped} shipped ones"));
             written(terminal.show(added, rules))
         }
         Args::Show { schema: true, .. } => written(terminal.data(SCHEMA)),

@@ -161,16 +161,20 @@ struct Use {
 impl View {
     /// What tells the rows apart that are read: the version of the data, and the consents.
     pub(super) fn version_of(&self, dataset_version: &str) -> String {
-        match self.root() {
-            None => dataset_version.to_owned(),
-            Some(root) => format!("{dataset_version}{UNDER}{root}"),
-        }
+        version_under(dataset_version, self.root())
     }
 
     /// Root of the consents; none where the hospital asks for none.
     #[must_use]
     pub fn root(&self) -> Option<Digest> {
         self.asked.as_ref().map(|asked| asked.use_.root)
+    }
+}
+
+fn version_under(dataset_version: &str, root: Option<Digest>) -> String {
+    match root {
+        None => dataset_version.to_owned(),
+        Some(root) => format!("{dataset_version}{UNDER}{root}"),
     }
 }
 
@@ -217,6 +221,25 @@ impl Node {
         let use_ = Use { root: root.root, change: index.change() };
         let data = Arc::new(self.data().through(Arc::new(gate)));
         Ok(View { data, asked: Some(Asked { use_, refused }) })
+    }
+
+    /// What [`View::version_of`] would say now; none where consents changed since the last root, and no answer is of
+    /// their next one yet. Nothing is kept.
+    ///
+    /// # Errors
+    /// As [`Self::question`]; storage.
+    pub(super) fn version_read(
+        &self,
+        plan: &Plan,
+        researcher: &str,
+        dataset_version: &str,
+    ) -> Result<Option<String>, Problem> {
+        if self.question(plan, researcher)?.is_none() {
+            return Ok(Some(version_under(dataset_version, None)));
+        }
+        let change = self.store().last_consent_change()?;
+        let root = self.store().consent_roots(1)?.pop().filter(|root| root.change == change);
+        Ok(root.map(|root| version_under(dataset_version, Some(root.root))))
     }
 
     /// All consents, and their root: the last one where nothing changed, else a new one, kept and audited.
