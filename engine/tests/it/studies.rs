@@ -165,7 +165,7 @@ fn noisy_world() -> World {
     let policy = "[policy]\nstudies = \"required\"\n[policy.privacy]\nepsilon_max = 2\nbudget_epsilon = 8\n";
     let mut hospitals = small(2, policy);
     let toml = hospitals[1].toml.replace("[policy]\n", "[policy]\napproval = \"manual\"\n");
-    let toml = toml.replace("rows_max = 100\n", "rows_max = 100\npatient = \"age\"\n");
+    let toml = toml.replace("rows_max = 100\n", "rows_max = 100\npatient = \"age\"\ndata_class = \"labs\"\n");
     hospitals[1].toml = toml + "[consent]\nregime = \"opt-out\"\npurpose = \"DUO:0000042\"\n";
     World::start(&Spec { floor: 5, profile: "default-8192", threshold: None, hospitals })
 }

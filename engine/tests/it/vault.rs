@@ -145,6 +145,21 @@ fn an_erased_patient_stays_out_also_where_silence_permits_and_may_come_back() {
 }
 
 #[test]
+fn who_reads_what_a_patient_said_is_told_under_the_patients_pseudonym() {
+    let place = Place::new("");
+    place.ok(&["consent", "deny", "--patient", "p-1"]);
+    let said = place.ok(&["consent", "list", "--patient", "p-1"]);
+    let (id, who) = (said[0]["id"].as_str().unwrap(), said[0]["pseudonym"].as_str().unwrap());
+    place.ok(&["consent", "show", id]);
+    place.ok(&["consent", "history", id]);
+    place.ok(&["consent", "check", "--patient", "p-1", "--purpose", "DUO:0000006", "--class", "labs"]);
+    place.ok(&["consent", "check", "--patient", "p-2", "--purpose", "DUO:0000006", "--class", "labs"]);
+    let (_, events, _) = place.run(&["audit", "--events"]);
+    let is_read = |line: &&str| line.contains("\"consent.read\"") && line.contains(who);
+    assert_eq!(events.as_str().unwrap().lines().filter(is_read).count(), 4, "{events}");
+}
+
+#[test]
 fn rotation_leaves_every_record_readable_and_a_copy_of_the_old_key_file_useless() {
     let place = Place::new("");
     place.ok(&["consent", "deny", "--patient", "p-1"]);
