@@ -205,7 +205,7 @@ fn a_table_that_arrives_under_encryption_is_released_by_the_pooled_floor_alone()
             .map(|dealt| {
                 let held = take((b"masks", role), shape, &dealt.packages[role.index()], &dealt.commitments);
                 let held = held.expect("taken");
-                RingShares { own: held.own.ring, next: held.next.ring }
+                RingShares { own: held.own.ring.into(), next: held.next.ring.into() }
             })
             .collect::<Vec<_>>()
     });

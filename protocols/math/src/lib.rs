@@ -14,6 +14,7 @@
 //! - [`sampling`]: secret and public randomness, from a generator that is always an argument.
 //! - [`secret`]: values that are wiped and cannot be printed, copied or compared.
 //! - [`codec`]: checked reading and writing of bytes.
+//! - [`pages`]: large memory in huge pages, for binaries.
 //!
 //! Nothing here spawns, sleeps, reads a clock, a file or an environment variable.
 #![deny(unsafe_code)]
@@ -29,6 +30,8 @@ mod kernel;
 pub mod lanes;
 pub mod modulus;
 pub mod ntt;
+#[expect(unsafe_code, reason = "an allocator is")]
+pub mod pages;
 pub mod poly;
 pub mod prime;
 pub mod ring;

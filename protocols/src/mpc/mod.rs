@@ -12,6 +12,7 @@
 //! its randomness once.
 
 pub mod channel;
+pub mod component;
 pub mod counters;
 pub mod error;
 pub mod exchange;

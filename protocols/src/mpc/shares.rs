@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use super::component::Component;
 use super::error::{MpcError, Result};
 use super::planes::planes_of;
 use super::role::Role;
@@ -12,9 +13,9 @@ use super::role::Role;
 #[derive(Clone, Default)]
 pub struct RingShares {
     /// `x_i`, one for each value.
-    pub own: Vec<u64>,
+    pub own: Component,
     /// `x_{i+1}`, one for each value.
-    pub next: Vec<u64>,
+    pub next: Component,
 }
 
 /// `len` values of `width` bits, bitsliced: `x = x_0 ^ x_1 ^ x_2`. Plane `b` holds bit `b` of every value in
@@ -27,9 +28,9 @@ pub struct BitShares {
     /// Number of values.
     pub len: usize,
     /// `x_i`: `width * words()` words.
-    pub own: Vec<u64>,
+    pub own: Component,
     /// `x_{i+1}`: `width * words()` words.
-    pub next: Vec<u64>,
+    pub next: Component,
 }
 
 impl RingShares {
@@ -48,7 +49,7 @@ impl RingShares {
     /// `len` zeros.
     #[must_use]
     pub fn zeros(len: usize) -> Self {
-        Self { own: vec![0; len], next: vec![0; len] }
+        Self { own: vec![0; len].into(), next: vec![0; len].into() }
     }
 
     /// Values that all know: component 0, which `P0` and `P2` hold.
@@ -104,7 +105,7 @@ impl RingShares {
     /// The sum of all values.
     #[must_use]
     pub fn sum(&self) -> Self {
-        let sum = |words: &[u64]| vec![words.iter().fold(0, |sum: u64, word| sum.wrapping_add(*word))];
+        let sum = |words: &[u64]| vec![words.iter().fold(0, |sum: u64, word| sum.wrapping_add(*word))].into();
         Self { own: sum(&self.own), next: sum(&self.next) }
     }
 
@@ -139,24 +140,24 @@ impl RingShares {
     /// When the range goes past the end, as for slices.
     #[must_use]
     pub fn range(&self, range: Range<usize>) -> Self {
-        Self { own: self.own[range.clone()].to_vec(), next: self.next[range].to_vec() }
+        Self { own: self.own[range.clone()].to_vec().into(), next: self.next[range].to_vec().into() }
     }
 
     /// One column after another.
     #[must_use]
     pub fn concat(columns: &[&Self]) -> Self {
         Self {
-            own: columns.iter().flat_map(|column| &column.own).copied().collect(),
-            next: columns.iter().flat_map(|column| &column.next).copied().collect(),
+            own: joined(columns.iter().map(|column| &column.own)),
+            next: joined(columns.iter().map(|column| &column.next)),
         }
     }
 
     /// Component `component` alone, the others zero: a share of it without a message. It is secret from the one node
     /// that does not hold it.
     pub(crate) fn component(&self, role: Role, component: usize) -> Self {
-        let kept = |words: &[u64], held: usize| match held == component {
-            true => words.to_vec(),
-            false => vec![0; words.len()],
+        let kept = |words: &Component, held: usize| match held == component {
+            true => words.clone(),
+            false => vec![0; words.len()].into(),
         };
         Self { own: kept(&self.own, role.index()), next: kept(&self.next, role.next().index()) }
     }
@@ -168,7 +169,12 @@ impl RingShares {
 
     /// The lowest bit of every component: not of the value, but of `x_0 ^ x_1 ^ x_2`, which is the value's lowest bit.
     pub(crate) fn lowest_bits(&self) -> BitShares {
-        BitShares { width: 1, len: self.len(), own: planes_of(&self.own, 1), next: planes_of(&self.next, 1) }
+        BitShares {
+            width: 1,
+            len: self.len(),
+            own: planes_of(&self.own, 1).into(),
+            next: planes_of(&self.next, 1).into(),
+        }
     }
 
     pub(crate) fn slices(&self, range: Range<usize>) -> (&[u64], &[u64]) {
@@ -219,7 +225,7 @@ impl BitShares {
     #[must_use]
     pub fn zeros(width: usize, len: usize) -> Self {
         let words = width * len.div_ceil(64);
-        Self { width, len, own: vec![0; words], next: vec![0; words] }
+        Self { width, len, own: vec![0; words].into(), next: vec![0; words].into() }
     }
 
     /// Values that all know: component 0, which `P0` and `P2` hold. `planes` has the layout of a component.
@@ -260,7 +266,7 @@ impl BitShares {
     #[must_use]
     pub fn planes(&self, bits: Range<usize>) -> Self {
         let words = bits.start * self.words()..bits.end * self.words();
-        let (own, next) = (self.own[words.clone()].to_vec(), self.next[words].to_vec());
+        let (own, next) = (self.own[words.clone()].to_vec().into(), self.next[words].to_vec().into());
         Self { width: bits.end - bits.start, len: self.len, own, next }
     }
 
@@ -276,7 +282,7 @@ impl BitShares {
             for b in (0..count).map(|k| first + k * step) {
                 out.extend_from_slice(&component[b * words..(b + 1) * words]);
             }
-            out
+            out.into()
         };
         Self { width: count, len: self.len, own: picked(&self.own), next: picked(&self.next) }
     }
@@ -320,7 +326,7 @@ impl BitShares {
         let mut out = Self::zeros(self.width, range.len());
         let (here, there) = (self.words(), out.words());
         let (first, shift) = (range.start / 64, range.start % 64);
-        for (from, to) in [(&self.own, &mut out.own), (&self.next, &mut out.next)] {
+        for (from, to) in [(&*self.own, &mut *out.own), (&*self.next, &mut *out.next)] {
             for b in 0..self.width {
                 for w in 0..there {
                     let low = from[b * here + first + w] >> shift;
@@ -345,12 +351,13 @@ impl BitShares {
     ) -> Self {
         let mut out = Self::zeros(width, len);
         let (here, there) = (self.words(), out.words());
+        let (own, next) = (&mut *out.own, &mut *out.next);
         for b in 0..width {
             for j in 0..len {
                 let (plane, value) = from(b, j);
                 let (word, shift) = (plane * here + value / 64, value % 64);
-                out.own[b * there + j / 64] |= ((self.own[word] >> shift) & 1) << (j % 64);
-                out.next[b * there + j / 64] |= ((self.next[word] >> shift) & 1) << (j % 64);
+                own[b * there + j / 64] |= ((self.own[word] >> shift) & 1) << (j % 64);
+                next[b * there + j / 64] |= ((self.next[word] >> shift) & 1) << (j % 64);
             }
         }
         out
@@ -358,9 +365,9 @@ impl BitShares {
 
     /// Component `component` alone, the others zero.
     pub(crate) fn component(&self, role: Role, component: usize) -> Self {
-        let kept = |words: &[u64], held: usize| match held == component {
-            true => words.to_vec(),
-            false => vec![0; words.len()],
+        let kept = |words: &Component, held: usize| match held == component {
+            true => words.clone(),
+            false => vec![0; words.len()].into(),
         };
         let (own, next) = (kept(&self.own, role.index()), kept(&self.next, role.next().index()));
         Self { width: self.width, len: self.len, own, next }
@@ -376,7 +383,7 @@ impl BitShares {
                     out.extend((0..(self.len - 64 * w).min(64)).map(|j| (word >> j) & 1));
                 }
             }
-            out
+            out.into()
         };
         RingShares { own: unpacked(&self.own), next: unpacked(&self.next) }
     }
@@ -393,8 +400,8 @@ impl BitShares {
         Ok(Self {
             width: parts.iter().map(|part| part.width).sum(),
             len,
-            own: parts.iter().flat_map(|part| &part.own).copied().collect(),
-            next: parts.iter().flat_map(|part| &part.next).copied().collect(),
+            own: joined(parts.iter().map(|part| &part.own)),
+            next: joined(parts.iter().map(|part| &part.next)),
         })
     }
 
@@ -419,6 +426,11 @@ impl BitShares {
         }
         self
     }
+}
+
+/// One after another.
+fn joined<'a>(components: impl Iterator<Item = &'a Component>) -> Component {
+    components.map(|words| &words[..]).collect::<Vec<_>>().concat().into()
 }
 
 fn expect_len(left: usize, right: usize) -> Result<()> {

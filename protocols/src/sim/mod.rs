@@ -145,7 +145,7 @@ impl<T> Outcome<T> {
 pub fn share_ring(values: &[u64], rng: &mut ChaCha20Rng) -> [RingShares; 3] {
     let [x0, x1] = [0; 2].map(|_| uniform(values.len(), rng));
     let x2 = values.iter().zip(&x0).zip(&x1).map(|((v, a), b)| v.wrapping_sub(*a).wrapping_sub(*b)).collect();
-    replicate([x0, x1, x2]).map(|(own, next)| RingShares { own, next })
+    replicate([x0, x1, x2]).map(|(own, next)| RingShares { own: own.into(), next: next.into() })
 }
 
 /// Shares of the low `width` bits of `values`.
@@ -153,7 +153,12 @@ pub fn share_bits(values: &[u64], width: usize, rng: &mut ChaCha20Rng) -> [BitSh
     let planes = planes_of(values, width);
     let [x0, x1] = [0; 2].map(|_| uniform(planes.len(), rng));
     let x2 = planes.iter().zip(&x0).zip(&x1).map(|((v, a), b)| v ^ a ^ b).collect();
-    replicate([x0, x1, x2]).map(|(own, next)| BitShares { width, len: values.len(), own, next })
+    replicate([x0, x1, x2]).map(|(own, next)| BitShares {
+        width,
+        len: values.len(),
+        own: own.into(),
+        next: next.into(),
+    })
 }
 
 /// The values of three nodes' shares.
@@ -164,8 +169,8 @@ pub fn share_bits(values: &[u64], width: usize, rng: &mut ChaCha20Rng) -> [BitSh
 pub fn reconstruct_ring(shares: &[RingShares; 3]) -> Vec<u64> {
     for role in Role::ALL {
         assert_eq!(
-            shares[role.index()].next,
-            shares[role.next().index()].own,
+            *shares[role.index()].next,
+            *shares[role.next().index()].own,
             "component {}",
             role.next().index()
         );
@@ -184,8 +189,8 @@ pub fn reconstruct_bits(shares: &[BitShares; 3]) -> Vec<u64> {
     assert!(width <= 64, "values of {width} bits");
     for role in Role::ALL {
         assert_eq!(
-            shares[role.index()].next,
-            shares[role.next().index()].own,
+            *shares[role.index()].next,
+            *shares[role.next().index()].own,
             "component {}",
             role.next().index()
         );

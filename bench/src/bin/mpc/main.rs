@@ -17,7 +17,11 @@ use std::{env, fs, io};
 
 use serde_json::Value;
 
+use ward_math::pages::HugePages;
 use work::Work;
+
+#[global_allocator]
+static MEMORY: HugePages = HugePages;
 
 /// The slowest node's figures of a program.
 struct Figures {

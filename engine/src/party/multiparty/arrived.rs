@@ -10,6 +10,7 @@
 //! sent, and replayed. Every attempt splits the same masks with fresh randomness.
 
 use ward_protocols::he::{self, C0, MaskedShare, MaskedSum};
+use ward_protocols::mpc::component::Component;
 use ward_protocols::mpc::gates::input::{Held, Words, from_encryption};
 use ward_protocols::mpc::role::Role;
 use ward_protocols::mpc::shares::RingShares;
@@ -45,9 +46,9 @@ impl Sum {
     pub(super) fn unmask(&self, role: Role, masks: Held) -> Result<Held, Problem> {
         let opened =
             self.opened.as_ref().ok_or_else(|| Problem::internal(&"no masked sum at a compute node"))?;
-        let masks = RingShares { own: masks.own.ring, next: masks.next.ring };
+        let masks = RingShares { own: masks.own.ring.into(), next: masks.next.ring.into() };
         let sum = from_encryption(role, opened, &[masks]).map_err(|error| problem(&error))?;
-        let words = |ring| Words { ring, bits: Vec::new() };
+        let words = |ring: Component| Words { ring: ring.into(), bits: Vec::new() };
         Ok(Held { own: words(sum.own), next: words(sum.next) })
     }
 }

@@ -68,7 +68,7 @@ pub(super) fn run<S: Security>(
 ) -> Result<Opened, Problem> {
     let role = session.role();
     let rows = rows_of(plan, &held, inputs)?;
-    let mut slots = RingShares { own: held.own.ring, next: held.next.ring };
+    let mut slots = RingShares { own: held.own.ring.into(), next: held.next.ring.into() };
     let count = plan.slots();
     let linear = slots.range(count..slots.len());
     slots = slots.range(0..count);
@@ -91,7 +91,7 @@ pub(super) fn run<S: Security>(
     // What follows leaves the node as shares, without an opening that would verify it.
     flush(&mut session.narrow("outputs")).map_err(|error| problem(&error))?;
     let all = RingShares::concat(&outputs.iter().collect::<Vec<_>>());
-    Ok(Opened { own: all.own, next: all.next })
+    Ok(Opened { own: all.own.into(), next: all.next.into() })
 }
 
 pub(super) fn failed(error: &ProgramError) -> Problem {
@@ -123,8 +123,8 @@ fn rows_of(plan: &Plan, held: &Held, hospitals: &[String]) -> Result<Vec<(BitSha
     let column = |own: &[u64], next: &[u64], width: usize| BitShares {
         width,
         len: own.len(),
-        own: planes_of(own, width),
-        next: planes_of(next, width),
+        own: planes_of(own, width).into(),
+        next: planes_of(next, width).into(),
     };
     let shaped = |[ids, counts, next_ids, next_counts]: &[Vec<u64>; 4]| {
         (column(ids, next_ids, IDENTIFIER_BITS), column(counts, next_counts, 1))

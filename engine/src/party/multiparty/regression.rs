@@ -47,7 +47,7 @@ impl<S: Security> Hospitals<S> for Asking<'_> {
         coefficients: &[f64],
     ) -> Result<RingShares, MpcError> {
         match self.iterations.sums(self.item, coefficients, self.words) {
-            Ok(held) => Ok(RingShares { own: held.own.ring, next: held.next.ring }),
+            Ok(held) => Ok(RingShares { own: held.own.ring.into(), next: held.next.ring.into() }),
             Err(problem) => {
                 self.problem = Some(problem);
                 Err(session.check_failed(None, "sums of the hospitals"))

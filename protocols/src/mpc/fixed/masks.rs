@@ -98,7 +98,7 @@ fn make<S: Security>(session: &mut Session<'_, S>, count: usize) -> Result<Made>
     let mut draw = session.narrow("draw");
     let own = draw.common(Peer::Prev)?.words(count);
     let next = draw.common(Peer::Next)?.words(count);
-    let mask = RingShares { own, next };
+    let mask = RingShares { own: own.into(), next: next.into() };
 
     // Step 2. r = a + b modulo 2^64 with a = r_0 + r_1 and b = r_2, in bits.
     let Addends { a, b } = addends(&mut session.narrow("addends"), &mask, 64)?;
@@ -124,5 +124,5 @@ fn make<S: Security>(session: &mut Session<'_, S>, count: usize) -> Result<Made>
 fn top_component<S: Security>(session: &Session<'_, S>, x: &RingShares, k: usize) -> BitShares {
     let part = x.component(session.role(), k);
     let top = |words: &[u64]| planes_of(&words.iter().map(|word| word >> 63).collect::<Vec<_>>(), 1);
-    BitShares { width: 1, len: x.len(), own: top(&part.own), next: top(&part.next) }
+    BitShares { width: 1, len: x.len(), own: top(&part.own).into(), next: top(&part.next).into() }
 }

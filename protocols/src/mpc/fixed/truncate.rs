@@ -86,7 +86,7 @@ pub fn truncate_each<S: Security>(
         own.push(part(made.mask.own[j], made.wraps.own[j], made.top.own[j]).wrapping_add(at_own));
         next.push(part(made.mask.next[j], made.wraps.next[j], made.top.next[j]).wrapping_add(at_next));
     }
-    Ok(RingShares { own, next })
+    Ok(RingShares { own: own.into(), next: next.into() })
 }
 
 /// `floor(x / 2^bits)`, exactly: the remainder of the near quotient is compared with four multiples.

@@ -31,7 +31,7 @@ pub fn and<S: Security>(session: &mut Session<'_, S>, x: &BitShares, y: &BitShar
             *out = bit_term((xs.0[k], xs.1[k]), (ys.0[k], ys.1[k]));
         }
     })?;
-    let out = BitShares { width: x.width, len: x.len, own: z.own, next: z.next };
+    let out = BitShares { width: x.width, len: x.len, own: z.own.into(), next: z.next.into() };
     session.records().bits(|| BitProducts {
         x: x.clone(),
         y: y.clone(),

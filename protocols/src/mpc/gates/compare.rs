@@ -59,7 +59,7 @@ pub fn is_zero<S: Security>(session: &mut Session<'_, S>, x: &RingShares, width:
     // x = A + x_2 is zero where A is -x_2, bit by bit.
     let minus = x.component(role, 2).neg();
     let (own, next) = (planes_of(&minus.own, width), planes_of(&minus.next, width));
-    let minus = BitShares { width, len: x.len(), own, next };
+    let minus = BitShares { width, len: x.len(), own: own.into(), next: next.into() };
     all_of(&mut session.narrow("all"), &a.xor(&minus)?.not(role))
 }
 

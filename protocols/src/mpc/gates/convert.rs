@@ -69,15 +69,17 @@ pub fn addends<S: Security>(session: &mut Session<'_, S>, x: &RingShares, width:
     })?;
     let lowest = x.lowest_bits();
     let (low_0, low_1) = (lowest.component(role, 0), lowest.component(role, 1));
-    let high = BitShares { width: width - 1, len, own: shared.own, next: shared.next };
+    let high = BitShares { width: width - 1, len, own: shared.own.into(), next: shared.next.into() };
     let a = BitShares::concat(&[&low_0.xor(&low_1)?, &high])?;
-    let b = x.component(role, 2);
-    let b = BitShares { width, len, own: planes(&b.own), next: planes(&b.next) };
-    if S::IS_MALICIOUS && width > 1 {
-        let bits = |component| {
-            let x = x.component(role, component);
-            BitShares { width, len, own: planes(&x.own), next: planes(&x.next) }
+    let bits = |component: usize| {
+        let kept = |values: &[u64], held: Role| match held.index() == component {
+            true => planes(values).into(),
+            false => vec![0; width * words].into(),
         };
+        BitShares { width, len, own: kept(&x.own, role), next: kept(&x.next, role.next()) }
+    };
+    let b = bits(2);
+    if S::IS_MALICIOUS && width > 1 {
         let products = addition(role, &a, &bits(0), &bits(1))?;
         session.records().bits(|| products);
     }
@@ -168,7 +170,7 @@ pub fn ring_of<S: Security>(session: &mut Session<'_, S>, bits: &BitShares) -> R
     let rest = values_of(&opened.unwrap_or_else(|| vec![0; difference.own.len()]), 64, len);
     Ok(match role {
         Role::P0 => mask,
-        Role::P1 => RingShares { own: mask.own, next: rest },
-        Role::P2 => RingShares { own: rest, next: mask.next },
+        Role::P1 => RingShares { own: mask.own, next: rest.into() },
+        Role::P2 => RingShares { own: rest.into(), next: mask.next },
     })
 }

@@ -261,7 +261,7 @@ pub fn from_node<S: Security>(
     len: usize,
 ) -> Result<RingShares> {
     let (own, next) = words_from_node::<S, Sum>(session, owner, values, len)?;
-    Ok(RingShares { own, next })
+    Ok(RingShares { own: own.into(), next: next.into() })
 }
 
 /// Shares bits that one node knows: `planes` is used at `owner` alone.
@@ -275,7 +275,7 @@ pub fn bits_from_node<S: Security>(
     (width, len): (usize, usize),
 ) -> Result<BitShares> {
     let (own, next) = words_from_node::<S, Xor>(session, owner, planes, width * len.div_ceil(64))?;
-    Ok(BitShares { width, len, own, next })
+    Ok(BitShares { width, len, own: own.into(), next: next.into() })
 }
 
 fn words_from_node<S: Security, G: Group>(

@@ -98,7 +98,7 @@ pub(crate) fn sums_of_products<S: Security>(
                 .fold(0, |sum: u64, k| sum.wrapping_add(ring_term((xs.0[k], xs.1[k]), (ys.0[k], ys.1[k]))));
         }
     })?;
-    let out = RingShares { own: z.own, next: z.next };
+    let out = RingShares { own: z.own.into(), next: z.next.into() };
     session.records().ring(|| RingProducts {
         x: x.clone(),
         y: y.clone(),

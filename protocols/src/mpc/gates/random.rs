@@ -19,8 +19,8 @@ use super::open::open_words;
 /// # Errors
 /// When the step has drawn before.
 pub fn ring<S: Security>(session: &mut Session<'_, S>, len: usize) -> Result<RingShares> {
-    let own = session.common(Peer::Prev)?.words(len);
-    let next = session.common(Peer::Next)?.words(len);
+    let own = session.common(Peer::Prev)?.words(len).into();
+    let next = session.common(Peer::Next)?.words(len).into();
     Ok(RingShares { own, next })
 }
 

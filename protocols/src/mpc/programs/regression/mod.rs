@@ -109,7 +109,7 @@ fn reaches_floor<S: Security>(
 
 /// One value's bit of a plane, as a column of one.
 fn bit_of(plane: &BitShares, index: usize) -> BitShares {
-    let pick = |words: &[u64]| vec![words.get(index / 64).map_or(0, |word| word >> (index % 64) & 1)];
+    let pick = |words: &[u64]| vec![words.get(index / 64).map_or(0, |word| word >> (index % 64) & 1)].into();
     BitShares { width: 1, len: 1, own: pick(&plane.own), next: pick(&plane.next) }
 }
 

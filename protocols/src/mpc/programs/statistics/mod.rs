@@ -146,7 +146,7 @@ fn cut(plane: &BitShares, start: usize, len: usize) -> BitShares {
         for j in 0..len {
             out[j / 64] |= bit(words, start + j) << (j % 64);
         }
-        out
+        out.into()
     };
     BitShares { width: 1, len, own: take(&plane.own), next: take(&plane.next) }
 }

@@ -42,7 +42,8 @@ fn ring_records(outputs: usize, arity: usize, rng: &mut ChaCha20Rng) -> [RingPro
         (0..outputs).map(|j| sum(j).wrapping_add(masks[i][j]).wrapping_sub(masks[(i + 2) % 3][j])).collect()
     });
     core::array::from_fn(|i| {
-        let shares = |c: &[Vec<u64>; 3]| RingShares { own: c[i].clone(), next: c[(i + 1) % 3].clone() };
+        let shares =
+            |c: &[Vec<u64>; 3]| RingShares { own: c[i].clone().into(), next: c[(i + 1) % 3].clone().into() };
         RingProducts {
             x: shares(&x),
             y: shares(&y),
@@ -65,8 +66,8 @@ fn bit_records(count: usize, rng: &mut ChaCha20Rng) -> [BitProducts; 3] {
         let shares = |c: &[Vec<u64>; 3]| BitShares {
             width: 1,
             len: 64 * count,
-            own: c[i].clone(),
-            next: c[(i + 1) % 3].clone(),
+            own: c[i].clone().into(),
+            next: c[(i + 1) % 3].clone().into(),
         };
         BitProducts {
             x: shares(&x),
