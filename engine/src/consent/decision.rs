@@ -51,6 +51,8 @@ pub enum Reason {
     Granted,
     /// Nothing was said, and none need be.
     NotObjected,
+    /// The hospital asks for no consent, whatever was said.
+    NotAsked,
     /// The patient refused.
     Denied,
     /// The patient took the consent back.
@@ -150,7 +152,7 @@ pub(super) fn decide(regime: Regime, statements: impl Iterator<Item = Weighed>) 
     }
     match regime {
         _ if granted => Decision { permitted: true, reason: Reason::Granted },
-        Regime::None => Decision { permitted: true, reason: Reason::NotObjected },
+        Regime::None => Decision { permitted: true, reason: Reason::NotAsked },
         // Who took a consent back has objected.
         Regime::OptOut if !matches!(why, Reason::Revoked | Reason::Denied) => {
             Decision { permitted: true, reason: Reason::NotObjected }

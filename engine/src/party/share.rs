@@ -111,7 +111,9 @@ fn because(reason: Reason) -> &'static str {
         Reason::OtherScope => "the patient consented to other uses, data or recipients",
         Reason::Requested => "the patient was asked and has not answered",
         Reason::Erased => "the patient was erased",
-        Reason::Absent | Reason::Granted | Reason::NotObjected => "the patient has said nothing",
+        Reason::Absent | Reason::Granted | Reason::NotObjected | Reason::NotAsked => {
+            "the patient has said nothing"
+        }
     }
 }
 

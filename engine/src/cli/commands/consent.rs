@@ -13,7 +13,7 @@ use crate::cli::written;
 use crate::clock::{now_ms, utc};
 use crate::consent::fhir::{self, Release};
 use crate::consent::{
-    Artefact, Provenance, Pseudonym, Purpose, PurposeError, Question, Rule, Scope, Status, Validity,
+    Artefact, Provenance, Pseudonym, Purpose, PurposeError, Question, Regime, Rule, Scope, Status, Validity,
 };
 use crate::encoding::Digest;
 use crate::party::node::Node;
@@ -213,6 +213,7 @@ fn import(node: &Node, path: &Path, terminal: &Terminal) -> Result<Exit, Problem
     if terminal.is_json() {
         return written(terminal.json(&report));
     }
+    say_if_unasked(node, terminal);
     let mut text = format!(
         "files     {}\nconsents  {}\nrecorded  {} artefacts\nknown     {}\n",
         report.files, report.consents, report.recorded, report.known
@@ -262,6 +263,7 @@ fn state(node: &Node, said: &Statement, status: Status, terminal: &Terminal) -> 
     let pseudonym = node.consents().pseudonym(&said.patient)?;
     let artefact = Artefact::new(pseudonym, (rule, validity), status, provenance)?;
     node.record_consent(artefact.clone(), "")?;
+    say_if_unasked(node, terminal);
     if terminal.is_json() {
         return written(terminal.json(&json!({ "id": artefact.id, "status": artefact.status })));
     }
@@ -300,11 +302,21 @@ fn revoke(
         revoked.push(next.id.clone());
         node.record_consent(next, reason)?;
     }
+    say_if_unasked(node, terminal);
     if terminal.is_json() {
         return written(terminal.json(&json!({ "revoked": revoked })));
     }
-    terminal.say(&format!("{} revoked: no row of theirs enters an answer from now on", revoked.len()));
+    terminal
+        .say(&format!("{} revoked: from now on no row enters an answer on their strength", revoked.len()));
     written(terminal.data(&format!("{}\n", revoked.join("\n"))))
+}
+
+/// What patients say is kept where nobody asks for it, but nothing follows from it.
+fn say_if_unasked(node: &Node, terminal: &Terminal) {
+    if node.config().consent.regime == Regime::None {
+        terminal.warn("this hospital asks for no consent: every row is read, whatever its patient said");
+        terminal.hint("add [consent] with regime = \"opt-in\" or \"opt-out\" to the node's configuration");
+    }
 }
 
 fn found(node: &Node, id: &str) -> Result<ConsentRow, Problem> {
@@ -453,6 +465,7 @@ fn check(node: &Node, patient: &str, question: &Question, terminal: &Terminal) -
     let regime = node.config().consent.regime;
     let decision = index.decide(regime, &pseudonym, (question, now_ms()));
     audit_read(node, &pseudonym, "consents", "a decision was asked for")?;
+    say_if_unasked(node, terminal);
     if terminal.is_json() {
         return written(terminal.json(&decision));
     }

@@ -360,7 +360,9 @@ pub fn run(command: &Args, terminal: &Terminal) -> Result<Exit, Problem> {
             written(terminal.json_line(&checkpoint))
         }
         Args::Search { chain, search, limit } => {
-            let mut found = Opened::open(chain)?.search(&filter_of(search)?)?;
+            let opened = Opened::open(chain)?;
+            let mut found = opened.search(&filter_of(search)?)?;
+            opened.note(&read_event("audit.search", "audit:chain"))?;
             let all = found.len();
             found.drain(..all.saturating_sub(*limit));
             if all > found.len() {

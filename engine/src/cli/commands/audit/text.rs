@@ -58,6 +58,11 @@ pub(super) fn chain(chain: &Chain, style: &Style) -> String {
     out
 }
 
+/// A word of so many hexadecimal digits is a pseudonym or a digest.
+const DIGEST_DIGITS: usize = 40;
+/// Of it in a table.
+const SHOWN_DIGITS: usize = 12;
+
 fn outcome(outcome: Outcome) -> Cell {
     match outcome {
         Outcome::Success => Cell::from(outcome.as_str()),
@@ -128,17 +133,30 @@ fn detail(event: &crate::audit::Event) -> String {
         words.push(format!("trace {}", about.trace.chars().take(8).collect::<String>()));
     }
     if !event.detail.is_empty() {
-        words.insert(0, event.detail.clone());
+        words.insert(0, short(&event.detail));
     }
     words.join("; ")
 }
 
-/// A cohort with the first digits of its dataset's version; `--json` has them all.
-fn short(value: &str) -> String {
-    match value.split_once('@') {
-        Some((table, version)) => format!("{table}@{}", version.chars().take(8).collect::<String>()),
-        None => value.to_owned(),
+/// Pseudonyms and digests by their first digits; `--json` has them all.
+fn short(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_hexdigit()) {
+        let (before, from) = rest.split_at(start);
+        let word = from.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(from.len());
+        let (word, after) = from.split_at(word);
+        out.push_str(before);
+        if word.len() >= DIGEST_DIGITS && word.bytes().all(|c| c.is_ascii_hexdigit()) {
+            out.push_str(&word[..SHOWN_DIGITS]);
+            out.push('…');
+        } else {
+            out.push_str(word);
+        }
+        rest = after;
     }
+    out.push_str(rest);
+    out
 }
 
 pub(super) fn accesses(report: &AccessReport, style: &Style) -> String {
@@ -209,4 +227,19 @@ pub(super) fn sections(sections: &[Section], style: &Style) -> String {
         out.push('\n');
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn digests_and_pseudonyms_are_short_and_nothing_else_is() {
+        let digest = "15793d56c7af3ffdc8211da76022bfefdb27a7ddebd898603d70d14f7fc01569";
+        assert_eq!(short(&format!("labs@{digest}; root {digest}")), "labs@15793d56c7af…; root 15793d56c7af…");
+        for kept in ["", "50 of 87 events", "3f0c by ada", "a café bar", "x".repeat(70).as_str()] {
+            assert_eq!(short(kept), kept);
+        }
+        assert_eq!(short(&format!("{digest}é{digest}")), "15793d56c7af…é15793d56c7af…");
+    }
 }
