@@ -2,6 +2,7 @@
 
 mod explain_shares;
 mod known;
+mod opened_words;
 mod oracle;
 mod parsing;
 mod planning;
