@@ -5,11 +5,11 @@
 //! ([`groth16`]). That a statement holds for a public input is said by the token [`Verified`], which only a
 //! verifying function makes.
 //!
-//! - [`field`], [`poseidon`], [`merkle`], [`schnorr`]: the arithmetic and the primitives, as ordinary code.
+//! - [`field`], [`poseidon`], [`merkle`], [`schnorr`], [`pedersen`]: the arithmetic and the primitives, as ordinary code.
 //! - [`r1cs`], [`gadgets`]: constraints, and the primitives as constraints.
 //! - [`groth16`]: keys, proofs, prover, verifier.
-//! - [`eligibility`]: a patient meets the criteria of a study; [`consent`]: a consent is in force; [`aggregate`]: an
-//!   answer is that of the rows. [`catalog`] names them.
+//! - [`eligibility`]: a patient meets the criteria of a study; [`consent`]: a consent is in force; [`aggregate`]: a
+//!   contribution is that of the rows. [`catalog`] names them.
 //! - [`criteria`]: the language in which a study writes its criteria, and the schema of what a credential asserts.
 //!
 //! Nothing here spawns, sleeps, reads a clock, a file or an environment variable.
@@ -26,6 +26,7 @@ pub mod field;
 pub mod gadgets;
 pub mod groth16;
 pub mod merkle;
+pub mod pedersen;
 pub mod poseidon;
 pub mod r1cs;
 pub mod schnorr;

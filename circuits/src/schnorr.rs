@@ -66,7 +66,8 @@ pub(crate) fn challenge(commitment: &EdwardsAffine, key: &PublicKey, message: &E
     poseidon::hash(Domain::Challenge, &[rx, ry, ax, ay, *message])
 }
 
-fn point_from(bytes: &[u8; 2 * ELEMENT_BYTES]) -> Result<EdwardsAffine, DecodeError> {
+/// Reads the coordinates of a point of the curve, in whatever subgroup.
+pub(crate) fn point_from(bytes: &[u8; 2 * ELEMENT_BYTES]) -> Result<EdwardsAffine, DecodeError> {
     let (x, y) = bytes.split_at(ELEMENT_BYTES);
     let coordinate = |half: &[u8]| <[u8; ELEMENT_BYTES]>::try_from(half).map_err(|_| DecodeError::NotOnCurve);
     let point = EdwardsAffine::new_unchecked(from_bytes(&coordinate(x)?)?, from_bytes(&coordinate(y)?)?);

@@ -5,11 +5,16 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use super::Aggregate;
 use crate::field::Element;
 use crate::merkle::{ARITY, Tree};
+use crate::pedersen::{Blinding, Commitment};
 use crate::poseidon::{self, Domain};
 use crate::statement::Statement;
 
 /// Rows in an element.
 pub(super) const ROWS_PER_ELEMENT: usize = 3;
+
+/// Bits of a count and of a sum over the rows of the largest statement.
+pub(super) const COUNT_BITS: usize = 13;
+pub(super) const SUM_BITS: usize = VALUE_BITS + COUNT_BITS - 1;
 
 /// Bits of a column, of a value, of a row with the bit that it is there.
 pub(super) const COLUMN_BITS: usize = 16;
@@ -35,19 +40,35 @@ pub struct TooManyRows {
     pub max: usize,
 }
 
-/// The rows of a hospital. Wiped when dropped.
+/// The rows of a hospital, and the salt that hides them in the root. Wiped when dropped.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Dataset<const ROWS: usize> {
     rows: Vec<Row>,
+    pub(super) salt: Element,
 }
 
 impl<const ROWS: usize> Dataset<ROWS> {
-    /// A dataset of these rows.
+    /// A dataset of these rows. The salt is secret, and uniform.
     ///
     /// # Errors
     /// [`TooManyRows`].
-    pub fn new(rows: Vec<Row>) -> Result<Self, TooManyRows> {
-        if rows.len() > ROWS { Err(TooManyRows { rows: rows.len(), max: ROWS }) } else { Ok(Self { rows }) }
+    pub fn new(rows: Vec<Row>, salt: Element) -> Result<Self, TooManyRows> {
+        if rows.len() > ROWS {
+            Err(TooManyRows { rows: rows.len(), max: ROWS })
+        } else {
+            Ok(Self { rows, salt })
+        }
+    }
+
+    /// Count and sum of the rows of which the predicate holds; zeros where the count is under the floor.
+    #[must_use]
+    pub fn shown(&self, predicate: &Predicate, floor: u32) -> (u64, u64) {
+        let counted = || self.rows.iter().filter(|row| predicate.holds(row));
+        let count = counted().count() as u64;
+        if count < u64::from(floor) {
+            return (0, 0);
+        }
+        (count, counted().map(|row| u64::from(row.value)).sum())
     }
 
     /// The rows.
@@ -61,7 +82,8 @@ impl<const ROWS: usize> Dataset<ROWS> {
     pub fn root(&self) -> Element {
         let leaves = (0..elements(ROWS)).map(|at| pack(&self.places(at))).collect();
         let tree = Tree::new(leaves, depth(ROWS), Element::from(0u64));
-        tree.expect("the depth has room for every element").root()
+        let tree = tree.expect("the depth has room for every element");
+        poseidon::hash(Domain::Dataset, &[tree.root(), self.salt])
     }
 
     /// The rows of an element, as far as they are there.
@@ -129,25 +151,36 @@ pub struct Public {
     pub root: Element,
     /// What is counted.
     pub predicate: Predicate,
-    /// How many rows.
-    pub count: u64,
-    /// The sum of their values.
-    pub sum: u64,
+    /// The count under which zeros are committed to, at most [`FLOOR_MAX`].
+    pub floor: u32,
+    /// The commitment to the count and to the sum of their values.
+    pub commitment: Commitment,
 }
 
-/// Why the answer is not that of the dataset: the first condition that fails.
+/// The highest floor.
+pub const FLOOR_MAX: u32 = 1 << COUNT_BITS;
+
+/// What only the hospital knows.
+pub struct Witness<const ROWS: usize> {
+    /// The rows.
+    pub dataset: Dataset<ROWS>,
+    /// What blinds the commitment.
+    pub blinding: Blinding,
+}
+
+/// Why the commitment is not to the answer of the dataset: the first condition that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Violation {
     /// The rows are those of another root.
     #[error("the rows are not those under the root")]
     Root,
-    /// The count is another.
-    #[error("the count is not that of the rows")]
-    Count,
-    /// The sum is another.
-    #[error("the sum is not that of the rows")]
-    Sum,
+    /// The floor is too high.
+    #[error("the floor is above the highest")]
+    Floor,
+    /// The commitment is to another count or sum, or has another blinding factor.
+    #[error("the commitment is not to the count and the sum of the rows")]
+    Commitment,
 }
 
 /// The name of the statement for so many rows.
@@ -163,14 +196,14 @@ const fn name(rows: usize) -> &'static str {
 impl<const ROWS: usize> Statement for Aggregate<ROWS> {
     const NAME: &'static str = name(ROWS);
     type Public = Public;
-    type Witness = Dataset<ROWS>;
+    type Witness = Witness<ROWS>;
     type Violation = Violation;
 
-    fn check(public: &Public, dataset: &Dataset<ROWS>) -> Result<(), Violation> {
-        let counted = || dataset.rows.iter().filter(|row| public.predicate.holds(row));
+    fn check(public: &Public, witness: &Witness<ROWS>) -> Result<(), Violation> {
         let holds = |condition: bool, violation: Violation| if condition { Ok(()) } else { Err(violation) };
-        holds(dataset.root() == public.root, Violation::Root)?;
-        holds(counted().count() as u64 == public.count, Violation::Count)?;
-        holds(counted().map(|row| u64::from(row.value)).sum::<u64>() == public.sum, Violation::Sum)
+        holds(witness.dataset.root() == public.root, Violation::Root)?;
+        holds(public.floor <= FLOOR_MAX, Violation::Floor)?;
+        let (count, sum) = witness.dataset.shown(&public.predicate, public.floor);
+        holds(Commitment::new(count, sum, &witness.blinding) == public.commitment, Violation::Commitment)
     }
 }

@@ -111,10 +111,14 @@ impl PointVar {
     }
 }
 
-/// For each window of three bits the eight multiples of the generator that it chooses among.
-fn generator_table() -> &'static [[EdwardsAffine; 8]] {
-    static TABLE: LazyLock<Vec<[EdwardsAffine; 8]>> = LazyLock::new(|| {
-        let mut base = EdwardsProjective::from(EdwardsAffine::generator());
+/// A point that is multiplied in a circuit: for each window of three bits the eight multiples that it chooses among.
+pub struct FixedBase(Vec<[EdwardsAffine; 8]>);
+
+impl FixedBase {
+    /// The table of a point.
+    #[must_use]
+    pub fn new(point: &EdwardsAffine) -> Self {
+        let mut base = EdwardsProjective::from(*point);
         let mut table = Vec::with_capacity(SCALAR_BITS / WINDOW_BITS);
         for _ in 0..SCALAR_BITS / WINDOW_BITS {
             let mut multiple = EdwardsProjective::ZERO;
@@ -125,23 +129,29 @@ fn generator_table() -> &'static [[EdwardsAffine; 8]] {
             }));
             base = multiple;
         }
-        table
-    });
-    &TABLE
+        Self(table)
+    }
+
+    /// The point times the number with these bits, lowest first, at most [`SCALAR_BITS`]. Nine constraints for three
+    /// bits.
+    #[must_use]
+    pub fn times(&self, builder: &mut Builder, bits: &[Bit]) -> PointVar {
+        let mut sum: Option<PointVar> = None;
+        for (window, entries) in bits.chunks(WINDOW_BITS).zip(&self.0) {
+            let point = window_choice(builder, window, entries);
+            sum = Some(match sum {
+                None => point,
+                Some(sum) => sum.add(builder, &point),
+            });
+        }
+        sum.unwrap_or_else(|| PointVar::neutral(builder))
+    }
 }
 
-/// The generator times the number with these bits, lowest first, at most [`SCALAR_BITS`]. Nine constraints for three
-/// bits.
+/// The generator times the number with these bits, as [`FixedBase::times`].
 pub fn generator_times(builder: &mut Builder, bits: &[Bit]) -> PointVar {
-    let mut sum: Option<PointVar> = None;
-    for (window, entries) in bits.chunks(WINDOW_BITS).zip(generator_table()) {
-        let point = window_choice(builder, window, entries);
-        sum = Some(match sum {
-            None => point,
-            Some(sum) => sum.add(builder, &point),
-        });
-    }
-    sum.unwrap_or_else(|| PointVar::neutral(builder))
+    static GENERATOR: LazyLock<FixedBase> = LazyLock::new(|| FixedBase::new(&EdwardsAffine::generator()));
+    GENERATOR.times(builder, bits)
 }
 
 /// Entry `b0 + 2 b1 + 4 b2` of a table of constants: linear in b0, b1 and their product, once for each value of b2.

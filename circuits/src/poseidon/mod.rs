@@ -47,6 +47,8 @@ pub enum Domain {
     Subject,
     /// A predicate over the columns of a dataset.
     Predicate,
+    /// The rows of a dataset and what hides them.
+    Dataset,
 }
 
 impl Domain {
@@ -68,6 +70,7 @@ impl Domain {
             Self::Request => "ward/request/1",
             Self::Subject => "ward/subject/1",
             Self::Predicate => "ward/predicate/1",
+            Self::Dataset => "ward/dataset/1",
         }
     }
 
