@@ -20,6 +20,9 @@ pub struct EngineConfig {
     /// Attestations that it registers; without it, none.
     #[serde(default)]
     pub attestations: Option<AttestationsConfig>,
+    /// By what proofs of contributions are verified; without it no query may ask for them.
+    #[serde(default)]
+    pub proofs: Option<ProofsConfig>,
     /// Where its log is anchored.
     #[serde(default)]
     pub ledger: LedgerConfig,
@@ -38,6 +41,17 @@ pub struct StudiesConfig {
     /// A query that names no study is refused.
     #[serde(default)]
     pub required: bool,
+}
+
+/// Proofs of contributions (`WITH PROOFS`).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProofsConfig {
+    /// Folder with the key (`ward attest key`); the proving key is not needed.
+    pub key: PathBuf,
+    /// Allows a key that one party made alone.
+    #[serde(default)]
+    pub development_key: bool,
 }
 
 /// Attestations of eligibility: by what they are verified, and for whom they are registered.
@@ -120,6 +134,9 @@ impl EngineConfig {
             && let Some(file) = &mut oidc.ca_file
         {
             *file = folder.join(&*file);
+        }
+        if let Some(proofs) = &mut config.proofs {
+            proofs.key = folder.join(&proofs.key);
         }
         if let Some(attestations) = &mut config.attestations {
             attestations.key = folder.join(&attestations.key);

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, watch};
 
 use crate::clock::now_ms;
-use crate::config::EngineConfig;
+use crate::config::{EngineConfig, ProofsConfig};
 use crate::grpc::hub::Hub;
 use crate::grpc::server;
 use crate::identity::authenticate::Authenticator;
@@ -25,6 +25,7 @@ use crate::job::{Engine, audit_event, scheduler};
 use crate::ledger::EmbeddedLedger;
 use crate::member::{is_renewal_due, write_private};
 use crate::problem::{Problem, ProblemKind};
+use crate::proofs::ContributionVerifier;
 use crate::setup::statements::Known;
 use crate::store::{Blobs, SqliteStore, Store, TokenRecord};
 
@@ -274,6 +275,7 @@ pub async fn run_for(
         ),
         store: opened.store,
         blobs: Arc::new(Blobs::open(&folder.join("blobs"))?),
+        proofs: config.proofs.as_ref().map(contribution_verifier).transpose()?,
         attestations: config.attestations,
         #[cfg(feature = "evm")]
         chain: config.ledger.evm.clone(),
@@ -309,6 +311,15 @@ pub async fn run_for(
     workers.iter().for_each(tokio::task::JoinHandle::abort);
     crate::job::heads::finish(heads).await;
     served
+}
+
+/// What verifies proofs of contributions.
+fn contribution_verifier(config: &ProofsConfig) -> Result<Arc<ContributionVerifier>, Problem> {
+    let key = ContributionVerifier::load(&config.key, config.development_key)?;
+    if key.is_development {
+        tracing::warn!("[proofs]: {}", crate::attestation::keys::DEVELOPMENT_WARNING);
+    }
+    Ok(Arc::new(key))
 }
 
 /// Renews the engine's own certificate when two thirds of its life are over: same key, same hosts.

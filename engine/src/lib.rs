@@ -23,6 +23,7 @@ pub mod ledger;
 pub mod member;
 pub mod party;
 pub mod problem;
+pub mod proofs;
 pub mod query;
 pub mod records;
 pub mod setup;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub use self::answers::{OutputArgs, PrivacyArgs, ResultArgs};
+pub use self::answers::{OutputArgs, PrivacyArgs, ProofKeyArgs, ResultArgs};
 use super::commands::consent::purpose;
 pub use super::commands::setup::args::Setup;
 use crate::consent::Purpose;

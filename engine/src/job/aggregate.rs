@@ -19,6 +19,7 @@ use crate::party::aggregate::CONTRIBUTION;
 use crate::party::ceremony::parameters;
 use crate::party::task::{ContributionHeader, Epoch, Outcome, Prepare, Task};
 use crate::problem::{Problem, ProblemKind};
+use crate::proofs;
 use crate::query::catalogue::Catalogue;
 use crate::query::plan::{Participation, Plan};
 use crate::store::MemberRecord;
@@ -262,9 +263,12 @@ async fn take_contribution(
     let member = work.engine().member(node).await?;
     let params = job.parameters()?;
     let count = job.plan.ciphertexts as usize;
-    let (prepare, table) = (job.prepare.clone(), job.plan.query.table.clone());
+    let (prepare, plan) = (job.prepare.clone(), job.plan.clone());
+    let key = work.engine().proofs.clone();
     let checked = tokio::task::spawn_blocking(move || {
-        check_contribution(&prepare, &table, &header, &member)?;
+        check_contribution(&prepare, &plan.query.table, &header, &member)?;
+        proofs::check_contribution(&plan, &header.hospital, header.proof.as_ref(), key.as_deref())
+            .map_err(|e| e.to_string())?;
         let (c0, c1) = body.split_at_checked(header.c0_bytes as usize).ok_or("the body is too short")?;
         if c1.len() as u64 != header.c1_bytes || Digest::of(c0) != header.c0 || Digest::of(c1) != header.c1 {
             return Err("the ciphertexts are not those that were signed".to_owned());

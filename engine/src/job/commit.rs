@@ -18,6 +18,7 @@ use crate::ledger::{
 };
 use crate::party::task::{ContributionHeader, Epoch, Outcome, Request, Task};
 use crate::problem::Problem;
+use crate::proofs::Proofs;
 use crate::store::{Conclusion, JobState};
 
 /// Limit of one call.
@@ -87,10 +88,21 @@ async fn commitment(
         consent_roots: selection.iter().filter_map(|h| Some((h.hospital.clone(), h.consent?))).collect(),
         finished_at_ms: now_ms(),
         study: job.plan.study,
+        proofs: proofs(job, selection)?,
     };
     commitment.check().map_err(|e| Problem::internal(&e))?;
     work.put_part("", "commitment", &canonical_json(&commitment), b"").await?;
     Ok(commitment)
+}
+
+/// The participants' proofs, where the plan asks for them.
+fn proofs(job: &Aggregate, selection: &[ContributionHeader]) -> Result<Option<Proofs>, Problem> {
+    let Some(of) = &job.plan.proved else { return Ok(None) };
+    let each = selection.iter().map(|h| Some((h.hospital.clone(), h.proof.clone()?)));
+    let contributions = each.collect::<Option<_>>();
+    let contributions =
+        contributions.ok_or_else(|| Problem::internal(&"a contribution without its proof"))?;
+    Ok(Some(Proofs { of: of.clone(), contributions }))
 }
 
 /// Collects every participant's cosignature on one checkpoint. Rounds of different jobs take turns, so that no hospital

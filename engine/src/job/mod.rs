@@ -35,6 +35,7 @@ use crate::identity::{CertificateAuthority, Identity, PublicKey};
 use crate::ledger::EmbeddedLedger;
 use crate::party::task::{CeremonySpec, Epoch};
 use crate::problem::{Problem, ProblemKind};
+use crate::proofs::ContributionVerifier;
 use crate::query::catalogue::{Catalogue, Publication};
 use crate::setup::statements::Known;
 use crate::store::{self, BlobId, Blobs, EpochState, MemberRecord, Store, blocking};
@@ -58,6 +59,8 @@ pub struct Engine {
     pub store: Arc<dyn Store>,
     /// Ciphertexts and other large values.
     pub blobs: Arc<Blobs>,
+    /// What verifies proofs of contributions.
+    pub proofs: Option<Arc<ContributionVerifier>>,
     /// Attestations that it registers.
     pub attestations: Option<AttestationsConfig>,
     /// The chain to which attestations made for its registry go.

@@ -119,6 +119,7 @@ impl Engine {
         })?;
         let catalogue = self.catalogue().await?;
         let plan = plan(&parsed.sql, asked_of(&parsed), &catalogue, &epoch)?;
+        self.can_verify(&plan)?;
         match &parsed.study {
             Some(named) => admits(&self.study_named(named, &plan).await?, &plan, &caller.name)?,
             None => self.needs_no_study()?,
@@ -275,6 +276,20 @@ impl Engine {
         self.queue(NewJob { context: asked_by(caller), ..job }).await
     }
 
+    /// Whether what the hospitals are asked to prove can be verified here.
+    fn can_verify(&self, plan: &Plan) -> Result<(), Problem> {
+        let Some(of) = &plan.proved else { return Ok(()) };
+        let key = self.proofs.as_ref().ok_or_else(|| {
+            Problem::new(
+                ProblemKind::Compliance,
+                "proofs.key",
+                "this engine verifies no proofs of contributions",
+            )
+            .hint("its operator sets [proofs] in engine.toml; or ask without WITH PROOFS")
+        })?;
+        Ok(key.is_of(of)?)
+    }
+
     /// Explains a query: the plan, and what each hospital's policy says to it.
     ///
     /// # Errors
@@ -300,6 +315,7 @@ impl Engine {
         let purpose = named.as_ref().map_or(asked.purpose, |named| named.purpose_of(asked.purpose));
         let asked = Asked { study: study.as_ref().map(StudyRef::terms), purpose, ..asked };
         let plan = plan(sql, asked, &catalogue, &epoch)?;
+        self.can_verify(&plan)?;
         if let Some(named) = &named {
             admits(named, &plan, &caller.name)?;
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::receipt::ReceiptError;
 use crate::consent::Purpose;
 use crate::identity::{Canonical, Digest, check_name};
+use crate::proofs::Proofs;
 
 /// Version of the commitment's canonical bytes.
 pub const COMMITMENT_VERSION: u32 = 1;
@@ -63,6 +64,9 @@ pub struct Commitment {
     /// Of the study that it was asked in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub study: Option<Digest>,
+    /// What every participant proved of its contribution, where the query asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proofs: Option<Proofs>,
 }
 
 impl Commitment {
@@ -92,6 +96,12 @@ impl Commitment {
         {
             return refuse("dataset versions, policies or contributions are not those of the participants");
         }
+        if let Some(proofs) = &self.proofs {
+            if !same(&mut proofs.contributions.keys()) {
+                return refuse("proofs are not those of the participants");
+            }
+            proofs.check().map_err(|e| ReceiptError::Commitment { reason: e.to_string() })?;
+        }
         if self.consent_roots.keys().any(|name| !self.participants.contains(name)) {
             return refuse("consent roots of hospitals that did not take part");
         }
@@ -102,8 +112,8 @@ impl Commitment {
         Ok(())
     }
 
-    /// The canonical bytes, field by field in the order of the type; purpose, consent roots, study and rounding come
-    /// last, and only where there are any.
+    /// The canonical bytes, field by field in the order of the type; purpose, consent roots, study, rounding and
+    /// proofs come last, and only where there are any.
     #[must_use]
     pub fn canonical_bytes(&self) -> Vec<u8> {
         self.canonical().finish()
@@ -146,9 +156,13 @@ impl Commitment {
             None => whole,
             Some(study) => whole.text("study/1").bytes(&study.0),
         };
-        match self.rounding {
+        let whole = match self.rounding {
             0 => whole,
             base => whole.text("rounding/1").number(u64::from(base)),
+        };
+        match &self.proofs {
+            None => whole,
+            Some(proofs) => proofs.bind(whole),
         }
     }
 }

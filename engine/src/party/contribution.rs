@@ -57,7 +57,9 @@ impl Node {
         let local = self.released(taken, view, floor)?;
         let about = taken.circumstances(self);
         self.audit_within("data.read", job, &self.consent_note(view), about)?;
-        let (c0, c1) = self.encrypt(taken, local.slots)?;
+        let mut slots = local.slots;
+        let proof = self.prove_contribution(taken, floor, &mut slots)?;
+        let (c0, c1) = self.encrypt(taken, slots)?;
         let mut header = ContributionHeader {
             hospital: self.name().to_owned(),
             certificate: HexBytes(self.certificate().to_vec()),
@@ -68,6 +70,7 @@ impl Node {
             dataset_version: local.dataset_version,
             policy: self.policy_digest(),
             consent: view.root(),
+            proof,
             signature: HexBytes::default(),
         };
         let parts = taken.prepare.binding().parts(&header);

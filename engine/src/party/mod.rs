@@ -18,6 +18,7 @@ pub mod multiparty;
 pub mod node;
 pub mod notify;
 pub mod probe;
+mod proved;
 pub mod proving;
 pub mod release;
 mod renewal;

@@ -74,6 +74,8 @@ impl Node {
                 && names(&commitment.policy_digests, own.policy)
                 && commitment.consent_roots.get(name) == own.consent.as_ref()
                 && commitment.dataset_versions.get(name) == Some(&own.dataset_version)
+                && commitment.proofs.as_ref().and_then(|proofs| proofs.contributions.get(name))
+                    == own.proof.as_ref()
         };
         if own.iter().any(is_named) { Ok(()) } else { Err(wrong("this hospital's part")) }
     }

@@ -25,6 +25,9 @@ pub struct Query {
     /// The clause WITH ROUNDING: counts are rounded.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_rounded: bool,
+    /// The clause WITH PROOFS: every hospital proves its contribution.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_proved: bool,
 }
 
 /// `WITH PRIVACY (epsilon = E, delta = D, honest = H)`.

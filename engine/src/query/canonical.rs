@@ -160,6 +160,9 @@ impl Query {
         if self.is_rounded {
             text.push_str(" WITH ROUNDING");
         }
+        if self.is_proved {
+            text.push_str(" WITH PROOFS");
+        }
         text
     }
 }

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::encoding::Digest;
+
 /// What kind of values a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -90,6 +92,26 @@ pub struct Table {
     pub dataset_version: String,
     /// The columns this hospital has.
     pub columns: Vec<Column>,
+    /// What it proves contributions over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proofs: Vec<ProvedRows>,
+}
+
+/// Rows that a hospital proves contributions over: what it commits to before any question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProvedRows {
+    /// The statement (`ward/aggregate/1/512`).
+    pub statement: String,
+    /// Id of its key.
+    pub key: Digest,
+    /// One or two columns that conditions may read.
+    pub columns: Vec<String>,
+    /// The column that is summed; none where rows are only counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// The root of the rows, salted; an element in 32 bytes.
+    pub root: Digest,
 }
 
 fn one() -> u32 {

@@ -16,6 +16,7 @@ pub mod needs;
 mod parse;
 pub mod plan;
 mod planner;
+pub mod proved;
 pub mod rounding;
 pub(crate) mod scales;
 pub mod secure;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ast::{Comparison, PrivacyClause, Query, Route};
 use super::catalogue::Column;
+use super::proved::Proved;
 use crate::consent::Purpose;
 use crate::encoding::Digest;
 
@@ -87,6 +88,9 @@ pub struct Plan {
     /// Digest of the study that it is asked in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub study: Option<Digest>,
+    /// What is proved of every contribution; none where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proved: Option<Proved>,
 }
 
 /// The noise that every hospital adds to its sums, and what it costs.
@@ -396,6 +400,8 @@ pub enum Content {
     },
     /// One slot: rows in the filter that no group cell took because a group column was missing. No floor.
     Ungrouped,
+    /// The pieces of what blinds the contribution's commitment ([`super::proved`]); their sum opens the commitments' sum.
+    Blinding,
     /// cells x 1: rows in which the column is missing (null, or rejected as out of bounds). Zero where the
     /// hospital's rows in the cell, whatever is missing in them, are under its floor.
     Missing {

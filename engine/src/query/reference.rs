@@ -237,6 +237,7 @@ impl Placed<'_> {
             }
             Content::Extremum { column, max, stratum } => self.extremum(column, *max, &withheld[*stratum]),
             Content::Ungrouped => vec![self.not_small(self.ungrouped)],
+            Content::Blinding => vec![0; ward_circuits::pedersen::PIECES],
             Content::Missing { column } => self.quality(|row| row[column].value.is_none()),
             Content::OutOfBounds { column } => self.quality(|row| row[column].out_of_bounds),
         }

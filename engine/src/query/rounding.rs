@@ -71,7 +71,7 @@ pub fn round_block(content: &Content, slots: &mut [i128]) {
     let is_count = match content {
         Content::Measure(measure) => measure.product.is_empty(),
         Content::Ungrouped | Content::Missing { .. } | Content::OutOfBounds { .. } => true,
-        Content::Withheld { .. } | Content::Extremum { .. } => false,
+        Content::Withheld { .. } | Content::Extremum { .. } | Content::Blinding => false,
     };
     if is_count {
         slots.iter_mut().for_each(|slot| *slot = round(*slot));

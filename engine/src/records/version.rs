@@ -31,6 +31,19 @@ impl VersionKey {
     pub fn from_bytes(bytes: &[u8; 32]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
     }
+
+    /// A secret of this hospital about something: HMAC-SHA-256 of the domain and the parts, each after its length.
+    #[must_use]
+    pub fn tag(&self, domain: &'static [u8], parts: &[&[u8]]) -> [u8; 32] {
+        let mut mac = hmac::Context::with_key(&self.0);
+        for part in std::iter::once(&domain).chain(parts) {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        let mut tag = [0; 32];
+        tag.copy_from_slice(mac.sign().as_ref());
+        tag
+    }
 }
 
 impl std::fmt::Debug for VersionKey {

@@ -73,7 +73,10 @@ pub fn dev_key() -> String {
     static KEY: OnceLock<tempfile::TempDir> = OnceLock::new();
     let folder = KEY.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
-        ward_engine::attestation::keys::create_development(folder.path()).unwrap();
+        ward_engine::attestation::keys::create_development::<ward_circuits::eligibility::Eligibility>(
+            folder.path(),
+        )
+        .unwrap();
         folder
     });
     folder.path().display().to_string()

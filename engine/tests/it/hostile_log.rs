@@ -74,6 +74,7 @@ fn commitment(asked: &Asked, gifts: &[Gift]) -> Commitment {
     };
     let versions = gifts.iter().map(|g| (g.header.hospital.clone(), g.header.dataset_version.clone()));
     Commitment {
+        proofs: None,
         version: COMMITMENT_VERSION,
         consortium: CONSORTIUM.to_owned(),
         job_id: JOB.to_owned(),

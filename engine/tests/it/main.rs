@@ -31,6 +31,7 @@ mod node_house;
 mod node_restart;
 mod openid;
 mod oracle;
+mod proofs;
 mod setup;
 mod share;
 mod studies;

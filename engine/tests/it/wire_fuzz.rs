@@ -105,6 +105,7 @@ fn catalogue(columns: Vec<Column>, rows_max: u64, floor: u32) -> Catalogue {
             data_use: Vec::new(),
             dataset_version: "1".to_owned(),
             columns: vec![column.clone(), Column { name: "arm".to_owned(), ..column.clone() }],
+            proofs: Vec::new(),
         }],
     };
     let hospitals = columns.iter().enumerate().map(|(i, column)| {

@@ -8,7 +8,7 @@ use crate::encoding::canonical_json;
 fn keys_say_how_they_were_made_and_are_checked_when_they_are_read() {
     assert_eq!(refusal(VerifierKey::load(key_folder(), false)).0, "attest.development_key");
     assert_eq!(refusal(ProverKey::load(key_folder(), false)).0, "attest.development_key");
-    assert_eq!(refusal(keys::create_development(key_folder())).0, "attest.conflict");
+    assert_eq!(refusal(keys::create_development::<Eligibility>(key_folder())).0, "attest.conflict");
     let folder = tempfile::tempdir().unwrap();
     for name in ["key.json", "verifying.key", "proving.key"] {
         std::fs::copy(key_folder().join(name), folder.path().join(name)).unwrap();
@@ -24,12 +24,15 @@ fn keys_say_how_they_were_made_and_are_checked_when_they_are_read() {
     let (verifying, proving) = (std::fs::read(verifying).unwrap(), std::fs::read(proving).unwrap());
     let id = Digest(prover_key().id.0);
     let imported = folder.path().join("imported");
-    assert_eq!(refusal(keys::import(&imported, &verifying, None, Digest([0; 32]))).0, "attest.key_file");
-    let file = keys::import(&imported, &verifying, Some(&proving), id).unwrap();
+    assert_eq!(
+        refusal(keys::import::<Eligibility>(&imported, &verifying, None, Digest([0; 32]))).0,
+        "attest.key_file"
+    );
+    let file = keys::import::<Eligibility>(&imported, &verifying, Some(&proving), id).unwrap();
     assert!(!file.development && file.proving_key.is_some());
     assert!(ProverKey::load(&imported, false).unwrap().open().is_ok());
     let without = folder.path().join("without");
-    assert_eq!(keys::import(&without, &verifying, None, id).unwrap().proving_key, None);
+    assert_eq!(keys::import::<Eligibility>(&without, &verifying, None, id).unwrap().proving_key, None);
     VerifierKey::load(&without, false).unwrap();
     assert_eq!(refusal(ProverKey::load(&without, false)).0, "attest.key_file");
     let prover = ProverKey::load(folder.path(), true).unwrap();

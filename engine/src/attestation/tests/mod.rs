@@ -74,7 +74,7 @@ pub(super) fn key_folder() -> &'static Path {
             return folder;
         }
         let made = cache.join(format!("making-{}", hex::encode(random::<8>().unwrap())));
-        assert!(keys::create_development(&made).unwrap().development);
+        assert!(keys::create_development::<Eligibility>(&made).unwrap().development);
         let _ = std::fs::remove_dir_all(&folder);
         // Of two processes one is first; the other keeps what it made.
         if std::fs::rename(&made, &folder).is_ok() { folder } else { made }

@@ -26,6 +26,7 @@ use crate::clock::{now_ms, utc};
 use crate::encoding::Digest;
 use crate::identity::PublicKey;
 use crate::problem::{Problem, ProblemKind};
+use crate::setup::statements::find;
 
 /// Most attestations of a batch.
 const BATCH_MAX: usize = 100_000;
@@ -90,6 +91,9 @@ pub enum Args {
         /// The key's id, from the ceremony's verified record: 64 hexadecimal characters.
         #[arg(long, value_name = "HEX")]
         id: String,
+        /// The statement that the key is for, as `ward setup` calls it.
+        #[arg(long, value_name = "NAME", default_value = "eligibility-1")]
+        statement: String,
         /// Folder for the key.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
@@ -103,8 +107,11 @@ pub enum Args {
         #[arg(long)]
         dev_key: bool,
     },
-    /// Make a development key: one party alone makes it, and can forge attestations.
+    /// Make a development key: one party alone makes it, and can forge proofs.
     DevKey {
+        /// The statement that the key is for, as `ward setup` calls it.
+        #[arg(long, value_name = "NAME", default_value = "eligibility-1")]
+        statement: String,
         /// Folder for the key.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
@@ -177,7 +184,10 @@ pub async fn run(command: &Args, global: &Global, terminal: &Terminal) -> Result
         Args::Verify { attestation, by } => verify(attestation, by, global, terminal).await,
         Args::Batch { attestations, by } => batch(attestations, by, global, terminal).await,
         Args::Presentation(args) => super::presentation::run(args, terminal),
-        Args::Key { verifying, proving, id, out } => import(verifying, proving.as_deref(), id, out, terminal),
+        Args::Key { verifying, proving, id, statement, out } => {
+            let folder = KeyFolder { statement: find(statement)?.name, out };
+            import(verifying, proving.as_deref(), id, &folder, terminal)
+        }
         Args::ContractKey { key, dev_key } => {
             let points = eip2537::key_points(&VerifierKey::load(key, *dev_key)?.key);
             let inputs = points.inputs.concat();
@@ -188,10 +198,11 @@ pub async fn run(command: &Args, global: &Global, terminal: &Terminal) -> Result
             }
             written(terminal.data(&text))
         }
-        Args::DevKey { out } => {
+        Args::DevKey { statement, out } => {
+            let statement = find(statement)?.name;
             let steps = Steps::start(terminal);
             steps.step("making a key alone");
-            let key = keys::create_development(out)?;
+            let key = keys::for_statement(statement)?.create_development(out)?;
             drop(steps);
             terminal.warn(DEVELOPMENT_WARNING);
             if terminal.is_json() {
@@ -203,11 +214,17 @@ pub async fn run(command: &Args, global: &Global, terminal: &Terminal) -> Result
     }
 }
 
+/// Where a key of a statement goes.
+struct KeyFolder<'a> {
+    statement: &'static str,
+    out: &'a Path,
+}
+
 fn import(
     verifying: &Path,
     proving: Option<&Path>,
     id: &str,
-    out: &Path,
+    folder: &KeyFolder<'_>,
     terminal: &Terminal,
 ) -> Result<Exit, Problem> {
     let wrong = || invalid("attest.key_id", "the id is not 64 lower-case hexadecimal characters");
@@ -216,12 +233,13 @@ fn import(
     let proving = proving.map(|path| read_file(path, keys::PROVING_KEY_BYTES_MAX)).transpose()?;
     let steps = Steps::start(terminal);
     steps.step("checking every point of the key");
-    let key = keys::import(out, &verifying, proving.as_deref(), id)?;
+    let keys = keys::for_statement(folder.statement)?;
+    let key = keys.import(folder.out, &verifying, proving.as_deref(), id)?;
     drop(steps);
     if terminal.is_json() {
         return written(terminal.json(&key));
     }
-    terminal.say(&format!("key {} in {}", key.id, out.display()));
+    terminal.say(&format!("key {} in {}", key.id, folder.out.display()));
     Ok(Exit::Ok)
 }
 

@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 
 use super::oracle;
 use super::research::{show, watch};
-use crate::cli::args::{Demo, OutputArgs};
+use crate::cli::args::{Demo, OutputArgs, ProofKeyArgs};
 use crate::cli::exit::Exit;
 use crate::cli::output::terminal::Terminal;
 use crate::cli::session::{Session, person_seal};
@@ -111,7 +111,8 @@ impl Stage {
 async fn play(stage: &mut Stage, terminal: &Terminal) -> Result<Exit, Problem> {
     let researcher = set_up(stage, terminal).await?;
     let session = Session::open(&researcher, None).await?;
-    let output = OutputArgs { receipt: None, svg: None, csv: None, no_plot: false };
+    let output =
+        OutputArgs { receipt: None, svg: None, csv: None, no_plot: false, proofs: ProofKeyArgs::default() };
     let mut equal = true;
     for (sql, check) in oracle::QUESTIONS {
         terminal.say("");

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use tokio_stream::StreamExt;
 
+use crate::attestation::keys::DEVELOPMENT_WARNING;
 use crate::cli::args::{Command, Explain, Global, Keygen, OutputArgs, Submit};
 use crate::cli::exit::Exit;
 use crate::cli::output::progress::{Progress, ProgressEvent};
@@ -21,6 +22,7 @@ use crate::member::{Membership, token_text};
 use crate::party::aggregate::participation;
 use crate::party::connect::Proxy;
 use crate::problem::{Problem, ProblemKind};
+use crate::proofs::ContributionVerifier;
 use crate::query::ast::Route;
 use crate::query::plan::Asked;
 
@@ -64,7 +66,9 @@ pub async fn run(command: &Command, global: &Global, terminal: &Terminal) -> Res
         Command::Submit(submit) => run_submit(&session, submit, terminal).await,
         Command::Watch { job } => watch(&session, job, terminal).await.and_then(|job| ended(&job)),
         Command::Result(args) => {
+            let key = args.output.proofs.load()?;
             let opened = session.result(&args.job).await?;
+            check_proofs(&opened, key.as_ref(), terminal)?;
             show(&args.job, &opened, &args.output, terminal)
         }
         Command::Jobs { job, limit } => jobs(&session, job.as_deref(), *limit, terminal).await,
@@ -153,6 +157,8 @@ async fn run_explain(session: &Session, explain: &Explain, terminal: &Terminal) 
 }
 
 async fn run_submit(session: &Session, submit: &Submit, terminal: &Terminal) -> Result<Exit, Problem> {
+    // A key that does not load is said before anything is asked.
+    let key = submit.output.proofs.load()?;
     let mut sql = submit.sql.clone();
     if sql == "-" {
         sql.clear();
@@ -178,7 +184,30 @@ async fn run_submit(session: &Session, submit: &Submit, terminal: &Terminal) -> 
     let job = watch(session, &job.id, terminal).await?;
     ended(&job)?;
     let opened = session.result(&job.id).await?;
+    check_proofs(&opened, key.as_ref(), terminal)?;
     show(&job.id, &opened, &submit.output, terminal)
+}
+
+/// Verifies the proofs of an answer that has them; its numbers were held against the commitments when it was opened.
+fn check_proofs(
+    opened: &Opened,
+    key: Option<&ContributionVerifier>,
+    terminal: &Terminal,
+) -> Result<(), Problem> {
+    let Some(proofs) = &opened.receipt.commitment().proofs else { return Ok(()) };
+    let count = proofs.contributions.len();
+    let Some(key) = key else {
+        terminal.warn(&format!(
+            "the hospitals' commitments add up to this answer; their {count} proofs were not verified: say --proof-key DIR"
+        ));
+        return Ok(());
+    };
+    proofs.verify(key)?;
+    if key.is_development {
+        terminal.warn(DEVELOPMENT_WARNING);
+    }
+    terminal.say(&format!("{count} contributions proved; their commitments add up to this answer"));
+    Ok(())
 }
 
 /// Follows a job until it ends; comes back when the stream breaks.

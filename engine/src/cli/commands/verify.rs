@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Args as ClapArgs;
 
 use super::engine::{failed, passed, report};
-use crate::cli::args::Global;
+use crate::attestation::keys::DEVELOPMENT_WARNING;
+use crate::cli::args::{Global, ProofKeyArgs};
 use crate::cli::exit::Exit;
-use crate::cli::output::report::CheckLine;
+use crate::cli::output::report::{CheckLine, CheckStatus};
 use crate::cli::output::terminal::Terminal;
 use crate::cli::session::{home, not_verified, person_seal};
 use crate::clock::utc;
@@ -18,6 +19,7 @@ use crate::ledger::{
 };
 use crate::member::Membership;
 use crate::problem::{Problem, ProblemKind};
+use crate::proofs::{ContributionVerifier, Proofs};
 
 /// `ward verify`.
 #[derive(Debug, ClapArgs)]
@@ -27,6 +29,9 @@ pub struct Args {
     /// Certificate of the consortium's authority [default: the one you enrolled under].
     #[arg(long, value_name = "FILE")]
     pub authority: Option<PathBuf>,
+    /// By which key the hospitals' proofs are verified, of a receipt that has them.
+    #[command(flatten)]
+    pub proofs: ProofKeyArgs,
     /// Also ask this node of a chain whether the commitment is anchored there.
     #[cfg(feature = "evm")]
     #[arg(long, value_name = "URL", requires = "anchor_log")]
@@ -59,7 +64,7 @@ pub async fn run(args: &Args, global: &Global, terminal: &Terminal) -> Result<Ex
     } else if SetupReceipt::is_one(&json) {
         setup(&json, &authority)
     } else {
-        query(&json, authority)
+        query(&json, authority, args.proofs.load()?.as_ref())
     };
     match shown {
         Ok(mut shown) => {
@@ -108,11 +113,17 @@ pub fn authority(file: Option<&Path>, global: &Global) -> Result<CaCertificate, 
     }
 }
 
-fn query(json: &[u8], authority: CaCertificate) -> Result<Shown, ReceiptError> {
+fn query(
+    json: &[u8],
+    authority: CaCertificate,
+    key: Option<&ContributionVerifier>,
+) -> Result<Shown, ReceiptError> {
     let receipt = Receipt::from_json(json)?;
     let verified = receipt.verify(&TrustAnchors::Authority(authority), Quorum::Participants)?;
+    let mut lines = lines_of(&verified);
+    lines.extend(verified.commitment().proofs.iter().flat_map(|proofs| lines_of_proofs(proofs, key)));
     Ok(Shown {
-        lines: lines_of(&verified),
+        lines,
         consortium: verified.commitment().consortium.clone(),
         digest: verified.commitment().digest(),
         index: verified.position().0,
@@ -191,6 +202,36 @@ fn lines_of(verified: &VerifiedReceipt) -> Vec<CheckLine> {
     ]
 }
 
+/// What the hospitals proved. Whether the total opens is for the researcher, who decrypts it.
+fn lines_of_proofs(proofs: &Proofs, key: Option<&ContributionVerifier>) -> Vec<CheckLine> {
+    let of = &proofs.of;
+    let warning = |detail: String, hint: &str| CheckLine {
+        status: CheckStatus::Warning,
+        hint: Some(hint.to_owned()).filter(|hint| !hint.is_empty()),
+        ..passed("proofs", detail)
+    };
+    let under = format!("{} of {}", of.statement, proofs.contributions.len());
+    let Some(key) = key else {
+        let hint = "say --proof-key DIR, the folder of the key that the consortium's ceremony made";
+        return vec![warning(format!("{under} contributions, not verified; key {}", of.key), hint)];
+    };
+    let mut lines: Vec<CheckLine> = proofs
+        .contributions
+        .iter()
+        .map(|(name, proof)| match key.verify(of, name, proof) {
+            Ok(()) => passed(
+                "proof",
+                format!("{name}: of the rows under {}, floor {}", of.roots[name], proof.floor),
+            ),
+            Err(error) => failed("proof", format!("{error} [{}]", error.code())),
+        })
+        .collect();
+    if key.is_development {
+        lines.push(warning(DEVELOPMENT_WARNING.to_owned(), ""));
+    }
+    lines
+}
+
 fn lines_of_registration(verified: &VerifiedRegistration) -> Vec<CheckLine> {
     let record = verified.record();
     let (index, size) = verified.position();
@@ -245,7 +286,6 @@ async fn anchored(_: &Args, shown: &Shown) -> Result<Vec<CheckLine>, Problem> {
 
 /// What the receipt says of anchors, which nobody has checked.
 fn said(anchors: &[ReceiptAnchor]) -> Vec<CheckLine> {
-    use crate::cli::output::report::CheckStatus;
     let line = |anchor: &ReceiptAnchor| CheckLine {
         name: "anchored".to_owned(),
         status: CheckStatus::Warning,

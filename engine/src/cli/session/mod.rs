@@ -39,7 +39,7 @@ use crate::member::{Membership, create_private, write_private};
 use crate::party::aggregate::{REQUEST, layout_of};
 use crate::party::ceremony::parameters;
 use crate::party::connect::Proxy;
-use crate::party::task::{Evidence, Request};
+use crate::party::task::{ContributionHeader, Evidence, Request};
 use crate::problem::{Problem, ProblemKind};
 use crate::query::answer::Answer;
 use crate::query::catalogue::Catalogue;
@@ -380,8 +380,30 @@ impl Session {
         let plaintexts = he::decrypt(&params, &self.receiver(&params)?, &ciphertexts).map_err(broken)?;
         let layout = layout_of(&params, plan).map_err(broken)?;
         let slots = layout.unpack(&plaintexts).map_err(broken)?;
+        check_proved((plan, &slots), commitment, evidence)?;
         Ok(crate::query::finish(plan, &slots, &commitment.participants)?)
     }
+}
+
+/// Checks that the receipt's proofs are of this plan and those that the hospitals signed, and that what they committed to
+/// adds up to what was decrypted.
+fn check_proved(
+    (plan, slots): (&Plan, &[i128]),
+    commitment: &Commitment,
+    evidence: &Evidence,
+) -> Result<(), Problem> {
+    let Some(proofs) = &commitment.proofs else {
+        return match plan.proved {
+            None => Ok(()),
+            Some(_) => Err(not_verified("the receipt is without the proofs that were asked for")),
+        };
+    };
+    let signed =
+        |header: &ContributionHeader| header.proof.as_ref() == proofs.contributions.get(&header.hospital);
+    if plan.proved.as_ref() != Some(&proofs.of) || !evidence.contributions.iter().all(signed) {
+        return Err(not_verified("the receipt has other proofs than the hospitals signed"));
+    }
+    proofs.open(plan, slots).map_err(not_verified)
 }
 
 /// A receipt that does not hold; exit code 9.

@@ -145,5 +145,6 @@ fn commitment() -> Commitment {
         contribution_digests: names().map(|n| (n, digest(7))).collect(),
         finished_at_ms: FINISHED_S * 1000,
         study: None,
+        proofs: None,
     }
 }

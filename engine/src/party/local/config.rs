@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use super::decimal::Decimal;
 use super::policy::Policy;
-use super::{databases, raw, tables};
+use super::proved::{ProofConfig, ProofSettings};
+use super::{databases, proved, raw, tables};
 use crate::attestation::prove;
 use crate::consent::{Purpose, PurposeError, Regime};
 use crate::party::connect::Proxy;
@@ -44,6 +45,8 @@ pub struct PartyConfig {
     pub kek: ProviderConfig,
     /// Proving for the house's own clinicians; none without the section.
     pub proving: Option<ProvingSettings>,
+    /// With which key contributions are proved; none without the section.
+    pub proofs: Option<ProofSettings>,
     /// Taking HL7 v2 messages; none without the section.
     pub messages: Option<MessageSettings>,
     /// The published tables.
@@ -138,6 +141,8 @@ pub struct TableConfig {
     pub data_class: Option<String>,
     /// The published columns.
     pub columns: Vec<ColumnConfig>,
+    /// What contributions are proved over.
+    pub proofs: Vec<ProofConfig>,
 }
 
 impl TableConfig {
@@ -341,11 +346,16 @@ impl Checker<'_> {
             allows_development_key: raw.development_key,
             policy: prove::Policy { studies: raw.studies, audiences: raw.audiences },
         });
+        let proofs = file.proofs.map(|raw| ProofSettings {
+            key: self.resolve(&raw.key),
+            allows_development_key: raw.development_key,
+        });
         let (messages, kept) = databases::check_hl7(self, file.hl7, (&data_dir, &seal_key, &kek))?;
         let origins = databases::Origins { databases: databases::check(self, file.postgres)?, kept };
         let tables = tables::check(self, file.table, &origins)?;
         let policy = tables::check_policy(&self.within("policy".into()), file.policy, &tables)?;
         let consent = self.within("consent".into()).consent(file.consent, &tables)?;
+        proved::check_all(&self.within("proofs".into()), proofs.as_ref(), &tables, (&policy, &consent))?;
         let webhook = self.within("notify".into()).webhook(file.notify)?;
         let documents = self.within("documents".into()).documents(file.documents, &data_dir)?;
         Ok(PartyConfig {
@@ -357,6 +367,7 @@ impl Checker<'_> {
             seal_key,
             kek,
             proving,
+            proofs,
             messages,
             tables,
             policy,

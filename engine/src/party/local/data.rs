@@ -9,6 +9,7 @@ use polars::prelude::{DataFrame, Expr};
 
 use super::config::{PartyConfig, Source, TableConfig};
 use super::gate::{Gate, Reading, RowGate};
+use super::proved::ProofSettings;
 use super::survey::{first_rows, survey};
 use super::{LocalError, held, shape};
 use crate::query::catalogue::{Publication, Table};
@@ -23,10 +24,11 @@ static READINGS: AtomicU64 = AtomicU64::new(0);
 #[derive(Debug)]
 pub struct LocalData {
     tables: Vec<TableConfig>,
-    key: VersionKey,
+    pub(super) key: VersionKey,
     states: Arc<Mutex<HashMap<String, Arc<TableState>>>>,
     gate: Gate,
     rounding: bool,
+    pub(super) proofs: Option<ProofSettings>,
 }
 
 /// What is known of a table's source as long as the file does not change.
@@ -91,8 +93,8 @@ impl LocalData {
     #[must_use]
     pub fn new(config: &PartyConfig, key: VersionKey) -> Self {
         let gate = Gate::of(config.consent.regime);
-        let rounding = config.policy.rounding;
-        Self { tables: config.tables.clone(), key, states: Arc::default(), gate, rounding }
+        let (rounding, proofs) = (config.policy.rounding, config.proofs.clone());
+        Self { tables: config.tables.clone(), key, states: Arc::default(), gate, rounding, proofs }
     }
 
     /// The same sources, read through a gate.
@@ -100,7 +102,7 @@ impl LocalData {
     pub fn through(&self, rows: Arc<dyn RowGate>) -> Self {
         let (tables, states) = (self.tables.clone(), Arc::clone(&self.states));
         let (gate, rounding) = (Gate::Asked(rows), self.rounding);
-        Self { tables, key: self.key.clone(), states, gate, rounding }
+        Self { tables, key: self.key.clone(), states, gate, rounding, proofs: self.proofs.clone() }
     }
 
     /// The condition on [`scan::numbered`] rows of a table that may be read; none where every row is.
@@ -151,6 +153,7 @@ impl LocalData {
                     data_use: table.data_use.clone(),
                     dataset_version: self.state(table)?.dataset_version.clone(),
                     columns: table.columns.iter().map(|c| c.column.clone()).collect(),
+                    proofs: self.proved_rows(table)?,
                 })
             })
             .collect::<Result<_, LocalError>>()?;

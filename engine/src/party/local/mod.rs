@@ -19,6 +19,7 @@ pub mod mapping;
 pub mod noise;
 pub mod policy;
 pub mod privacy;
+pub mod proved;
 mod raw;
 mod scan;
 mod shape;
@@ -120,6 +121,14 @@ pub enum LocalError {
         /// The table.
         table: String,
     },
+    /// The rows that contributions are proved over cannot be published, or nothing can be proved over them.
+    #[error("table `{table}` cannot be proved over: {reason}")]
+    Proofs {
+        /// The table.
+        table: String,
+        /// Why, without content.
+        reason: String,
+    },
     /// This hospital has no part in the plan.
     #[error("the plan has no part for hospital `{hospital}`")]
     HospitalAbsent {
@@ -156,6 +165,7 @@ impl LocalError {
             Self::TooManyRows { .. } => "data.rows_max",
             Self::SourceChanged { .. } => "data.changed",
             Self::ConsentNotAsked { .. } => "consent.not_asked",
+            Self::Proofs { .. } => "data.proofs",
             Self::TableUnknown { .. } => "plan.table",
             Self::HospitalAbsent { .. } => "plan.hospital",
             Self::PlanInconsistent { .. } => "plan.inconsistent",
@@ -180,6 +190,7 @@ impl LocalError {
                 "replace files by renaming a finished one over them; then ask again"
             }
             Self::ConsentNotAsked { .. } => "this is a flaw of Ward: no row was read; report it",
+            Self::Proofs { .. } => "check [proofs] and the [[table.proof]] of the table",
             Self::TableUnknown { .. } | Self::HospitalAbsent { .. } | Self::PlanInconsistent { .. } => {
                 "plan the query again against the current catalogue"
             }

@@ -22,6 +22,7 @@ pub(super) struct File {
     #[serde(default)]
     pub keys: Keys,
     pub proving: Option<Proving>,
+    pub proofs: Option<Proofs>,
     #[serde(default)]
     pub postgres: BTreeMap<String, Postgres>,
     pub hl7: Option<Hl7>,
@@ -95,6 +96,22 @@ pub(super) struct Proving {
     pub audiences: Vec<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Proofs {
+    pub key: PathBuf,
+    #[serde(default)]
+    pub development_key: bool,
+}
+
+/// `[[table.proof]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Proof {
+    pub columns: Spanned<Vec<String>>,
+    pub value: Option<Spanned<String>>,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Keys {
@@ -127,6 +144,8 @@ pub(super) struct Table {
     pub data_class: Option<Spanned<String>>,
     #[serde(default)]
     pub column: Vec<Column>,
+    #[serde(default)]
+    pub proof: Vec<Proof>,
 }
 
 #[derive(Deserialize)]

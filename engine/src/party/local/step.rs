@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use polars::prelude::{BooleanChunked, DataFrame, DataType, lit};
+use ward_circuits::pedersen::PIECES;
 
 use super::cohort::{NOWHERE, Partition};
 use super::config::{ColumnConfig, TableConfig};
@@ -207,7 +208,7 @@ impl<'a> Needs<'a> {
                     needs.sums.insert(column);
                     needs.outside.insert(column);
                 }
-                Content::Withheld { .. } | Content::Ungrouped => {}
+                Content::Withheld { .. } | Content::Ungrouped | Content::Blinding => {}
             }
         }
         needs
@@ -286,7 +287,7 @@ fn unread(table: &TableConfig, name: &str) -> LocalError {
     inconsistent(format!("column `{name}` of table `{}` was not read", table.name))
 }
 
-fn integers(table: &TableConfig, frame: &DataFrame, name: &str) -> Result<Vec<i64>, LocalError> {
+pub(super) fn integers(table: &TableConfig, frame: &DataFrame, name: &str) -> Result<Vec<i64>, LocalError> {
     let values = frame.column(name).and_then(|series| series.i64()).map_err(|_| unread(table, name))?;
     Ok(values.iter().map(|value| value.unwrap_or(MISSING)).collect())
 }
@@ -359,6 +360,8 @@ impl Step<'_> {
                 let (_, outside) = self.quality(column)?;
                 self.rows.count(|row| outside[row])
             }
+            // Drawn where the contribution is proved.
+            Content::Blinding => vec![0; PIECES],
             Content::Extremum { .. } => Vec::new(),
         })
     }

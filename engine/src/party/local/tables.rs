@@ -10,6 +10,7 @@ use super::databases::Origins;
 use super::decimal::{Decimal, PLACES_MAX};
 use super::policy::{Policy, StatisticKind, StudyPolicy, TablePolicy, UserPolicy};
 use super::privacy::PrivacyPolicy;
+use super::proved;
 use super::raw;
 use crate::identity::PublicKey;
 use crate::query::ast::HOSPITAL;
@@ -80,6 +81,8 @@ fn check_table(here: &Checker<'_>, raw: raw::Table, origins: &Origins) -> Result
         }
         columns.push(column);
     }
+    let proofs =
+        raw.proof.into_iter().map(|proof| proved::check(here, proof, &columns)).collect::<Result<_, _>>()?;
     let data_class = raw.data_class.map(|class| check_class(here, class)).transpose()?;
     let null_values = match raw.null_values {
         Some(values) => values.into_iter().map(|v| v.trim().to_owned()).collect(),
@@ -99,6 +102,7 @@ fn check_table(here: &Checker<'_>, raw: raw::Table, origins: &Origins) -> Result
         patient,
         data_class,
         columns,
+        proofs,
     })
 }
 

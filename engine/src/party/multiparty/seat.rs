@@ -185,6 +185,7 @@ impl Seat {
         let commitments: Vec<&[u8]> = dealt.commitments.iter().map(<[u8; 32]>::as_slice).collect();
         let bytes = words.shape().bytes().unwrap_or_default() as u64;
         let mut header = ContributionHeader {
+            proof: None,
             hospital: node.name().to_owned(),
             certificate: HexBytes(node.certificate().to_vec()),
             c0: separated("mpc-input/1", &commitments),

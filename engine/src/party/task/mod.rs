@@ -11,6 +11,7 @@ pub use self::shares::{Arrived, MeshMember, OutputCost, OutputHeader};
 
 use crate::consent::Purpose;
 use crate::encoding::{Digest, HexBytes};
+use crate::proofs::ContributionProof;
 use crate::query::ast::Route;
 use crate::study::StudyRef;
 
@@ -183,6 +184,9 @@ pub struct ContributionHeader {
     /// Root of the consents under which the rows were read; none where the hospital asks for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent: Option<Digest>,
+    /// Its proof, where the query asks for proofs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<ContributionProof>,
     /// Ed25519.
     pub signature: HexBytes,
 }
@@ -202,7 +206,7 @@ pub struct Binding<'a> {
 
 impl Binding<'_> {
     /// What a contribution signs: the binding, who gives it from which data under which policy, and both halves of
-    /// the ciphertexts; then the root of the consents, where there is one.
+    /// the ciphertexts; then the root of the consents and the proof, where there is one.
     #[must_use]
     pub fn parts(&self, header: &ContributionHeader) -> Vec<Vec<u8>> {
         let mut parts = vec![
@@ -219,6 +223,7 @@ impl Binding<'_> {
             header.policy.0.to_vec(),
         ];
         parts.extend(header.consent.map(|root| root.0.to_vec()));
+        parts.extend(header.proof.as_ref().map(ContributionProof::canonical));
         parts
     }
 }

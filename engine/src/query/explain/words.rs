@@ -27,6 +27,7 @@ fn content(plan: &Plan, content: &Content) -> String {
             format!("random masks that show the {which} of {column}, and nothing else")
         }
         Content::Ungrouped => "rows with a missing group column".into(),
+        Content::Blinding => "what blinds the commitment to the count and the sum, in pieces".into(),
         Content::Missing { column } => format!("rows with {column} missing"),
         Content::OutOfBounds { column } => format!("rows with {column} out of bounds"),
     }
@@ -119,6 +120,13 @@ fn release_with_noise(plan: &Plan) -> Release {
 
 pub(super) fn release(plan: &Plan) -> Release {
     let mut release = release_unrounded(plan);
+    if let Some(proved) = &plan.proved {
+        release.rules.push(format!(
+            "every hospital commits to its count and sum over the rows that it published, and proves it ({}); the receipt \
+             carries commitments and proofs, and their sum opens to the released numbers: nobody sees a hospital's own",
+            proved.statement
+        ));
+    }
     if plan.rounding {
         release.rules.push(format!(
             "every hospital rounds its counts to multiples of {BASE} before they leave it: a count is within {} of the truth, \

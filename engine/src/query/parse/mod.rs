@@ -40,7 +40,7 @@ type Result<T> = std::result::Result<T, QueryError>;
 /// [`QueryError`] with the place in the text: for what is not SQL, for SQL that Ward does not have, for unknown
 /// statistics and wrong arguments, and for a text over [`TEXT_BYTES_MAX`], [`DEPTH_MAX`] or [`LIST_MAX`].
 pub fn parse(sql: &str) -> Result<Query> {
-    let (statements, privacy, is_rounded) = read(sql)?;
+    let (statements, clauses) = read(sql)?;
     let mut statements = statements.into_iter();
     let statement = match (statements.next(), statements.next()) {
         (Some(one), None) => one,
@@ -50,7 +50,10 @@ pub fn parse(sql: &str) -> Result<Query> {
         }
     };
     match statement {
-        Statement::Query(query) => Ok(Query { privacy, is_rounded, ..select::query(*query)? }),
+        Statement::Query(query) => {
+            let Clauses { privacy, is_rounded, is_proved } = clauses;
+            Ok(Query { privacy, is_rounded, is_proved, ..select::query(*query)? })
+        }
         other => Err(unsupported("this statement", "Ward answers SELECT queries only", other.span())),
     }
 }
@@ -70,14 +73,22 @@ pub fn locate(sql: &str, name: &str) -> Option<Place> {
     tokens.iter().find(|t| is_name(&t.token)).and_then(|t| place(t.span))
 }
 
-fn read(sql: &str) -> Result<(Vec<Statement>, Option<PrivacyClause>, bool)> {
+/// What stands after the statement.
+struct Clauses {
+    privacy: Option<PrivacyClause>,
+    is_rounded: bool,
+    is_proved: bool,
+}
+
+fn read(sql: &str) -> Result<(Vec<Statement>, Clauses)> {
     limit("the query text, in bytes", sql.len(), TEXT_BYTES_MAX, "shorten the query")?;
     let mut tokens = Tokenizer::new(&WardDialect, sql)
         .tokenize_with_location()
         .map_err(|e| QueryError::Syntax { message: sentence(&e.message), place: point(e.location) })?;
     tokens.retain(|t| !matches!(t.token, Token::Whitespace(_)));
     limit("the query text, in tokens", tokens.len(), TOKENS_MAX, "shorten the query")?;
-    let is_rounded = privacy::take_rounding(&mut tokens);
+    let is_proved = privacy::take_word(&mut tokens, "proofs");
+    let is_rounded = privacy::take_word(&mut tokens, "rounding");
     let privacy = privacy::take(&mut tokens)?;
     let mut parser =
         Parser::new(&WardDialect).with_recursion_limit(READER_DEPTH_MAX).with_tokens_with_locations(tokens);
@@ -85,7 +96,7 @@ fn read(sql: &str) -> Result<(Vec<Statement>, Option<PrivacyClause>, bool)> {
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => syntax(&message),
         ParserError::RecursionLimitExceeded => too_deep(READER_DEPTH_MAX + 1, READER_DEPTH_MAX),
     })?;
-    Ok((statements, privacy, is_rounded))
+    Ok((statements, Clauses { privacy, is_rounded, is_proved }))
 }
 
 /// A syntax error from the reader's message, which ends in its location.

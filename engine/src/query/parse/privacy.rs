@@ -1,5 +1,5 @@
-//! The clauses that ask for noise and for rounded counts, at the end of a query: `WITH PRIVACY (epsilon = 1, delta =
-//! 1e-6, honest = 1)`, `WITH ROUNDING`.
+//! The clauses that ask for noise, for rounded counts and for proofs, at the end of a query: `WITH PRIVACY (epsilon = 1,
+//! delta = 1e-6, honest = 1)`, `WITH ROUNDING`, `WITH PROOFS`.
 //!
 //! SQL has no such clauses, so they are taken off the end of the tokens before the rest is read as SQL.
 
@@ -28,12 +28,12 @@ fn wrong(message: &str, span: Span) -> QueryError {
     }
 }
 
-/// Takes `WITH ROUNDING` off the end, where it stands there; true when it did.
-pub(super) fn take_rounding(tokens: &mut Vec<TokenWithSpan>) -> bool {
+/// Takes `WITH` and a word off the end, where they stand there; true when they did.
+pub(super) fn take_word(tokens: &mut Vec<TokenWithSpan>, word: &str) -> bool {
     let semicolons = tokens.iter().rev().take_while(|t| t.token == Token::SemiColon).count();
     let end = tokens.len() - semicolons;
     let Some(at) = end.checked_sub(2) else { return false };
-    let is_there = is_word(&tokens[at].token, "with") && is_word(&tokens[at + 1].token, "rounding");
+    let is_there = is_word(&tokens[at].token, "with") && is_word(&tokens[at + 1].token, word);
     if is_there {
         tokens.truncate(at);
     }

@@ -102,7 +102,7 @@ fn select(select: Select) -> Result<Query> {
     let group_by = groups(group_by, span)?;
     let filter = selection.as_ref().map(condition::predicate).transpose()?;
     let items = items(&projection, &group_by)?;
-    Ok(Query { items, table, filter, group_by, privacy: None, is_rounded: false })
+    Ok(Query { items, table, filter, group_by, privacy: None, is_rounded: false, is_proved: false })
 }
 
 fn table(from: Vec<TableWithJoins>, span: Span) -> Result<String> {

@@ -83,7 +83,7 @@ impl<'a> Sizing<'a> {
 }
 
 /// Bits of a signed integer of at most this size.
-fn signed_bits(size: u128) -> u32 {
+pub(super) fn signed_bits(size: u128) -> u32 {
     u128::BITS - size.leading_zeros() + 1
 }
 

@@ -5,6 +5,7 @@ mod blocks;
 mod filter;
 mod multi_party;
 mod privacy;
+mod proofs;
 mod resolve;
 
 use super::ast::{Item, Query, Statistic};
@@ -77,7 +78,11 @@ pub fn plan(
         privacy: guarantee.map(|guarantee| guarantee.with(noise)),
         multi_party,
         study: study.map(|(digest, _)| digest),
+        proved: None,
     };
+    if query.is_proved {
+        proofs::prove(&mut plan, catalogue)?;
+    }
     if plan.multi_party.is_some() {
         multi_party::reasonable(&plan)?;
         if !plan.is_masked() {

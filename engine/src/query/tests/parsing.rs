@@ -191,6 +191,7 @@ fn every_keyword_can_be_a_column() {
             group_by: vec![word.clone()],
             privacy: None,
             is_rounded: false,
+            is_proved: false,
         };
         let mut written = written;
         if let Item::Aggregate { statistic, label } = &mut written.items[1] {
@@ -291,7 +292,7 @@ prop_compose! {
                 items.push(item);
             }
         }
-        Query { items, table, filter, group_by: group_by.into_iter().collect(), privacy: None, is_rounded: false }
+        Query { items, table, filter, group_by: group_by.into_iter().collect(), privacy: None, is_rounded: false, is_proved: false }
     }
 }
 

@@ -78,6 +78,7 @@ impl World {
             data_use: vec![],
             dataset_version: String::new(),
             columns: columns.to_vec(),
+            proofs: Vec::new(),
         };
         let publication =
             Publication { hospital: hospital.into(), floor: 1, rounding: false, tables: vec![table] };

@@ -23,6 +23,7 @@ fn sample_catalogue() -> Catalogue {
         data_use: names(&["DUO:0000007"]),
         dataset_version: version.to_owned(),
         columns,
+        proofs: Vec::new(),
     };
     let days = || column("days", ColumnKind::Integer, "d", "Days to death or last contact");
     let size = || column("size", ColumnKind::Category, "", "Tumour size");

@@ -5,6 +5,7 @@ mod data;
 mod gate;
 mod policy;
 mod postgres;
+mod proved;
 mod records;
 mod release;
 mod step;
