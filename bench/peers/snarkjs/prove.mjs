@@ -1,21 +1,12 @@
-// snarkjs on the constraints and variables that `zk export` wrote: proves, verifies, prints milliseconds.
-// node prove.mjs FOLDER. The key is made here by one contributor, kept in the folder, and not counted.
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+// snarkjs on the variables and the key that `zk export` wrote: proves, verifies, prints milliseconds.
+// node prove.mjs FOLDER.
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as snarkjs from "snarkjs";
 
 const folder = process.argv[2];
 const at = (name) => join(folder, name);
-const log2 = 15;
 
-if (!existsSync(at("eligibility.zkey"))) {
-  const curve = await snarkjs.curves.getCurveFromName("bls12381");
-  await snarkjs.powersOfTau.newAccumulator(curve, log2, at("0.ptau"));
-  await snarkjs.powersOfTau.contribute(at("0.ptau"), at("1.ptau"), "bench", "bench");
-  await snarkjs.powersOfTau.preparePhase2(at("1.ptau"), at("2.ptau"));
-  await snarkjs.zKey.newZKey(at("eligibility.r1cs"), at("2.ptau"), at("0.zkey"));
-  await snarkjs.zKey.contribute(at("0.zkey"), at("eligibility.zkey"), "bench", "bench");
-}
 const verifyingKey = await snarkjs.zKey.exportVerificationKey(at("eligibility.zkey"));
 writeFileSync(at("verification.json"), JSON.stringify(verifyingKey));
 

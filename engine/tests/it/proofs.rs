@@ -10,7 +10,7 @@ use crate::world::{Ran, Spec, World, small};
 
 const SQL: &str = "SELECT COUNT(age), SUM(age) FROM t WHERE sex = 'F' AND age BETWEEN 42 AND 60";
 
-/// Two hospitals that prove sums of age, one that proves counts alone.
+/// Three hospitals that prove sums of age.
 fn world() -> World {
     let key = tempfile::tempdir().unwrap().keep();
     ward_engine::attestation::keys::create_development::<ward_circuits::aggregate::Aggregate<64>>(&key)
@@ -47,7 +47,7 @@ fn verify(world: &World, receipt: &str, more: &[&str]) -> Ran {
 fn a_proved_answer_opens_its_receipt_verifies_and_a_changed_one_does_not() {
     let world = world();
     let proved = format!("{SQL} WITH PROOFS");
-    world.ward("ada", &["submit", &proved]).error(4, "proofs.key");
+    world.ward("ada", &["submit", &proved]).error(8, "proofs.key");
     let toml = Path::new(&world.path("engine")).join("engine.toml");
     std::fs::write(toml, "[proofs]\nkey = \"../key\"\ndevelopment_key = true\n").unwrap();
     world.kill("engine");
@@ -67,7 +67,7 @@ fn a_proved_answer_opens_its_receipt_verifies_and_a_changed_one_does_not() {
     let lines = check(&report, "proof");
     assert_eq!(lines.len(), 3);
     assert!(lines.iter().all(|line| line["status"] == "passed"), "{lines:?}");
-    verify(&world, &receipt, &by_key[..2]).error(6, "attest.development_key");
+    verify(&world, &receipt, &by_key[..2]).error(8, "attest.development_key");
     let unchecked = verify(&world, &receipt, &[]).ok().json();
     assert!(check(&unchecked, "proofs")[0]["detail"].as_str().unwrap().contains("not verified"));
 
@@ -80,14 +80,14 @@ fn a_proved_answer_opens_its_receipt_verifies_and_a_changed_one_does_not() {
     assert_eq!(verify(&world, &world.path("changed.json"), &by_key).code, 9);
 
     // Two women at each hospital: under the floor. The proofs are of zeros, and do not tell.
-    let few = "SELECT COUNT(age) FROM t WHERE sex = 'F' AND age >= 48";
+    let few = "SELECT SUM(age) FROM t WHERE sex = 'F' AND age >= 48";
     let args = [&["submit", few, "--proofs", "--receipt", &receipt], &by_key[..]].concat();
     let answer = world.ward("ada", &args).answer();
     assert!(serde_json::to_string(&answer.rows).unwrap().contains("suppressed"), "{:?}", answer.rows);
     verify(&world, &receipt, &by_key).ok();
 
     // What no hospital published cannot be asked so.
-    world.ward("ada", &["submit", "SELECT COUNT(*) FROM t", "--proofs"]).error(2, "query.unsupported");
+    world.ward("ada", &["submit", "SELECT COUNT(*) FROM t", "--proofs"]).error(3, "query.unsupported");
     let explained = world.talk("ada", &["explain", SQL, "--proofs"]).ok().stdout;
     assert!(explained.contains("commits to its count and sum"), "{explained}");
     let plain = world.ward("ada", &["submit", SQL, "--receipt", &receipt]);

@@ -10,9 +10,9 @@ use ward_circuits::field::to_bytes;
 use ward_circuits::r1cs::{Builder, Matrices};
 use ward_circuits::{ConstrainedStatement, Element};
 
-use crate::Result;
+use crate::{Result, zkey};
 
-/// Writes `eligibility.r1cs` and `eligibility.wtns` into a folder.
+/// Writes `eligibility.r1cs`, `eligibility.wtns` and our key as `eligibility.zkey` into a folder.
 pub fn write(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let (public, witness) = Eligibility::example();
@@ -20,11 +20,13 @@ pub fn write(folder: &Path) -> Result<()> {
     Eligibility::synthesize(&mut builder, &nums, &public, &witness);
     let (matrices, variables) = builder.finish();
     sections(&folder.join("eligibility.r1cs"), b"r1cs", 1, &r1cs(&matrices)?)?;
-    sections(&folder.join("eligibility.wtns"), b"wtns", 2, &wtns(variables.expose())?)
+    sections(&folder.join("eligibility.wtns"), b"wtns", 2, &wtns(variables.expose())?)?;
+    let parts = crate::proofs::parts_of(&matrices);
+    zkey::write(&folder.join("eligibility.zkey"), &matrices, &parts)
 }
 
 /// A file of numbered sections.
-fn sections(path: &Path, magic: &[u8; 4], version: u32, bodies: &[Vec<u8>]) -> Result<()> {
+pub fn sections(path: &Path, magic: &[u8; 4], version: u32, bodies: &[Vec<u8>]) -> Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     file.write_all(magic)?;
     file.write_all(&version.to_le_bytes())?;
@@ -38,7 +40,7 @@ fn sections(path: &Path, magic: &[u8; 4], version: u32, bodies: &[Vec<u8>]) -> R
 }
 
 /// An element, least significant byte first.
-fn element(value: &Element) -> [u8; 32] {
+pub fn element(value: &Element) -> [u8; 32] {
     let mut bytes = to_bytes(value);
     bytes.reverse();
     bytes

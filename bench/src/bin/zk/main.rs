@@ -2,13 +2,14 @@
 //! key in the same run.
 //!
 //! `cargo run --release -p ward-bench --bin zk`; `-- proofs` or `-- ceremony` for one half. `-- export DIR` writes the
-//! constraints and the variables for the peers (`bench/peers/run`), which prove the same beside us. Walls move with other work on
+//! constraints, the variables and the key for the peers (`bench/peers/run`), which prove the same beside us. Walls move with other work on
 //! the machine; CPU seconds less, and ratios least. A proof or a key that does not hold ends the run with an error.
 
 mod ceremony;
 mod export;
 mod proofs;
 mod stock;
+mod zkey;
 
 use std::hint::black_box;
 use std::process::ExitCode;

@@ -21,8 +21,13 @@ const BATCH: usize = 100;
 /// The same key in every process of a run.
 fn parts_and_matrices() -> (Matrices, KeyParts) {
     let (matrices, _) = constraints::<Eligibility>();
-    let parts = insecure_single_party_parts(&matrices, &mut ChaCha20Rng::seed_from_u64(1));
+    let parts = parts_of(&matrices);
     (matrices, parts)
+}
+
+/// The key of these constraints.
+pub fn parts_of(matrices: &Matrices) -> KeyParts {
+    insecure_single_party_parts(matrices, &mut ChaCha20Rng::seed_from_u64(1))
 }
 
 /// Writes the key's file: in a process of its own, because setting up takes more memory than proving.

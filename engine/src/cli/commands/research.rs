@@ -11,7 +11,7 @@ use crate::cli::output::progress::{Progress, ProgressEvent};
 use crate::cli::output::report::{JobDetail, JobLine, ReceiptLine};
 use crate::cli::output::terminal::Terminal;
 use crate::cli::output::{csv, number};
-use crate::cli::session::{Opened, Session, home, person_seal};
+use crate::cli::session::{Opened, Session, home, not_verified, person_seal};
 use crate::cli::{UserError, plot, written};
 use crate::clock::utc;
 use crate::consent::Purpose;
@@ -22,7 +22,7 @@ use crate::member::{Membership, token_text};
 use crate::party::aggregate::participation;
 use crate::party::connect::Proxy;
 use crate::problem::{Problem, ProblemKind};
-use crate::proofs::ContributionVerifier;
+use crate::proofs::{ContributionVerifier, ProofsError};
 use crate::query::ast::Route;
 use crate::query::plan::Asked;
 
@@ -202,7 +202,10 @@ fn check_proofs(
         ));
         return Ok(());
     };
-    proofs.verify(key)?;
+    proofs.verify(key).map_err(|error| match error {
+        ProofsError::Key { .. } => error.into(),
+        error => not_verified(error),
+    })?;
     if key.is_development {
         terminal.warn(DEVELOPMENT_WARNING);
     }

@@ -86,11 +86,18 @@ impl LocalData {
         let state = self.state(table)?;
         let names = config.columns.iter().chain(&config.value);
         let columns: Vec<&ColumnConfig> = names.filter_map(|name| table.column(name)).collect();
+        // What is summed may stand in a condition too; it is read once.
+        let mut once: Vec<&ColumnConfig> = Vec::with_capacity(columns.len());
+        for column in &columns {
+            if once.iter().all(|other| other.column.name != column.column.name) {
+                once.push(column);
+            }
+        }
         let mut sources: Vec<&str> = columns.iter().map(|c| c.source.as_str()).collect();
         sources.sort_unstable();
         sources.dedup();
         let source = scan::scan(table, state.held.as_ref(), &sources, Some(state.survey.rows))?;
-        let frame = scan::collect(table, scan::mapped(scan::numbered(source), table, &columns))?;
+        let frame = scan::collect(table, scan::mapped(scan::numbered(source), table, &once))?;
         state.still_holds(table)?;
         let values = columns
             .iter()

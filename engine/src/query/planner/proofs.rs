@@ -12,7 +12,7 @@ use super::super::proved::{Interval, MISSING_CODE, Proved, Summed};
 use super::blocks::signed_bits;
 use super::{Result, statistics};
 
-const HINT: &str = "WITH PROOFS goes with COUNT(*), or COUNT, SUM and AVG of one column, ungrouped, under a range or a code \
+const HINT: &str = "WITH PROOFS goes with COUNT(*), or SUM, AVG and COUNT of one column, ungrouped, under a range or a code \
                     of at most two columns";
 
 fn refuse(construct: impl Into<String>, hint: impl Into<String>) -> QueryError {
@@ -69,7 +69,14 @@ fn value(plan: &Plan) -> Result<Option<String>> {
             return Err(refuse("proofs of the rows of two columns", hint));
         }
     }
-    Ok(value.flatten())
+    let value = value.flatten();
+    let is_summed = statistics(&plan.query).any(|s| matches!(s, Statistic::Sum(_) | Statistic::Avg(_)));
+    match value {
+        Some(name) if !is_summed => {
+            Err(refuse(format!("COUNT({name}) alone WITH PROOFS"), format!("ask for SUM({name}) besides")))
+        }
+        value => Ok(value),
+    }
 }
 
 /// The condition as an interval of each column.

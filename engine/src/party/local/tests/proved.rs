@@ -217,6 +217,7 @@ fn questions_that_cannot_be_proved_are_refused_with_what_can() {
         "SELECT COUNT(*) FROM t GROUP BY sex WITH PROOFS",
         "SELECT COUNT(*), SUM(hba1c) FROM t WITH PROOFS",
         "SELECT SUM(hba1c), SUM(age) FROM t WITH PROOFS",
+        "SELECT COUNT(hba1c) FROM t WITH PROOFS",
         "SELECT STDDEV(hba1c) FROM t WITH PROOFS",
         "SELECT MIN(hba1c) FROM t WITH PROOFS",
         "SELECT SUM(hba1c) FROM t WHERE age < 40 OR sex = 'F' WITH PROOFS",
