@@ -346,10 +346,7 @@ impl Checker<'_> {
             allows_development_key: raw.development_key,
             policy: prove::Policy { studies: raw.studies, audiences: raw.audiences },
         });
-        let proofs = file.proofs.map(|raw| ProofSettings {
-            key: self.resolve(&raw.key),
-            allows_development_key: raw.development_key,
-        });
+        let proofs = file.proofs.map(|raw| ProofSettings::of(self, &raw));
         let (messages, kept) = databases::check_hl7(self, file.hl7, (&data_dir, &seal_key, &kek))?;
         let origins = databases::Origins { databases: databases::check(self, file.postgres)?, kept };
         let tables = tables::check(self, file.table, &origins)?;

@@ -29,6 +29,12 @@ pub struct ProofSettings {
     pub allows_development_key: bool,
 }
 
+impl ProofSettings {
+    pub(super) fn of(here: &Checker<'_>, raw: &raw::Proofs) -> Self {
+        Self { key: here.resolve(&raw.key), allows_development_key: raw.development_key }
+    }
+}
+
 /// Rows of a table that contributions are proved over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProofConfig {
@@ -134,11 +140,7 @@ fn row(conditions: &[Values<'_>], value: Option<&Values<'_>>, at: usize) -> Opti
 }
 
 /// `[[table.proof]]`: columns that there are, of as many values as the statement has room for.
-pub(super) fn check(
-    here: &Checker<'_>,
-    raw: raw::Proof,
-    columns: &[ColumnConfig],
-) -> Result<ProofConfig, ConfigError> {
+fn check(here: &Checker<'_>, raw: raw::Proof, columns: &[ColumnConfig]) -> Result<ProofConfig, ConfigError> {
     let hint = "columns = [\"age\", \"sex\"], value = \"hba1c\": one or two columns of fewer than 65,536 values each, \
                 and a number of at most 2^32";
     let span = raw.columns.span();
@@ -159,6 +161,15 @@ pub(super) fn check(
         return Err(here.invalid(&value.span(), message, hint));
     }
     Ok(ProofConfig { columns: names, value: raw.value.map(Spanned::into_inner) })
+}
+
+/// All of a table.
+pub(super) fn check_each(
+    here: &Checker<'_>,
+    raw: Vec<raw::Proof>,
+    columns: &[ColumnConfig],
+) -> Result<Vec<ProofConfig>, ConfigError> {
+    raw.into_iter().map(|proof| check(here, proof, columns)).collect()
 }
 
 /// What is proved is counts and sums of every row: nothing may leave rows out or change counts.

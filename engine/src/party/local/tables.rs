@@ -81,8 +81,7 @@ fn check_table(here: &Checker<'_>, raw: raw::Table, origins: &Origins) -> Result
         }
         columns.push(column);
     }
-    let proofs =
-        raw.proof.into_iter().map(|proof| proved::check(here, proof, &columns)).collect::<Result<_, _>>()?;
+    let proofs = proved::check_each(here, raw.proof, &columns)?;
     let data_class = raw.data_class.map(|class| check_class(here, class)).transpose()?;
     let null_values = match raw.null_values {
         Some(values) => values.into_iter().map(|v| v.trim().to_owned()).collect(),

@@ -89,6 +89,13 @@ pub fn plan(
             return Ok(plan);
         }
     }
+    plan.ciphertexts = ciphertexts(&plan)?;
+    Ok(plan)
+}
+
+/// Ciphertexts that the slots of a plan fill.
+fn ciphertexts(plan: &Plan) -> Result<u32> {
+    let protocol = &plan.protocol;
     // What goes on as shares has a coefficient for each slot: packed slots have carries, which shares cannot undo.
     let runs = if plan.is_masked() {
         vec![(protocol.log2_t, u32::try_from(plan.slots()).unwrap_or(u32::MAX))]
@@ -96,9 +103,8 @@ pub fn plan(
         plan.runs()
     };
     let ciphertexts = layout::ciphertexts(&runs, protocol.log2_t, protocol.degree);
-    plan.ciphertexts = u32::try_from(ciphertexts)
-        .map_err(|_| QueryError::Protocol { message: format!("{ciphertexts} ciphertexts are too many") })?;
-    Ok(plan)
+    u32::try_from(ciphertexts)
+        .map_err(|_| QueryError::Protocol { message: format!("{ciphertexts} ciphertexts are too many") })
 }
 
 /// The statistics of a query, in order.
