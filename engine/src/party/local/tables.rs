@@ -81,7 +81,6 @@ fn check_table(here: &Checker<'_>, raw: raw::Table, origins: &Origins) -> Result
         }
         columns.push(column);
     }
-    let proofs = proved::check_each(here, raw.proof, &columns)?;
     let data_class = raw.data_class.map(|class| check_class(here, class)).transpose()?;
     let null_values = match raw.null_values {
         Some(values) => values.into_iter().map(|v| v.trim().to_owned()).collect(),
@@ -100,8 +99,8 @@ fn check_table(here: &Checker<'_>, raw: raw::Table, origins: &Origins) -> Result
         rows_per_patient_max,
         patient,
         data_class,
+        proofs: proved::check_each(here, raw.proof, &columns)?,
         columns,
-        proofs,
     })
 }
 

@@ -153,7 +153,7 @@ fn published<'a>(
         };
         refuse(
             format!("WITH PROOFS: {name} proves no {of}{under}, or not as the others do"),
-            "`ward catalogue` shows what each hospital proves; a hospital adds [[table.proof]] to its configuration",
+            "`ward --json catalogue` shows what each hospital proves; a hospital adds [[table.proof]] to its configuration",
         )
     };
     let Some(first_name) = plan.hospitals.first() else {
