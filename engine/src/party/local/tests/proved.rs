@@ -90,7 +90,7 @@ fn proved(world: &World, plan: &Plan, name: &str, seed: u64) -> (Vec<i128>, Cont
 }
 
 fn all(world: &World, plan: &Plan) -> (Vec<i128>, Proofs) {
-    let (mut total, mut contributions) = (vec![0; plan.slots() as usize], BTreeMap::new());
+    let (mut total, mut contributions) = (vec![0; plan.slots()], BTreeMap::new());
     for (name, seed) in plan.hospitals.iter().zip(1..) {
         let (slots, proof) = proved(world, plan, name, seed);
         total.iter_mut().zip(slots).for_each(|(sum, slot)| *sum += slot);
