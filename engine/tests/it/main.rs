@@ -11,6 +11,7 @@ mod crash_steps;
 mod documents;
 mod encrypted_input;
 mod erasure;
+mod fhir;
 mod file_fuzz;
 mod hostile_ceremony;
 mod hostile_hospital;

@@ -6,6 +6,9 @@ use super::date;
 use super::mapping::{CLASS_SYSTEM, DUO_SYSTEM, MEMBER_SYSTEM, PSEUDONYM_SYSTEM};
 use crate::consent::{Artefact, Rule, Status, Validity};
 
+/// Scopes of consents.
+const SCOPE_SYSTEM: &str = "http://terminology.hl7.org/CodeSystem/consentscope";
+
 /// A release of FHIR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Release {
@@ -37,7 +40,7 @@ pub fn write(artefact: &Artefact, release: Release) -> Json {
             "resourceType": "Consent",
             "id": artefact.id,
             "status": status,
-            "scope": { "coding": [{ "system": CLASS_SYSTEM, "code": "consent" }] },
+            "scope": { "coding": [{ "system": SCOPE_SYSTEM, "code": "patient-privacy" }] },
             "category": category,
             "patient": patient,
             "dateTime": stated,
