@@ -12,6 +12,7 @@ use ward_circuits::eligibility::{HolderSecret, PatientSecret};
 use ward_circuits::field;
 use ward_circuits::groth16::setup::insecure_single_party_setup;
 use ward_circuits::groth16::{Proof, ProvingKey, VerifyingKey};
+use ward_circuits::pedersen::{Blinding, Commitment};
 use ward_circuits::schnorr::{PublicKey, Signature, SigningKey};
 
 type Decode = fn(&[u8]) -> Option<Vec<u8>>;
@@ -37,6 +38,9 @@ static OBJECTS: LazyLock<Vec<(Vec<u8>, Decode)>> = LazyLock::new(|| {
         }),
         (PatientSecret::of(b"patient").to_bytes().expose().to_vec(), |b| {
             Some(PatientSecret::from_bytes(b.try_into().ok()?).ok()?.to_bytes().expose().to_vec())
+        }),
+        (Commitment::new(3, 40, &Blinding::generate(rng)).to_bytes().to_vec(), |b| {
+            Some(Commitment::from_bytes(b.try_into().ok()?).ok()?.to_bytes().to_vec())
         }),
         (signing.sign(&message, rng).to_bytes().to_vec(), |b| {
             Some(Signature::from_bytes(b.try_into().ok()?).ok()?.to_bytes().to_vec())

@@ -1,12 +1,17 @@
 //! Public inputs and witnesses of any values: the relation and its constraints accept the same pairs, and neither panics.
 #![no_main]
 
+use std::sync::LazyLock;
+
+use chacha20::ChaCha20Rng;
 use libfuzzer_sys::fuzz_target;
+use rand_core::SeedableRng;
 use ward_circuits::aggregate::{self, Aggregate, Dataset, Predicate, Row};
 use ward_circuits::consent::{self, Consent, ConsentGiven, Snapshot, Status};
 use ward_circuits::eligibility::Day;
-use ward_circuits::r1cs::Builder;
-use ward_circuits::{ConstrainedStatement, Element};
+use ward_circuits::pedersen::{Blinding, Commitment};
+use ward_circuits::r1cs::{Builder, Matrices};
+use ward_circuits::{ConstrainedStatement, Element, constraints};
 
 /// Bytes, read from the front; zeros behind the end.
 struct Bytes<'a>(&'a [u8]);
@@ -38,40 +43,44 @@ impl Bytes<'_> {
     }
 }
 
-fn agree<S: ConstrainedStatement>(public: &S::Public, witness: &S::Witness) {
+static AGGREGATE: LazyLock<Matrices> = LazyLock::new(|| constraints::<Aggregate<64>>().0);
+static CONSENT: LazyLock<Matrices> = LazyLock::new(|| constraints::<ConsentGiven>().0);
+
+fn agree<S: ConstrainedStatement>(matrices: &Matrices, public: &S::Public, witness: &S::Witness) {
     let inputs = S::public_inputs(public);
     assert_eq!(inputs.len(), S::INPUTS);
-    let (mut builder, inputs) = Builder::shape(&inputs);
+    let (mut builder, inputs) = Builder::assignment(&inputs, matrices.variables());
     S::synthesize(&mut builder, &inputs, public, witness);
-    let (matrices, variables) = builder.finish();
+    let variables = builder.into_variables();
+    assert_eq!(variables.expose().len(), matrices.variables());
     let satisfied = matrices.first_unsatisfied(variables.expose()).is_none();
     assert_eq!(S::check(public, witness).is_ok(), satisfied, "{}", S::NAME);
 }
 
-/// An answer over up to seven rows, which the flags make wrong in one way or another.
+/// A commitment over up to seven rows, which the flags make wrong in one way or another.
 fn sums(bytes: &mut Bytes<'_>) {
     let flags = bytes.byte();
     let rows = (0..flags & 7).map(|_| Row { columns: [bytes.short(), bytes.short()], value: bytes.word() });
-    let dataset = Dataset::<64>::new(rows.collect()).expect("seven rows");
+    let rows = rows.collect();
+    let dataset = Dataset::<64>::new(rows, Element::from(bytes.long())).expect("seven rows");
     let mut interval = || (bytes.short(), bytes.short());
     let predicate = Predicate { intervals: [interval(), interval()] };
-    let counted = || dataset.rows().iter().filter(|row| predicate.holds(row));
-    let mut public = aggregate::Public {
-        root: dataset.root(),
-        predicate,
-        count: counted().count() as u64,
-        sum: counted().map(|row| u64::from(row.value)).sum(),
-    };
+    let floor = if flags & 64 != 0 { bytes.word() } else { u32::from(bytes.byte() & 7) };
+    let (mut count, mut sum) = dataset.shown(&predicate, floor);
+    let mut root = dataset.root();
     if flags & 8 != 0 {
-        public.count = bytes.long();
+        count = bytes.long();
     }
     if flags & 16 != 0 {
-        public.sum = bytes.long();
+        sum = bytes.long();
     }
     if flags & 32 != 0 {
-        public.root += Element::from(bytes.long());
+        root += Element::from(bytes.long());
     }
-    agree::<Aggregate<64>>(&public, &dataset);
+    let blinding = Blinding::generate(&mut ChaCha20Rng::seed_from_u64(1));
+    let commitment = Commitment::new(count, sum, &blinding);
+    let public = aggregate::Public { root, predicate, floor, commitment };
+    agree::<Aggregate<64>>(&AGGREGATE, &public, &aggregate::Witness { dataset, blinding });
 }
 
 /// A consent among a few, and a request for it.
@@ -111,7 +120,7 @@ fn consents(bytes: &mut Bytes<'_>) {
     }
     let shown = if flags & 64 != 0 { usize::from(bytes.byte()) } else { place };
     let Some(path) = snapshot.path(shown) else { return };
-    agree::<ConsentGiven>(&public, &consent::Witness { consent, path });
+    agree::<ConsentGiven>(&CONSENT, &public, &consent::Witness { consent, path });
 }
 
 fuzz_target!(|data: &[u8]| {
