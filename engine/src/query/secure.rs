@@ -338,7 +338,7 @@ pub fn estimate(plan: &Plan) -> Result<Estimate> {
             Program::Chi2 { rows, columns, .. } => (120, cells * (rows * columns) as u64 * 2_000),
             Program::Fisher { .. } => {
                 let rows = plan.multi_party.as_ref().map_or(0, |shares| shares.rows_max);
-                (200, cells * (50_000 + 500 * rows))
+                (200, cells * (80_000 + 600 * rows))
             }
             Program::TTest { .. } => (150, cells * 20_000),
             Program::LogRank { groups, points, .. } => {

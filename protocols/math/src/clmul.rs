@@ -96,6 +96,12 @@ pub(crate) fn gf64_combine<M: Clmul>(proof: M::Proof, out: &mut [u64], weights: 
         let mut sums = [M::wide(proof, 0); LANES];
         for h in 0..weights.len().min(rows.len()) {
             let lanes = lanes_at(rows[h], at);
+            if weights[h] == 1 {
+                for l in 0..LANES {
+                    sums[l] = M::xor(sums[l], M::wide(proof, lanes[l] as u128));
+                }
+                continue;
+            }
             for l in 0..LANES {
                 sums[l] = M::xor(sums[l], M::mul(proof, weights[h], lanes[l]));
             }

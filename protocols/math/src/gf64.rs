@@ -51,7 +51,8 @@ pub fn add_products(sums: &mut [u128], u: &[&[u64]], v: &[&[u64]]) {
     wide::gf64_add_products(sums, &Tree::new(u.len(), 1), u, v);
 }
 
-/// `out[j] = sum over h of weights[h] * rows[h][j]`; a row that is too short counts as zero beyond its end.
+/// `out[j] = sum over h of weights[h] * rows[h][j]`; a row that is too short counts as zero beyond its end. The
+/// weights are public: a one costs less.
 pub fn combine(out: &mut [u64], weights: &[u64], rows: &[&[u64]]) {
     wide::gf64_combine(out, weights, rows);
 }

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use rand_core::{Rng, SeedableRng};
-use ward_protocols::mpc::gates::input::{self, Held, Words};
+use ward_protocols::mpc::gates::input::{self, Held, WORDS_MAX, Words};
 use ward_protocols::mpc::role::Role;
 use ward_protocols::mpc::{Malicious, Session};
-use ward_protocols::sim::{At, Change, Tamper, World};
+use ward_protocols::sim::{self, At, Change, Tamper, World};
 
 use super::program::{self, Iterate, Opened};
 use super::seat::{shape_of, words_of};
@@ -19,7 +19,7 @@ use crate::query::answer::{Answer, Value};
 use crate::query::ast::Route;
 use crate::query::catalogue::Catalogue;
 use crate::query::plan::{Asked, Participation, Plan, ProtocolInfo};
-use crate::query::{finish_shares, parse, plan};
+use crate::query::{finish_shares, parse, plan, secure};
 use crate::records::version::VersionKey;
 
 const HOSPITALS: [&str; 3] = ["A", "B", "C"];
@@ -159,6 +159,14 @@ impl Consortium {
 
     /// What each node ends with, whether anything was tampered with, and how many messages each node sent.
     fn run(&self, plan: &Plan, tamper: Option<Tamper>) -> (bool, [Result<Opened, Problem>; 3], [usize; 3]) {
+        let outcome = self.outcome(plan, tamper);
+        let sent = Role::ALL.map(|role| outcome.transcript.iter().filter(|c| c.from == role).count() - 2);
+        let results =
+            outcome.results.map(|result| result.unwrap_or_else(|e| panic!("a node did not start: {e}")));
+        (outcome.is_tampered, results, sent)
+    }
+
+    fn outcome(&self, plan: &Plan, tamper: Option<Tamper>) -> sim::Outcome<Result<Opened, Problem>> {
         let mut held: [Option<Held>; 3] = [None, None, None];
         for (data, name) in self.data.iter().zip(HOSPITALS) {
             let (words, _) = words_of(plan, data, name).unwrap_or_else(|e| panic!("{e:?}"));
@@ -182,14 +190,10 @@ impl Consortium {
             None => world,
         };
         let held = held.map(|held| held.unwrap());
-        let outcome = world.run(held, |session: &mut Session<'_, Malicious>, held| {
+        world.run(held, |session: &mut Session<'_, Malicious>, held| {
             let mut hospitals = Answering { consortium: self, plan, role: session.role(), number: 0 };
             Ok(program::run(session, plan, (held, &plan.hospitals), &mut hospitals))
-        });
-        let sent = Role::ALL.map(|role| outcome.transcript.iter().filter(|c| c.from == role).count() - 2);
-        let results =
-            outcome.results.map(|result| result.unwrap_or_else(|e| panic!("a node did not start: {e}")));
-        (outcome.is_tampered, results, sent)
+        })
     }
 
     fn ask(&self, sql: &str) -> Answer {
@@ -287,6 +291,46 @@ fn a_linear_model_is_for_the_researcher_alone() {
     else {
         panic!("a model of a constant column")
     };
+}
+
+#[test]
+fn more_words_than_a_hospital_may_put_in_are_refused_and_the_hospital_is_named() {
+    let mut plan = consortium().plan("SELECT COUNT(DISTINCT id) FROM t");
+    let slots = plan.slots();
+    let mut shape_with = |rows: u64, name: &str| {
+        plan.multi_party.as_mut().unwrap().rows[0].rows[1] = rows;
+        shape_of(&plan, name)
+    };
+    let most = ((WORDS_MAX - slots) / 2) as u64;
+    assert_eq!(shape_with(most, "B").unwrap().bits as u64, 2 * most);
+    for rows in [most + 1, WORDS_MAX as u64, (usize::MAX / 2) as u64] {
+        let problem = shape_with(rows, "B").unwrap_err();
+        assert_eq!(problem.code, "mpc.input", "{rows}");
+        assert!(format!("{problem:?}").contains("\"B\""), "{problem:?}");
+        // What another hospital puts in is as it was.
+        assert_eq!(shape_with(rows, "A").unwrap().bits, 2 * 60);
+    }
+    // More than can be counted, and a hospital of another consortium.
+    assert!(shape_with(u64::MAX, "B").is_err());
+    assert!(shape_with(60, "D").is_err());
+}
+
+#[test]
+fn an_exact_test_costs_at_most_its_estimate_and_not_far_below() {
+    let consortium = consortium();
+    for rows_max in [180, 2_000] {
+        let mut plan = consortium.plan("SELECT FISHER(sex, died) FROM t WHERE age < 45");
+        assert_eq!(plan.multi_party.as_ref().unwrap().rows_max, 3 * 60);
+        plan.multi_party.as_mut().unwrap().rows_max = rows_max;
+        let estimate = secure::estimate(&plan).unwrap();
+        let outcome = consortium.outcome(&plan, None);
+        for counters in &outcome.counters {
+            let cost = counters.total();
+            let found = format!("{rows_max} rows: {cost:?}, {estimate:?}");
+            assert!(cost.rounds <= estimate.rounds && 2 * cost.rounds >= estimate.rounds, "{found}");
+            assert!(cost.bytes_sent <= estimate.bytes && 4 * cost.bytes_sent >= estimate.bytes, "{found}");
+        }
+    }
 }
 
 /// A query for every program.

@@ -12,7 +12,7 @@
 //! - Logarithms have 38 digits; powers of two are read off bits and a polynomial of degree 8; terms below `2^-48 P(a)` are
 //!   left out. Accuracy: `2^-24` of the p-value, down to p-values of `2^-1000`.
 //! - Adversary: one node, semi-honest, or malicious with abort.
-//! - Rounds: about 150. Bytes: about 450 for each row of the bound.
+//! - Rounds: about 150. Bytes: up to 570 for each row of the bound, and 60,000.
 //! - Source: Fisher (1935), two-sided by probabilities as in Freeman and Halton (1951); one-hot tables are private table
 //!   look-up as in Launchbury, Diatchki, DuBuisson, Adams-Moran, "Efficient lookup-table protocol in secure multiparty
 //!   computation" (ICFP 2012).
@@ -29,6 +29,7 @@ use crate::mpc::security::Security;
 use crate::mpc::session::Session;
 use crate::mpc::shares::RingShares;
 
+use super::correlation::correlate;
 use super::{COUNT_BITS, Signed, Statistics, all_reach, expect_columns};
 
 /// Greatest bound on the rows.
@@ -84,12 +85,13 @@ pub fn fisher_exact<S: Security>(
     let logs = log_factorials(rows_max + half);
     let below = vec![NEVER; half];
     let table = [&below[..], &logs].concat();
-    let mut log_p = looked_up(&hot[1], half, |x| &table[half - x..]);
-    log_p = log_p.add(&looked_up(&hot[2], half, |x| &table[half - x..]))?;
-    log_p = log_p.add(&looked_up(&hot[6], half, |x| &table[half + x..]))?;
+    // At x the entries from half - x on: those from 1 on at the last x.
+    let falling = looked_up(&hot[1].add(&hot[2])?, half, &table[1..]);
+    let falling = falling.gather(&(0..half).rev().collect::<Vec<_>>());
+    let log_p = falling.add(&looked_up(&hot[6], half, &table[half..]))?;
     let log_p = log_p.add(&RingShares::public(role, &logs[..half]))?.neg();
     let at_first = inner_products(&mut session.narrow("first"), &hot[0], &log_p, half)?;
-    let at = |hot: &RingShares| looked_up(hot, 1, |_| &logs[..]);
+    let at = |hot: &RingShares| looked_up(hot, 1, &logs);
     let margins = at(&hot[1]).add(&at(&hot[2]))?.add(&at(&hot[3]))?.add(&at(&hot[4]))?.sub(&at(&hot[5]))?;
     let own_log = at_first.add(&margins)?;
 
@@ -205,12 +207,9 @@ fn one_hot<S: Security>(
     Ok(hot)
 }
 
-/// `out[x] = sum over j of hot[j] * table(x)[j]`; tables are as long as the column, or longer. Local.
-fn looked_up<'t>(hot: &RingShares, len: usize, table: impl Fn(usize) -> &'t [u64]) -> RingShares {
-    let dot = |hot: &[u64], table: &[u64]| {
-        hot.iter().zip(table).fold(0u64, |sum, (value, entry)| sum.wrapping_add(value.wrapping_mul(*entry)))
-    };
-    let column = |hot: &[u64]| (0..len).map(|x| dot(hot, table(x))).collect();
+/// `out[x] = sum over j of hot[j] * table[x + j]`. Local.
+fn looked_up(hot: &RingShares, len: usize, table: &[u64]) -> RingShares {
+    let column = |hot: &[u64]| correlate(hot, table, len).into();
     RingShares { own: column(&hot.own), next: column(&hot.next) }
 }
 

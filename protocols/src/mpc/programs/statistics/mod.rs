@@ -4,9 +4,10 @@
 //! one bit: whether the floor and the arithmetic allow an answer. Without it all the rest is zero, and nobody learns why. A
 //! p-value is computed from the opened statistic in the clear.
 //!
-//! - [`contingency`]: chi-square of tables. [`fisher`]: the exact test. [`means`]: t-tests. [`survival`]: log-rank test.
+//! - [`contingency`]: chi-square of tables. [`fisher`]: the exact test, with `correlation`, its table look-ups. [`means`]: t-tests. [`survival`]: log-rank test.
 
 pub mod contingency;
+mod correlation;
 pub mod fisher;
 pub mod means;
 pub mod survival;
