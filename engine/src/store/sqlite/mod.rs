@@ -39,6 +39,8 @@ use crate::vault::KeyProvider;
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRIES_MAX: u32 = 5;
+/// Between two attempts to open a database that others open at the same time.
+const OPEN_PAUSE: Duration = Duration::from_millis(5);
 
 struct Schema {
     /// For people.
@@ -203,7 +205,16 @@ impl Database {
             reader.pragma_update(None, "query_only", true)?;
             Ok(Self { writer: Mutex::new(writer), reader: Mutex::new(reader) })
         };
-        opened().map_err(during("open"))
+        // SQLite does not wait, whatever the limit, where two connections turn a new file to its write-ahead log at once.
+        let started = Instant::now();
+        loop {
+            match opened() {
+                Err(StoreError::Database { retry: true, .. }) if started.elapsed() < BUSY_TIMEOUT => {
+                    std::thread::sleep(OPEN_PAUSE);
+                }
+                outcome => break outcome.map_err(during("open")),
+            }
+        }
     }
 
     /// One transaction that writes. It is begun as a writer, so that what it reads cannot change under it; when
@@ -256,6 +267,8 @@ fn measure(transaction: &'static str, started: Instant, retries: u32, committed:
 
 fn check_kind(connection: &Connection, path: &Path, schema: &Schema) -> Result<(), StoreError> {
     let wrong = || StoreError::WrongDatabase { path: path.display().to_string(), expected: schema.name };
+    // One snapshot: another process may be making the tables.
+    let connection = connection.unchecked_transaction()?;
     let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let application_id = pragma("application_id").map_err(|error| match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => wrong(),

@@ -38,6 +38,19 @@ fn database_of_another_kind_is_refused() {
 }
 
 #[test]
+fn a_new_database_is_opened_by_many_at_once() {
+    for _ in 0..8 {
+        let world = SqliteWorld::new();
+        let opened = || SqliteStore::open(&world.path(), signer()).map(drop);
+        let all: Vec<_> = std::thread::scope(|scope| {
+            let callers: Vec<_> = (0..8).map(|_| scope.spawn(opened)).collect();
+            callers.into_iter().map(|caller| caller.join().unwrap()).collect()
+        });
+        assert!(all.iter().all(Result::is_ok), "{all:?}");
+    }
+}
+
+#[test]
 fn transactions_are_synced_and_foreign_keys_hold() {
     let world = SqliteWorld::new();
     let store = SqliteStore::open(&world.path(), signer()).unwrap();
