@@ -5,6 +5,7 @@ use std::path::Path;
 use super::Check;
 use crate::party::local::config::{PartyConfig, TableConfig};
 use crate::party::local::data::{ColumnSurvey, LocalData, Survey};
+use crate::party::local::proved::ProofSurvey;
 use crate::records::version::VersionKey;
 
 /// Free bytes under which the node is in danger: it stores keys and shares before it sends them.
@@ -30,7 +31,8 @@ pub fn check_config(path: &Path) -> (Check, Option<PartyConfig>) {
     }
 }
 
-/// Reads every source and counts what maps: two checks per table, its source and its mapping.
+/// Reads every source and counts what maps: its source, its mapping, and the
+/// room for its proofs where it has any.
 #[must_use]
 pub fn check_data(config: &PartyConfig) -> Vec<Check> {
     // Nothing that is made under this key leaves the check.
@@ -43,6 +45,7 @@ pub fn check_data(config: &PartyConfig) -> Vec<Check> {
             Ok(survey) => {
                 checks.push(source(name, table, &survey));
                 checks.push(mapping(table, &survey));
+                checks.extend(proofs(&data, table));
             }
         }
     }
@@ -90,6 +93,26 @@ fn mapping(table: &TableConfig, survey: &Survey) -> Check {
     let questionable = survey.columns.iter().any(is_questionable);
     let detail = notable.join("; ");
     if questionable { Check::warn(name, detail, advice) } else { Check::ok(name, detail) }
+}
+
+/// Whether contributions can be proved over the rows as they are now; none where none are.
+fn proofs(data: &LocalData, table: &TableConfig) -> Option<Check> {
+    let name = format!("proofs.{}", table.name);
+    let surveys = match data.proofs(&table.name) {
+        Err(error) => return Some(Check::fail(name, error.to_string(), error.hint())),
+        Ok(surveys) => surveys,
+    };
+    let text = |survey: &ProofSurvey| {
+        format!("{}: {} rows of at most {}", survey.columns.join(", "), survey.rows, survey.rows_max)
+    };
+    let detail = surveys.iter().map(text).collect::<Vec<_>>().join("; ");
+    let advice =
+        "a larger statement's key has room for more rows; what does not fit is published without proofs";
+    match surveys.iter().any(|survey| survey.rows > survey.rows_max) {
+        _ if surveys.is_empty() => None,
+        true => Some(Check::warn(name, detail, advice)),
+        false => Some(Check::ok(name, detail)),
+    }
 }
 
 /// Missing values are of the nature of data; values that cannot be used are worth a look.

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use polars::prelude::{DataFrame, Expr};
 
 use super::config::{PartyConfig, Source, TableConfig};
 use super::gate::{Gate, Reading, RowGate};
-use super::proved::ProofSettings;
+use super::proved::{ProofSettings, Roots};
 use super::survey::{first_rows, survey};
 use super::{LocalError, held, shape};
 use crate::query::catalogue::{Publication, Table};
@@ -47,6 +47,8 @@ pub(super) struct TableState {
     tags: Arc<RowTags>,
     /// The rows, where they are not scanned from the source for every query.
     pub(super) held: Option<DataFrame>,
+    /// The roots of the rows that contributions are proved over, once asked for.
+    pub(super) roots: OnceLock<Roots>,
 }
 
 /// Counts over a source, for the hospital's own eyes.
@@ -287,6 +289,7 @@ impl LocalData {
             places: version.places,
             tags: Arc::new(version.tags),
             held,
+            roots: OnceLock::new(),
         });
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         states.insert(table.name.clone(), Arc::clone(&state));

@@ -14,8 +14,9 @@ use super::policy::Policy;
 use super::step::integers;
 use super::sums::MISSING;
 use super::{raw, scan};
+use crate::attestation::keys::KeyFile;
 use crate::consent::Regime;
-use crate::encoding::canonical_json;
+use crate::encoding::{Digest, canonical_json};
 use crate::proofs::{capacity, known, root, root_digest};
 use crate::query::catalogue::{Column, ColumnKind, ProvedRows};
 use crate::query::proved::MISSING_CODE;
@@ -52,6 +53,11 @@ pub struct SaltedRows {
     pub salt: Element,
 }
 
+fn proof_key(table: &TableConfig, settings: &ProofSettings) -> Result<KeyFile, LocalError> {
+    known(&settings.key, settings.allows_development_key)
+        .map_err(|e| LocalError::Proofs { table: table.name.clone(), reason: e.to_string() })
+}
+
 /// Whether a column's values fit into so many bits less `spared` values.
 fn fits(column: &Column, bits: u32, spared: u64) -> bool {
     column
@@ -61,27 +67,83 @@ fn fits(column: &Column, bits: u32, spared: u64) -> bool {
         .is_some_and(|span| span < (1 << bits) - spared)
 }
 
+/// One `[[table.proof]]` over the rows as they are now, for the hospital's own eyes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProofSurvey {
+    /// The columns that conditions may read.
+    pub columns: Vec<String>,
+    /// The column that is summed.
+    pub value: Option<String>,
+    /// Rows that would be proved over: those that have the value.
+    pub rows: usize,
+    /// The rows that the key's statement has room for.
+    pub rows_max: usize,
+    /// Root of the rows; none where there are more than that.
+    pub(super) root: Option<Digest>,
+}
+
+/// The proofs of a table in one reading, under a statement.
+#[derive(Debug)]
+pub(super) struct Roots {
+    statement: String,
+    surveys: Vec<ProofSurvey>,
+}
+
 impl LocalData {
-    /// What this hospital publishes of the rows of a table that it proves over.
+    /// What this hospital publishes of the rows of a table that it proves over. A table that has outgrown the statement
+    /// is published without that proof: what else is asked of it goes on.
     pub(super) fn proved_rows(&self, table: &TableConfig) -> Result<Vec<ProvedRows>, LocalError> {
-        let failed = |reason: String| LocalError::Proofs { table: table.name.clone(), reason };
         let (Some(settings), false) = (&self.proofs, table.proofs.is_empty()) else { return Ok(Vec::new()) };
-        let key = known(&settings.key, settings.allows_development_key).map_err(|e| failed(e.to_string()))?;
-        let published = |config: &ProofConfig| {
-            let SaltedRows { rows, salt } = self.salted_rows(table, config)?;
-            let root = root(&key.statement, &rows, salt).ok_or_else(|| {
-                let most = capacity(&key.statement).unwrap_or_default();
-                failed(format!("it has more rows than the {most} that {} has room for", key.statement))
-            })?;
-            Ok(ProvedRows {
+        let key = proof_key(table, settings)?;
+        let published = |survey: ProofSurvey| {
+            Some(ProvedRows {
                 statement: key.statement.clone(),
                 key: key.id,
-                columns: config.columns.clone(),
-                value: config.value.clone(),
-                root: root_digest(&root),
+                root: survey.root?,
+                columns: survey.columns,
+                value: survey.value,
             })
         };
-        table.proofs.iter().map(published).collect()
+        Ok(self.proofs_of(table, &key.statement)?.into_iter().filter_map(published).collect())
+    }
+
+    /// How many rows each `[[table.proof]]` of a table is about, and for how many there is room.
+    ///
+    /// # Errors
+    /// [`LocalError::Proofs`] where the key cannot be read; else as [`Self::survey`].
+    pub fn proofs(&self, table: &str) -> Result<Vec<ProofSurvey>, LocalError> {
+        let table = self.table(table)?;
+        let (Some(settings), false) = (&self.proofs, table.proofs.is_empty()) else { return Ok(Vec::new()) };
+        self.proofs_of(table, &proof_key(table, settings)?.statement)
+    }
+
+    /// From memory as long as the table is.
+    fn proofs_of(&self, table: &TableConfig, statement: &str) -> Result<Vec<ProofSurvey>, LocalError> {
+        let state = self.state(table)?;
+        if let Some(known) = state.roots.get().filter(|known| known.statement == statement) {
+            return Ok(known.surveys.clone());
+        }
+        let rows_max = capacity(statement).unwrap_or_default();
+        let survey = |config: &ProofConfig| {
+            let SaltedRows { rows, salt } = self.salted_rows(table, config)?;
+            let root = root(statement, &rows, salt).map(|root| root_digest(&root));
+            if root.is_none() {
+                let (table, rows) = (&table.name, rows.len());
+                tracing::warn!(
+                    table,
+                    rows,
+                    rows_max,
+                    statement,
+                    "not published: more rows than can be proved"
+                );
+            }
+            let (columns, value) = (config.columns.clone(), config.value.clone());
+            Ok(ProofSurvey { columns, value, rows: rows.len(), rows_max, root })
+        };
+        let surveys = table.proofs.iter().map(survey).collect::<Result<Vec<_>, _>>()?;
+        // Who comes second has made the same.
+        let _ = state.roots.set(Roots { statement: statement.to_owned(), surveys: surveys.clone() });
+        Ok(surveys)
     }
 
     /// The rows of a table, in an order of their own, and a salt that only this hospital can make.

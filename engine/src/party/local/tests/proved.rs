@@ -12,6 +12,7 @@ use super::*;
 use crate::attestation::keys::create_development;
 use crate::encoding::Digest;
 use crate::identity::Canonical;
+use crate::party::doctor::{Status, check_data};
 use crate::party::local::proved::SaltedRows;
 use crate::proofs::{
     ContributionProof, ContributionProver, ContributionVerifier, Proofs, ProofsError, Secrets,
@@ -205,9 +206,27 @@ fn a_root_is_of_the_rows_in_whatever_order_under_a_salt_of_the_hospital() {
     let config = folder.config("{ csv = \"data.csv\" }", &sections());
     let elsewhere = LocalData::open(&config, VersionKey::from_bytes(&[8; 32])).unwrap();
     assert_ne!(root(&north), root(&elsewhere));
-    let many: Vec<String> = (0..65).map(|_| "50,F,6\n".to_owned()).collect();
-    let (_d, too_many) = hospital(&many);
-    assert_eq!(too_many.publication("north", 5).unwrap_err().code(), "data.proofs");
+}
+
+#[test]
+fn a_table_that_outgrew_its_statement_is_published_without_the_proof() {
+    let many = |count: usize| -> Vec<String> { (0..count).map(|_| "50,F,6\n".to_owned()).collect() };
+    let (_held, full) = hospital(&many(64));
+    assert_eq!(full.publication("north", 5).unwrap().tables[0].proofs.len(), 2);
+    let (held, over) = hospital(&many(65));
+    let published = over.publication("north", 5).unwrap();
+    assert_eq!(published.tables[0].proofs, Vec::new());
+    let surveys = over.proofs("t").unwrap();
+    assert!(surveys.iter().all(|survey| (survey.rows, survey.rows_max) == (65, 64)), "{surveys:?}");
+    let checks = check_data(&held.config("{ csv = \"data.csv\" }", &sections()));
+    let check = checks.iter().find(|check| check.name == "proofs.t").unwrap();
+    assert!(check.status == Status::Warn && check.detail.contains("65 rows of at most 64"), "{check:?}");
+    // The rows come from memory until the source changes: then they fit.
+    let (folder, data) = hospital(&many(65));
+    assert_eq!(data.proofs("t").unwrap()[0].rows, 65);
+    folder.write("data.csv", format!("age,sex,hba1c\n{}", many(3).concat()).as_bytes());
+    assert_eq!(data.publication("north", 5).unwrap().tables[0].proofs.len(), 2);
+    assert_eq!(data.proofs("t").unwrap()[0].rows, 3);
 }
 
 #[test]
