@@ -36,10 +36,10 @@ fn contributing(
 
 /// A hospital that can sign what it likes: its key, and the job it was told of.
 #[derive(Clone, Default)]
-struct Forger(Arc<std::sync::Mutex<(Option<Identity>, Option<Prepare>)>>);
+pub struct Forger(Arc<std::sync::Mutex<(Option<Identity>, Option<Prepare>)>>);
 
 impl Forger {
-    fn of(&self, stand: &Stand) {
+    pub fn of(&self, stand: &Stand) {
         let pem = stand.hospitals.last().unwrap().membership().identity.to_pem().unwrap();
         self.0.lock().unwrap().0 = Some(Identity::from_pem(&pem).unwrap());
     }
@@ -54,7 +54,7 @@ impl Forger {
     }
 
     /// A twist of contributions that are well signed, whatever they are.
-    fn twist(&self, f: impl Fn(&mut ContributionHeader, &mut Vec<u8>) + Send + Sync + 'static) -> Twist {
+    pub fn twist(&self, f: impl Fn(&mut ContributionHeader, &mut Vec<u8>) + Send + Sync + 'static) -> Twist {
         let forger = self.clone();
         Arc::new(move |_, task, outcome, mut body| {
             if let Task::Prepare(prepare) = task {

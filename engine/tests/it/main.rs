@@ -18,6 +18,7 @@ mod hostile_hospital;
 mod hostile_log;
 mod hostile_masked;
 mod hostile_prepare;
+mod hostile_proofs;
 mod hostile_switch;
 mod identity;
 mod issuers;

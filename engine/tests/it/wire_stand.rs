@@ -79,9 +79,15 @@ impl Stand {
 
     /// The same, for ceremonies of these statements.
     pub async fn start_for(hospitals: usize, statements: Vec<Known>) -> Self {
+        Self::configured(hospitals, statements, ("", "")).await
+    }
+
+    /// The same; more of the hospitals' configuration, and the engine's.
+    async fn configured(hospitals: usize, statements: Vec<Known>, (party, engine): (&str, &str)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("engine");
         host::init(&data, CONSORTIUM, &["127.0.0.1".to_owned()], (FLOOR, false)).unwrap();
+        std::fs::write(data.join("engine.toml"), engine).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://{}", listener.local_addr().unwrap());
         let (stop, stopped) = watch::channel(false);
@@ -99,7 +105,7 @@ impl Stand {
         let mut nodes = Vec::new();
         for i in 0..hospitals {
             let name = format!("h-{i}");
-            let config = hospital_config(&dir.path().join(&name), i as i64, "");
+            let config = hospital_config(&dir.path().join(&name), i as i64, party);
             let token = folder.token(Role::Hospital, &name, &url, 1).unwrap().to_text();
             let keys = (seal(&config.data_dir), None);
             Membership::enrol(&token, &[Role::Hospital], &config.data_dir, keys).await.unwrap();
@@ -123,7 +129,20 @@ impl Stand {
 
     /// An engine whose hospitals hold a key; the last one answers queries through the twist.
     pub async fn with_key(hospitals: usize, threshold: u32, twist: Twist) -> Self {
-        let stand = Self::start(hospitals).await;
+        Self::start(hospitals).await.keyed(threshold, twist).await
+    }
+
+    /// The same; hospitals prove sums of age, by arm, with a key in this folder.
+    pub async fn with_proofs(hospitals: usize, key: &Path, twist: Twist) -> Self {
+        let proofs = format!("[proofs]\nkey = {key:?}\ndevelopment_key = true\n");
+        let party = format!("{proofs}[[table.proof]]\ncolumns = [\"arm\"]\nvalue = \"age\"\n");
+        let stand = Self::configured(hospitals, Vec::new(), (&party, &proofs)).await;
+        stand.keyed(hospitals as u32, twist).await
+    }
+
+    async fn keyed(self, threshold: u32, twist: Twist) -> Self {
+        let hospitals = self.hospitals.len();
+        let stand = self;
         for (i, node) in stand.hospitals.iter().enumerate() {
             let last = i + 1 == hospitals;
             let twist = if last { twist.clone() } else { honest() };
