@@ -3,6 +3,7 @@
 //! Addition is `^`. Products are carry-less multiplications by the CPU's instruction where it has one, found at run
 //! time, else in portable code; both are free of branches and table look-ups on the operands.
 
+use crate::clmul::PAIR_ROWS;
 use crate::karatsuba::Tree;
 use crate::wide;
 
@@ -38,9 +39,21 @@ pub fn scale(values: &mut [u64], weights: &[u64]) {
     wide::gf64_scale(values, weights);
 }
 
-/// `sums[j] += weight * values[j]`, unreduced: polynomials of degree under 127.
-pub fn add_scaled(sums: &mut [u128], weight: u64, values: &[u64]) {
-    wide::gf64_add_scaled(sums, weight, values);
+/// `sums[j] += weight * row[j]` for each row and its weight, unreduced: polynomials of degree under 127. Rows are as long as
+/// `sums` and follow one another.
+pub fn add_scaled(sums: &mut [u128], weights: &[u64], rows: &[u64]) {
+    wide::gf64_add_scaled(sums, weights, rows);
+}
+
+/// Adds `weight` times the pairwise products of a row's words, bit by bit modulo 2, for each row and its weight, unreduced:
+/// first of `u_h v_h`, then of `(u_h + u_k) (v_h + v_k)` for each of [`crate::lanes::cross_pairs`]. Rows have `m` words each, a
+/// power of two up to [`crate::lanes::ROW_MAX`], and follow one another.
+pub fn add_pair_products(sums: &mut [u128], weights: &[u64], u: &[u64], v: &[u64]) {
+    let m = u.len() / weights.len().max(1);
+    let rows = PAIR_ROWS * m.max(1);
+    for ((weights, u), v) in weights.chunks(PAIR_ROWS).zip(u.chunks(rows)).zip(v.chunks(rows)) {
+        wide::gf64_add_pair_products(sums, weights, u, v);
+    }
 }
 
 /// Adds up, over the columns, the products of a polynomial in `Z` whose coefficients are the `k` rows of `u` and of
@@ -51,8 +64,7 @@ pub fn add_products(sums: &mut [u128], u: &[&[u64]], v: &[&[u64]]) {
     wide::gf64_add_products(sums, &Tree::new(u.len(), 1), u, v);
 }
 
-/// `out[j] = sum over h of weights[h] * rows[h][j]`; a row that is too short counts as zero beyond its end. The
-/// weights are public: a one costs less.
+/// `out[j] = sum over h of weights[h] * rows[h][j]`; a row that is too short counts as zero beyond its end.
 pub fn combine(out: &mut [u64], weights: &[u64], rows: &[&[u64]]) {
     wide::gf64_combine(out, weights, rows);
 }
@@ -113,7 +125,7 @@ mod tests {
             combine(&mut combined, &w, &rows);
             let mut sums = [0u128; 5];
             for (weight, row) in w.iter().zip(&rows) {
-                add_scaled(&mut sums, *weight, row);
+                add_scaled(&mut sums, &[*weight], row);
             }
             for j in 0..5 {
                 let expected = (0..3).fold(0, |sum, h| sum ^ slow(w[h], x[h][j]));

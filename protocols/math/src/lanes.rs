@@ -84,32 +84,6 @@ pub(crate) fn subset_sums<G: Group>(tables: &mut Tables, out: &mut [Lane], rows:
     }
 }
 
-/// Adds the products of a row with itself, bit by bit modulo 2: first `u_h v_h`, then, for each shift `s` up to half the
-/// row, `(u_h + u_(h+s)) (v_h + v_(h+s))`, indices modulo the row.
-#[inline(always)]
-pub(crate) fn pair_conjunctions(out: &mut [u64], u: &[u64], v: &[u64]) {
-    let m = u.len().min(v.len()).min(ROW_MAX);
-    let (mut twice_u, mut twice_v) = ([0; 2 * ROW_MAX], [0; 2 * ROW_MAX]);
-    twice_u[..m].copy_from_slice(&u[..m]);
-    twice_u[m..2 * m].copy_from_slice(&u[..m]);
-    twice_v[..m].copy_from_slice(&v[..m]);
-    twice_v[m..2 * m].copy_from_slice(&v[..m]);
-    let (diagonal, mut rest) = out.split_at_mut(m);
-    for h in 0..m {
-        diagonal[h] ^= u[h] & v[h];
-    }
-    for shift in 1..=m / 2 {
-        let count = if 2 * shift == m { m / 2 } else { m };
-        let (now, later) = rest.split_at_mut(count);
-        let (a, b) = (&twice_u[..count], &twice_v[..count]);
-        let (c, d) = (&twice_u[shift..shift + count], &twice_v[shift..shift + count]);
-        for h in 0..count {
-            now[h] ^= (a[h] ^ c[h]) & (b[h] ^ d[h]);
-        }
-        rest = later;
-    }
-}
-
 /// In each lane, bit `a` of word `c` becomes bit `c` of word `a`.
 #[inline(always)]
 pub(crate) fn transpose_bits(words: &mut [Lane; 64]) {
@@ -163,17 +137,11 @@ pub fn pairs(m: usize) -> usize {
     m * (m + 1) / 2
 }
 
-/// The rows of [`add_pair_conjunctions`] past the first `m`, as pairs of indices.
+/// The sums of [`crate::gf64::add_pair_products`] past the first `m`, as pairs of indices.
 #[must_use]
 pub fn cross_pairs(m: usize) -> Vec<(usize, usize)> {
     let count = |shift| if 2 * shift == m { m / 2 } else { m };
     (1..=m / 2).flat_map(|shift| (0..count(shift)).map(move |h| (h, (h + shift) % m))).collect()
-}
-
-/// Adds to `out` the products of `m` words each, `m` a power of two up to [`ROW_MAX`], bit by bit modulo 2: first
-/// `u_h v_h`, then `(u_h + u_k) (v_h + v_k)` for each of [`cross_pairs`].
-pub fn add_pair_conjunctions(out: &mut [u64], u: &[u64], v: &[u64]) {
-    crate::wide::pair_conjunctions(out, u, v);
 }
 
 /// In each lane, bit `a` of word `c` becomes bit `c` of word `a`.

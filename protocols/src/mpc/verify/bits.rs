@@ -14,8 +14,9 @@ use super::plan::Plan;
 use super::statement::Statement;
 use crate::mpc::security::BitProducts;
 
-/// Rows of a share of work.
+/// Rows of a share of work, and rows that are looked at together.
 const ROWS: usize = 256;
+const BATCH: usize = 8;
 
 /// Many conjunctions as one.
 pub(super) struct BitStatement<'a> {
@@ -88,37 +89,42 @@ impl<'a> BitStatement<'a> {
         column.gather(view, row * self.row, out);
     }
 
-    /// The right-hand side that a verifier knows, for a row of outputs.
+    /// The right-hand sides that a verifier knows, from a row of outputs on, at most a batch.
     fn known(&self, view: View, row: usize, out: &mut [u64]) {
-        let mut other = vec![0; out.len()];
+        let mut other = [0; BATCH * lanes::ROW_MAX];
+        let other = &mut other[..out.len()];
         match view {
             // z_i ^ mask_prev of the prover, which is mask_next here.
             View::First | View::Prover => {
                 self.gather(&self.z, View::First, row, out);
-                self.gather(&self.masks, View::First, row, &mut other);
+                self.gather(&self.masks, View::First, row, other);
             }
             // x_{i+1} y_{i+1} ^ mask_next of the prover, which is mask_prev here.
             View::Second => {
                 self.gather(&self.x, View::Second, row, out);
-                self.gather(&self.y, View::Second, row, &mut other);
-                out.iter_mut().zip(&other).for_each(|(a, b)| *a &= b);
-                self.gather(&self.masks, View::Second, row, &mut other);
+                self.gather(&self.y, View::Second, row, other);
+                out.iter_mut().zip(&*other).for_each(|(a, b)| *a &= b);
+                self.gather(&self.masks, View::Second, row, other);
             }
         }
-        out.iter_mut().zip(&other).for_each(|(a, b)| *a ^= b);
+        out.iter_mut().zip(&*other).for_each(|(a, b)| *a ^= b);
     }
 
-    /// `sum over rows of weight * fill(row)`, entry by entry.
-    fn weigh(&self, width: usize, weights: &BitWeights, fill: impl Fn(usize, &mut [u64]) + Sync) -> Vec<u64> {
-        let starts: Vec<usize> = (0..self.rows).step_by(ROWS).collect();
-        let sums = starts
-            .into_par_iter()
-            .map(|start| {
-                let (mut sums, mut row) = (vec![0u128; width], vec![0; width]);
-                for index in start..(start + ROWS).min(self.rows) {
-                    row.fill(0);
-                    fill(index, &mut row);
-                    gf64::add_scaled(&mut sums, weights.rows[index], &row);
+    /// `width` sums over the rows: `add(sums, row, weights)` adds those of a batch of rows from `row` on.
+    fn weigh(
+        &self,
+        width: usize,
+        weights: &BitWeights,
+        add: impl Fn(&mut [u128], usize, &[u64]) + Sync,
+    ) -> Vec<u64> {
+        let sums = weights
+            .rows
+            .par_chunks(ROWS)
+            .enumerate()
+            .map(|(share, weights)| {
+                let mut sums = vec![0u128; width];
+                for (batch, weights) in weights.chunks(BATCH).enumerate() {
+                    add(&mut sums, share * ROWS + batch * BATCH, weights);
                 }
                 sums
             })
@@ -173,17 +179,23 @@ impl Statement for BitStatement<'_> {
     }
 
     fn claim(&self, view: View, weights: &BitWeights) -> u64 {
-        let places = self.weigh(self.row, weights, |row, out| self.known(view, row, out));
+        let places = self.weigh(self.row, weights, |sums, row, weights| {
+            let mut known = [0; BATCH * lanes::ROW_MAX];
+            let known = &mut known[..weights.len() * self.row];
+            self.known(view, row, known);
+            gf64::add_scaled(sums, weights, known);
+        });
         places.iter().zip(&weights.places).fold(0, |sum, (place, weight)| sum ^ gf64::mul(*place, *weight))
     }
 
     fn first(&self, weights: &BitWeights, share: &[u64]) -> Vec<u64> {
         let m = self.row;
-        let mut sums = self.weigh(lanes::pairs(m), weights, |row, out| {
-            let (mut x, mut y) = ([0; lanes::ROW_MAX], [0; lanes::ROW_MAX]);
-            self.gather(&self.x, View::Prover, row, &mut x[..m]);
-            self.gather(&self.y, View::Prover, row, &mut y[..m]);
-            lanes::add_pair_conjunctions(out, &x[..m], &y[..m]);
+        let mut sums = self.weigh(lanes::pairs(m), weights, |sums, row, weights| {
+            let [mut x, mut y] = [[0; BATCH * lanes::ROW_MAX]; 2];
+            let len = weights.len() * m;
+            self.gather(&self.x, View::Prover, row, &mut x[..len]);
+            self.gather(&self.y, View::Prover, row, &mut y[..len]);
+            gf64::add_pair_products(sums, weights, &x[..len], &y[..len]);
         });
         let (squares, cross) = sums.split_at_mut(m);
         for (sum, (h, k)) in cross.iter_mut().zip(lanes::cross_pairs(m)) {
