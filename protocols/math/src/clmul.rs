@@ -113,12 +113,7 @@ pub(crate) fn gf64_scale<M: Clmul>(proof: M::Proof, values: &mut [u64], weights:
 }
 
 #[inline(always)]
-pub(crate) fn gf64_add_scaled<M: Clmul>(
-    proof: M::Proof,
-    sums: &mut [u128],
-    weights: &[u64],
-    rows: &[u64],
-) {
+pub(crate) fn gf64_add_scaled<M: Clmul>(proof: M::Proof, sums: &mut [u128], weights: &[u64], rows: &[u64]) {
     let width = sums.len();
     for at in (0..width).step_by(LANES) {
         let mut lanes = M::zeros(proof);

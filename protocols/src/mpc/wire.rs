@@ -48,11 +48,14 @@ impl Wire for u64 {
     const BYTES: usize = 8;
 
     fn write(elements: &[Self], out: &mut Vec<u8>) {
-        let start = out.len();
-        out.resize(start + 8 * elements.len(), 0);
-        let (words, _) = out[start..].as_chunks_mut::<8>();
-        for (word, element) in words.iter_mut().zip(elements) {
-            *word = element.to_le_bytes();
+        // Within the first cache, and nothing is cleared that is written next.
+        let mut block = [0; 4096];
+        out.reserve(8 * elements.len());
+        for elements in elements.chunks(block.len() / 8) {
+            for (word, element) in block.as_chunks_mut::<8>().0.iter_mut().zip(elements) {
+                *word = element.to_le_bytes();
+            }
+            out.extend_from_slice(&block[..8 * elements.len()]);
         }
     }
 

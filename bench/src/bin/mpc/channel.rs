@@ -1,6 +1,6 @@
 //! The nodes' channel: a TLS stream each way and peer, a thread for long messages.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -129,8 +129,17 @@ impl Channel for TlsChannel {
             let what = format!("{found} bytes of another step, expected {len} of {step:?}");
             return Err(ChannelError::Unexpected { peer: from, what });
         }
-        let mut message = vec![0; len];
-        stream.read_exact(&mut message).map_err(closed)?;
+        // From the records as they are, into memory that is not cleared first.
+        let mut message = Vec::with_capacity(len);
+        while message.len() < len {
+            let received = stream.fill_buf().map_err(closed)?;
+            let taken = received.len().min(len - message.len());
+            if taken == 0 {
+                return Err(ChannelError::Closed(from));
+            }
+            message.extend_from_slice(&received[..taken]);
+            stream.consume(taken);
+        }
         Ok(message)
     }
 }

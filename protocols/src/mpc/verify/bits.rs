@@ -11,7 +11,7 @@ use ward_math::lanes::{self, LANES, Lane, Tables};
 use super::columns::{Column, View};
 use super::extension::{Extension, Gf64};
 use super::plan::Plan;
-use super::statement::Statement;
+use super::statement::{Drawn, Statement};
 use crate::mpc::security::BitProducts;
 
 /// Rows of a share of work, and rows that are looked at together.
@@ -46,11 +46,18 @@ pub(super) struct BitTurn {
 /// Elements of eight rows.
 const TILE: usize = 64 * LANES;
 
-/// Room for a tile: its rows, its columns, and tables.
-struct Room {
-    rows: Vec<u64>,
-    columns: Vec<Lane>,
-    tables: Box<Tables>,
+/// Room for a tile: its rows, its columns, of which those that a row lacks stay zero, and tables.
+pub(super) struct Room {
+    rows: [u64; LANES * lanes::ROW_MAX],
+    columns: [Lane; lanes::ROW_MAX],
+    tables: Tables,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        let columns = [[0; LANES]; lanes::ROW_MAX];
+        Self { rows: [0; LANES * lanes::ROW_MAX], columns, tables: Tables::default() }
+    }
 }
 
 /// Words of a row: more fold harder at once, and cost more bytes.
@@ -144,14 +151,14 @@ impl<'a> BitStatement<'a> {
     ) {
         let m = self.row;
         let Room { rows, columns, tables } = room;
-        self.gather(column, view, first, rows);
+        self.gather(column, view, first, &mut rows[..LANES * m]);
         for (h, lane) in columns.iter_mut().take(m).enumerate() {
             for (l, word) in lane.iter_mut().enumerate() {
                 *word = rows[l * m + h];
             }
         }
         let mut planes = [[0; LANES]; 64];
-        lanes::add_subset_xors(tables, &mut planes, columns, picks);
+        lanes::add_subset_xors(tables, &mut planes, &columns[..m.next_multiple_of(4)], picks);
         lanes::transpose(&mut planes);
         for (lane, elements) in out.as_chunks_mut::<64>().0.iter_mut().enumerate() {
             for (element, words) in elements.iter_mut().zip(&planes) {
@@ -166,6 +173,7 @@ impl Statement for BitStatement<'_> {
     type Weights = BitWeights;
     type Claim = u64;
     type Turn = BitTurn;
+    type Room = Box<Room>;
 
     const LABEL: &'static [u8] = b"bits";
 
@@ -240,26 +248,20 @@ impl Statement for BitStatement<'_> {
 
     fn entries(
         &self,
-        view: View,
-        weights: &BitWeights,
-        turn: &BitTurn,
+        Drawn { view, weights, turn }: &Drawn<BitWeights, BitTurn>,
         start: usize,
         (u, v): (&mut [u64], &mut [u64]),
+        room: &mut Box<Room>,
     ) {
-        let mut room = Room {
-            rows: vec![0; LANES * self.row],
-            columns: vec![[0; LANES]; self.row.next_multiple_of(4)],
-            tables: Box::default(),
-        };
         let mut tile = [0; TILE];
         let mut at = 0;
         while at < u.len() {
             let place = start + at;
             let (first, skipped) = (place / TILE * LANES, place % TILE);
             let count = (TILE - skipped).min(u.len() - at);
-            self.combine_tile(&self.x, view, first, &turn.picks, &mut room, &mut tile);
+            self.combine_tile(&self.x, *view, first, &turn.picks, room, &mut tile);
             u[at..at + count].copy_from_slice(&tile[skipped..skipped + count]);
-            self.combine_tile(&self.y, view, first, &turn.picks, &mut room, &mut tile);
+            self.combine_tile(&self.y, *view, first, &turn.picks, room, &mut tile);
             weights.scale(first, &mut tile);
             v[at..at + count].copy_from_slice(&tile[skipped..skipped + count]);
             at += count;

@@ -30,6 +30,29 @@ impl<'a> Column<'a> {
         self.len
     }
 
+    /// Both components of `count` values from `start` on, where they lie in one piece.
+    pub(super) fn slices(&self, start: usize, count: usize) -> Option<(&'a [u64], &'a [u64])> {
+        let piece = self.pieces.partition_point(|(from, _, _)| *from <= start).checked_sub(1)?;
+        let (from, own, next) = self.pieces.get(piece)?;
+        let range = start - from..start - from + count;
+        Some((own.get(range.clone())?, next.get(range)?))
+    }
+
+    /// One component of as many values as there is `room` for, from `start` on, where they lie, else gathered in `room`.
+    pub(super) fn component<'r>(&self, view: View, start: usize, room: &'r mut [u64]) -> &'r [u64]
+    where
+        'a: 'r,
+    {
+        match (self.slices(start, room.len()), view) {
+            (Some((_, next)), View::First) => next,
+            (Some((own, _)), View::Second) => own,
+            _ => {
+                self.gather(view, start, room);
+                room
+            }
+        }
+    }
+
     /// Fills `out` with the values from `start` on; beyond the end with zeros. Components add up bit by bit modulo 2.
     pub(super) fn gather(&self, view: View, start: usize, out: &mut [u64]) {
         let (mut at, mut filled) = (start, 0);
@@ -80,8 +103,9 @@ mod tests {
                 at += len;
             }
             for (view, factor) in [(View::Prover, (1 << 32) + 1), (View::First, 1 << 32), (View::Second, 1)] {
-                let mut out = [7; 8];
+                let (mut out, mut room) = ([7; 8], [7; 3]);
                 column.gather(view, start, &mut out);
+                prop_assert_eq!(column.component(view, start, &mut room), &out[..3]);
                 for (i, value) in out.iter().enumerate() {
                     let index = start + i;
                     prop_assert_eq!(*value, if index < total { factor * (index as u64 + 1) } else { 0 });

@@ -68,29 +68,19 @@ const COLUMNS_MIN: usize = 1 << 10;
 
 /// Two vectors of equal length, which are read in parts; they need not be anywhere.
 pub(super) trait Pair: Sync {
+    /// Room for reading, reused.
+    type Room: Default + Send;
+
     fn len(&self) -> usize;
     /// Writes values from `start` on, and zeros beyond the end.
-    fn read(&self, start: usize, u: &mut [u64], v: &mut [u64]);
+    fn read(&self, start: usize, vectors: (&mut [u64], &mut [u64]), room: &mut Self::Room);
+    /// The vectors, where they are in memory.
+    fn vectors(&self) -> Option<&[Vec<u64>; 2]>;
 }
 
-impl Pair for [Vec<u64>; 2] {
-    fn len(&self) -> usize {
-        self[0].len()
-    }
-
-    fn read(&self, start: usize, u: &mut [u64], v: &mut [u64]) {
-        for (vector, out) in self.iter().zip([u, v]) {
-            let values = vector.get(start..).unwrap_or(&[]);
-            let (filled, rest) = out.split_at_mut(values.len().min(out.len()));
-            filled.copy_from_slice(&values[..filled.len()]);
-            rest.fill(0);
-        }
-    }
-}
-
-/// Two vectors cut into parts.
-struct Parts<'p, P: ?Sized> {
-    pair: &'p P,
+/// How vectors are cut: into parts, and all parts alike into shares of work.
+#[derive(Clone, Copy)]
+struct Cut {
     factor: usize,
     /// Values of a part.
     columns: usize,
@@ -98,70 +88,160 @@ struct Parts<'p, P: ?Sized> {
     width: usize,
 }
 
-/// Room for some columns of both vectors, part by part.
-#[derive(Default)]
-struct Room([Vec<u64>; 2]);
+/// Both vectors, share after share and in a share part after part: as [`products`] has read them.
+pub(super) struct Kept {
+    cut: Cut,
+    vectors: [Vec<u64>; 2],
+}
 
-impl<'p, P: Pair + ?Sized> Parts<'p, P> {
-    fn new(pair: &'p P, factor: usize) -> Self {
-        let columns = pair.len().div_ceil(factor).max(1);
-        Self { pair, factor, columns, width: (SHARE / factor).max(COLUMNS_MIN).min(columns) }
+/// The parts of both vectors in one share.
+type Rows<'r> = [Vec<&'r [u64]>; 2];
+
+impl Cut {
+    fn new(len: usize, factor: usize) -> Self {
+        let columns = len.div_ceil(factor).max(1);
+        Self { factor, columns, width: (SHARE / factor).max(COLUMNS_MIN).min(columns) }
     }
 
-    /// `count` columns from `from` on, of every part: of the left vector and of the right one.
-    fn rows<'r>(&self, from: usize, count: usize, room: &'r mut Room) -> [Vec<&'r [u64]>; 2] {
-        let Room([u, v]) = room;
-        for vector in [&mut *u, &mut *v] {
-            vector.resize(self.factor * count, 0);
-        }
-        let rows = u.chunks_exact_mut(count).zip(v.chunks_exact_mut(count)).enumerate();
-        rows.for_each(|(h, (u, v))| self.pair.read(h * self.columns + from, u, v));
-        [u, v].map(|vector| vector.chunks_exact(count).collect())
-    }
-
-    /// The first column of each share of work, and the number of its columns.
-    fn shares(&self) -> impl IndexedParallelIterator<Item = (usize, usize)> {
-        let (columns, width) = (self.columns, self.width);
+    /// The first column of each share, and the number of its columns.
+    fn shares(self) -> impl IndexedParallelIterator<Item = (usize, usize)> {
+        let Self { columns, width, .. } = self;
         (0..columns.div_ceil(width)).into_par_iter().map(move |i| (i * width, width.min(columns - i * width)))
+    }
+
+    /// A share of vectors in memory; parts may be short.
+    fn rows<'r>(&self, vectors: &'r [Vec<u64>; 2], (from, count): (usize, usize)) -> Rows<'r> {
+        let part = |vector: &'r [u64], h: usize| {
+            let start = (h * self.columns + from).min(vector.len());
+            let end = (h * self.columns + from + count).min((h + 1) * self.columns).min(vector.len());
+            &vector[start..end]
+        };
+        vectors.each_ref().map(|vector| (0..self.factor).map(|h| part(vector, h)).collect())
+    }
+
+    /// Reads a share into `u` and `v`.
+    fn read<'r, P: Pair + ?Sized>(
+        &self,
+        pair: &P,
+        from: usize,
+        (u, v): (&'r mut [u64], &'r mut [u64]),
+        room: &mut P::Room,
+    ) -> Rows<'r> {
+        let count = (u.len() / self.factor).max(1);
+        let rows = u.chunks_exact_mut(count).zip(v.chunks_exact_mut(count)).enumerate();
+        rows.for_each(|(h, vectors)| pair.read(h * self.columns + from, vectors, room));
+        [u, v].map(|vector| vector.chunks_exact(count).collect())
     }
 }
 
 /// The `2k - 1` coefficients of `(sum of Z^h u_h) (sum of Z^(k-1-h) v_h)`, added up along the parts of the vectors: the
-/// middle one is their inner product.
-pub(super) fn products<E: Extension>(field: E, pair: &(impl Pair + ?Sized), factor: usize) -> Vec<u64> {
-    let parts = Parts::new(pair, factor);
-    let new = || (vec![0; karatsuba::values(factor)], Room::default());
-    let add = |(mut sums, mut room): (Vec<u128>, Room), (from, count)| {
-        let [u, v] = parts.rows(from, count, &mut room);
+/// middle one is their inner product. What had to be computed is kept for the fold.
+pub(super) fn products<E: Extension, P: Pair + ?Sized>(
+    field: E,
+    pair: &P,
+    factor: usize,
+) -> (Vec<u64>, Option<Kept>) {
+    let cut = Cut::new(pair.len(), factor);
+    let new = || vec![0; karatsuba::values(factor)];
+    let join = |a: Vec<u128>, b: Vec<u128>| a.into_iter().zip(b).map(|(a, b)| field.join(a, b)).collect();
+    if let Some(vectors) = pair.vectors() {
+        let add = |mut sums: Vec<u128>, share| {
+            let [u, v] = cut.rows(vectors, share);
+            field.add_products(&mut sums, &u, &v);
+            sums
+        };
+        let sums = cut.shares().fold(new, add).reduce(new, join);
+        return (field.coefficients(&sums, factor), None);
+    }
+    let mut vectors = [(); 2].map(|()| vec![0; cut.factor * cut.columns]);
+    let [u, v] = vectors.each_mut().map(|vector| vector.par_chunks_mut(cut.factor * cut.width));
+    let add = |(mut sums, mut room): (Vec<u128>, P::Room), (share, vectors)| {
+        let [u, v] = cut.read(pair, share * cut.width, vectors, &mut room);
         field.add_products(&mut sums, &u, &v);
         (sums, room)
     };
-    let join = |(a, room): (Vec<u128>, Room), (b, _): (Vec<u128>, Room)| {
-        (a.into_iter().zip(b).map(|(a, b)| field.join(a, b)).collect(), room)
-    };
-    let (sums, _) = parts.shares().fold(new, add).reduce(new, join);
-    field.coefficients(&sums, factor)
+    let sums = u.zip(v).enumerate().map(|(share, (u, v))| (share, (u, v)));
+    let sums = sums.fold(|| (new(), P::Room::default()), add).map(|(sums, _)| sums).reduce(new, join);
+    (field.coefficients(&sums, factor), Some(Kept { cut, vectors }))
 }
 
 /// Both vectors folded, the left one forwards and the right one backwards.
-pub(super) fn fold<E: Extension>(
+pub(super) fn fold<E: Extension, P: Pair + ?Sized>(
     field: E,
-    pair: &(impl Pair + ?Sized),
+    pair: &P,
     factor: usize,
     point: u64,
 ) -> [Vec<u64>; 2] {
-    let parts = Parts::new(pair, factor);
-    let forwards: Vec<u64> =
-        powers(field, point, factor).into_iter().map(|power| field.weight(power)).collect();
-    let backwards: Vec<u64> = forwards.iter().rev().copied().collect();
-    let [mut left, mut right] = [(); 2].map(|()| vec![0; parts.columns]);
-    let shares = left.par_chunks_mut(parts.width).zip(right.par_chunks_mut(parts.width)).enumerate();
-    shares.for_each_init(Room::default, |room, (share, (left, right))| {
-        let [u, v] = parts.rows(share * parts.width, left.len(), room);
-        field.combine(left, &forwards, &u);
-        field.combine(right, &backwards, &v);
-    });
-    [left, right]
+    let (cut, powers) = (Cut::new(pair.len(), factor), Powers::new(field, point, factor));
+    if let Some(vectors) = pair.vectors() {
+        return cut.fold(
+            || (),
+            |(), share, out| {
+                let count = out[0].len();
+                powers.combine(cut.rows(vectors, (share * cut.width, count)), out);
+            },
+        );
+    }
+    let new = || ([Vec::new(), Vec::new()], P::Room::default());
+    cut.fold(new, |(vectors, room), share, out| {
+        let [u, v] = vectors.each_mut().map(|vector| {
+            vector.resize(cut.factor * out[0].len(), 0);
+            &mut vector[..]
+        });
+        powers.combine(cut.read(pair, share * cut.width, (u, v), room), out);
+    })
+}
+
+impl Kept {
+    /// As [`fold`], by the factor of the products.
+    pub(super) fn fold<E: Extension>(&self, field: E, point: u64) -> [Vec<u64>; 2] {
+        let Self { cut, vectors } = self;
+        let powers = Powers::new(field, point, cut.factor);
+        cut.fold(
+            || (),
+            |(), share, out| {
+                let (start, count) = (share * cut.factor * cut.width, out[0].len());
+                let rows = vectors
+                    .each_ref()
+                    .map(|vector| vector[start..][..cut.factor * count].chunks_exact(count).collect());
+                powers.combine(rows, out);
+            },
+        )
+    }
+}
+
+impl Cut {
+    /// Two vectors of a part's length, of which `combine` writes the columns of each share.
+    fn fold<R: Send>(
+        self,
+        new: impl Fn() -> R + Sync + Send,
+        combine: impl Fn(&mut R, usize, [&mut [u64]; 2]) + Sync + Send,
+    ) -> [Vec<u64>; 2] {
+        let [mut left, mut right] = [(); 2].map(|()| vec![0; self.columns]);
+        let shares = left.par_chunks_mut(self.width).zip(right.par_chunks_mut(self.width)).enumerate();
+        shares.for_each_init(new, |room, (share, (left, right))| combine(room, share, [left, right]));
+        [left, right]
+    }
+}
+
+/// Weights of the parts of the left vector and of the right one.
+struct Powers<E> {
+    field: E,
+    forwards: Vec<u64>,
+    backwards: Vec<u64>,
+}
+
+impl<E: Extension> Powers<E> {
+    fn new(field: E, point: u64, factor: usize) -> Self {
+        let forwards: Vec<u64> =
+            powers(field, point, factor).into_iter().map(|power| field.weight(power)).collect();
+        Self { field, backwards: forwards.iter().rev().copied().collect(), forwards }
+    }
+
+    fn combine(&self, [u, v]: Rows<'_>, [left, right]: [&mut [u64]; 2]) {
+        self.field.combine(left, &self.forwards, &u);
+        self.field.combine(right, &self.backwards, &v);
+    }
 }
 
 /// `factor` powers, from one on.

@@ -66,21 +66,21 @@ impl<'a> Part<'a> {
 
     /// The right-hand sides that a verifier knows, of the outputs from `first` on.
     pub(super) fn known(&self, view: View, first: usize, out: &mut [u64]) {
-        let mut masks = [0; STRIP];
+        let mut room = [0; STRIP];
         for (strip, out) in out.chunks_mut(STRIP).enumerate() {
             let first = first + strip * STRIP;
-            let masks = &mut masks[..out.len()];
+            let room = &mut room[..out.len()];
             match view {
                 // z_i + mask_prev of the prover, which is mask_next here.
                 View::First | View::Prover => {
                     self.z.gather(View::First, first, out);
-                    self.masks.gather(View::First, first, masks);
+                    let masks = self.masks.component(View::First, first, room);
                     out.iter_mut().zip(masks).for_each(|(out, mask)| *out = out.wrapping_add(*mask));
                 }
                 // sum(x_{i+1} y_{i+1}) - mask_next of the prover, which is mask_prev here.
                 View::Second => {
                     self.own_products(View::Second, first, out);
-                    self.masks.gather(View::Second, first, masks);
+                    let masks = self.masks.component(View::Second, first, room);
                     out.iter_mut().zip(masks).for_each(|(out, mask)| *out = out.wrapping_sub(*mask));
                 }
             }
@@ -91,9 +91,8 @@ impl<'a> Part<'a> {
     fn own_products(&self, view: View, first: usize, out: &mut [u64]) {
         if self.arity == 1 {
             let mut y = [0; STRIP];
-            let y = &mut y[..out.len()];
             self.x.gather(view, first, out);
-            self.y.gather(view, first, y);
+            let y = self.y.component(view, first, &mut y[..out.len()]);
             return out.iter_mut().zip(y).for_each(|(out, y)| *out = out.wrapping_mul(*y));
         }
         for (at, out) in out.iter_mut().enumerate() {
@@ -102,9 +101,9 @@ impl<'a> Part<'a> {
                 let mut sum = 0u64;
                 for start in (from..from + count).step_by(STRIP) {
                     let count = (from + count - start).min(STRIP);
-                    self.x.gather(view, start, &mut x[..count]);
-                    self.y.gather(view, start, &mut y[..count]);
-                    let products = x[..count].iter().zip(&y[..count]).map(|(x, y)| x.wrapping_mul(*y));
+                    let x = self.x.component(view, start, &mut x[..count]);
+                    let y = self.y.component(view, start, &mut y[..count]);
+                    let products = x.iter().zip(y).map(|(x, y)| x.wrapping_mul(*y));
                     sum = products.fold(sum, u64::wrapping_add);
                 }
                 sum
@@ -137,9 +136,9 @@ impl<'a> Part<'a> {
         let mut masks = [0; STRIP];
         for start in (0..count).step_by(STRIP) {
             let count = (count - start).min(STRIP);
-            let (known, masks) = (&mut known[..count], &mut masks[..count]);
+            let known = &mut known[..count];
             self.own_products(View::First, first + start, known);
-            self.masks.gather(View::First, first + start, masks);
+            let masks = self.masks.component(View::First, first + start, &mut masks[..count]);
             known.iter_mut().zip(masks).for_each(|(known, mask)| *known = known.wrapping_sub(*mask));
             if self.arity == 1 {
                 self.each_product(first + start, count, |at, product| each(start + at, product, known[at]));
@@ -162,19 +161,13 @@ impl<'a> Part<'a> {
 
     /// The products of at most a strip of terms.
     fn each_product(&self, first: usize, count: usize, mut each: impl FnMut(usize, Wide)) {
-        let mut columns = [[0; STRIP]; 4];
-        let views = [
-            (&self.x, View::Second),
-            (&self.x, View::First),
-            (&self.y, View::Second),
-            (&self.y, View::First),
-        ];
-        for (out, (column, view)) in columns.iter_mut().zip(views) {
-            column.gather(view, first, &mut out[..count]);
-        }
-        let [a, b, c, d] = &columns;
-        for at in 0..count {
-            each(at, Wide::product([a[at], b[at]], [c[at], d[at]]));
+        let mut rooms = [[0; STRIP]; 4];
+        let [a, b, c, d] = rooms.each_mut().map(|room| &mut room[..count]);
+        let x = [self.x.component(View::Second, first, a), self.x.component(View::First, first, b)];
+        let y = [self.y.component(View::Second, first, c), self.y.component(View::First, first, d)];
+        let (x, y) = (x[0].iter().zip(x[1]), y[0].iter().zip(y[1]));
+        for (at, ((a, b), (c, d))) in x.zip(y).enumerate() {
+            each(at, Wide::product([*a, *b], [*c, *d]));
         }
     }
 
@@ -188,21 +181,25 @@ impl<'a> Part<'a> {
         prime: Prime,
         (u, v): (&mut [u64], &mut [u64]),
     ) {
-        let left = Entries { column: &self.x, view, prime };
-        let right = Entries { column: &self.y, view, prime };
+        let left = Entries { column: &self.x, view };
+        let right = Entries { column: &self.y, view };
         let mut at = 0;
         while at < u.len() {
             let output = (first + at) / self.arity;
             // A strip of terms of one weight, or of many.
             let until = if self.arity == 1 { u.len() } else { (output + 1) * self.arity - first };
             let count = (until - at).min(u.len() - at).min(STRIP);
-            left.shrink(first + at, &mut u[at..at + count], &[1; STRIP]);
+            left.each(first + at, &mut u[at..at + count], |_, value| prime.shrink(value));
+            let weights = outputs.from(output);
             let v = &mut v[at..at + count];
-            match self.arity {
-                1 => right.shrink(first + at, v, outputs.from(output)),
-                _ => {
-                    right.shrink(first + at, v, &[outputs.from(output).first().copied().unwrap_or(0); STRIP])
-                }
+            if self.arity == 1 {
+                let weights = &weights[..count.min(weights.len())];
+                right.each(first + at, v, |k, value| {
+                    prime.shrink(u128::from(weights.get(k).copied().unwrap_or(0)) * value)
+                });
+            } else {
+                let weight = u128::from(weights.first().copied().unwrap_or(0));
+                right.each(first + at, v, |_, value| prime.shrink(weight * value));
             }
             at += count;
         }
@@ -222,31 +219,31 @@ impl Outputs<'_> {
     }
 }
 
-/// A column as a node has it, modulo a prime.
+/// A column as a node has it.
 struct Entries<'p, 'a> {
     column: &'p Column<'a>,
     view: View,
-    prime: Prime,
 }
 
 impl Entries<'_, '_> {
-    /// `out = weight * value / 2^64` for the values from `first` on, at most a strip, as this node has them.
-    fn shrink(&self, first: usize, out: &mut [u64], weights: &[u64]) {
-        let Self { column, view, prime } = self;
+    /// `out = of(k, value)` for the values from `first` on, at most a strip, as this node has them: the prover's are sums of
+    /// two words.
+    #[inline(always)]
+    fn each(&self, first: usize, out: &mut [u64], of: impl Fn(usize, u128) -> u64) {
+        let Self { column, view } = self;
+        let mut rooms = [[0; STRIP]; 2];
+        let [room, other] = rooms.each_mut().map(|room| &mut room[..out.len()]);
         if *view != View::Prover {
-            column.gather(*view, first, out);
-            for (out, weight) in out.iter_mut().zip(weights) {
-                *out = prime.shrink(u128::from(*weight) * u128::from(*out));
+            let values = column.component(*view, first, room);
+            for (k, (out, value)) in out.iter_mut().zip(values).enumerate() {
+                *out = of(k, u128::from(*value));
             }
             return;
         }
-        let mut other = [0; STRIP];
-        let other = &mut other[..out.len()];
-        column.gather(View::Second, first, out);
-        column.gather(View::First, first, other);
-        for ((out, other), weight) in out.iter_mut().zip(other).zip(weights) {
-            let value = u128::from(*out) + u128::from(*other);
-            *out = prime.shrink(u128::from(*weight) * value);
+        let values = column.component(View::Second, first, room).iter();
+        let values = values.zip(column.component(View::First, first, other));
+        for (k, (out, (value, other))) in out.iter_mut().zip(values).enumerate() {
+            *out = of(k, u128::from(*value) + u128::from(*other));
         }
     }
 }

@@ -10,9 +10,9 @@ use rand_core::SeedableRng;
 use sha3::{Digest, Sha3_256};
 
 use super::columns::View;
-use super::extension::{self, Extension, Pair, evaluate};
+use super::extension::{self, Extension, Kept, Pair, evaluate};
 use super::plan::{Plan, Stage};
-use super::statement::Statement;
+use super::statement::{Drawn, Statement};
 
 /// What a challenge is expanded from.
 pub(super) type Seed = [u8; 32];
@@ -33,7 +33,7 @@ pub(super) trait Prove {
     /// Learns the weights.
     fn weigh(&mut self, seed: &Seed);
     /// Message `index`, less the first verifier's share of it, which is made of [`Prove::share_words`].
-    fn message(&self, index: usize, share: &[u64]) -> Vec<u64>;
+    fn message(&mut self, index: usize, share: &[u64]) -> Vec<u64>;
     /// Words of message `index`.
     fn words(&self, index: usize) -> usize;
     /// Random words of which the first verifier's share of message `index` is made.
@@ -60,28 +60,44 @@ pub(super) trait Verify {
 struct Fold<'a, S: Statement> {
     field: S::Ext,
     vectors: Vectors<'a, S>,
+    /// The vectors' entries, if the last message had to compute them.
+    kept: Option<Kept>,
 }
 
 /// The vectors of the claim: computed from the products when they are read, until they are folded.
 enum Vectors<'a, S: Statement> {
-    Base { statement: &'a S, view: View, weights: S::Weights, turn: S::Turn },
+    Base(&'a S, Drawn<S::Weights, S::Turn>),
     Folded([Vec<u64>; 2]),
 }
 
 impl<S: Statement> Pair for Vectors<'_, S> {
+    type Room = S::Room;
+
     fn len(&self) -> usize {
         match self {
-            Self::Base { statement, .. } => statement.elements(),
-            Self::Folded(vectors) => vectors.len(),
+            Self::Base(statement, _) => statement.elements(),
+            Self::Folded([u, _]) => u.len(),
         }
     }
 
-    fn read(&self, start: usize, u: &mut [u64], v: &mut [u64]) {
+    fn read(&self, start: usize, (u, v): (&mut [u64], &mut [u64]), room: &mut S::Room) {
         match self {
-            Self::Base { statement, view, weights, turn } => {
-                statement.entries(*view, weights, turn, start, (u, v));
+            Self::Base(statement, drawn) => statement.entries(drawn, start, (u, v), room),
+            Self::Folded(vectors) => {
+                for (vector, out) in vectors.iter().zip([u, v]) {
+                    let values = vector.get(start..).unwrap_or(&[]);
+                    let (filled, rest) = out.split_at_mut(values.len().min(out.len()));
+                    filled.copy_from_slice(&values[..filled.len()]);
+                    rest.fill(0);
+                }
             }
-            Self::Folded(vectors) => vectors.read(start, u, v),
+        }
+    }
+
+    fn vectors(&self) -> Option<&[Vec<u64>; 2]> {
+        match self {
+            Self::Base(..) => None,
+            Self::Folded(vectors) => Some(vectors),
         }
     }
 }
@@ -146,17 +162,20 @@ fn with_claim(mut message: Vec<u64>, place: usize, claim: u64) -> Vec<u64> {
 impl<'a, S: Statement> Fold<'a, S> {
     fn new(statement: &'a S, view: View, weights: S::Weights, turn: S::Turn) -> Self {
         let field = statement.field(&turn);
-        Self { field, vectors: Vectors::Base { statement, view, weights, turn } }
+        Self { field, vectors: Vectors::Base(statement, Drawn { view, weights, turn }), kept: None }
     }
 
     fn fold(&mut self, factor: usize, point: u64) {
-        self.vectors = Vectors::Folded(extension::fold(self.field, &self.vectors, factor, point));
+        self.vectors = Vectors::Folded(match self.kept.take() {
+            Some(kept) => kept.fold(self.field, point),
+            None => extension::fold(self.field, &self.vectors, factor, point),
+        });
     }
 
     /// The elements that are left for the last fold.
     fn last(&self, count: usize) -> [Vec<u64>; 2] {
         let [mut u, mut v] = [(); 2].map(|()| vec![0; count]);
-        self.vectors.read(0, &mut u, &mut v);
+        self.vectors.read(0, (&mut u, &mut v), &mut S::Room::default());
         for word in u.iter_mut().chain(&mut v) {
             *word = self.field.read(*word);
         }
@@ -174,19 +193,24 @@ impl<'a, S: Statement> Prover<'a, S> {
         Self { statement, masks, weights: None, fold: None }
     }
 
-    fn plan(&self) -> &Plan {
+    fn plan(&self) -> &'a Plan {
         self.statement.plan()
     }
+}
 
-    /// The message after the first, whole.
-    fn coefficients(&self, fold: &Fold<'_, S>, index: usize) -> Vec<u64> {
-        let field = fold.field;
-        let (mut coefficients, place) = match self.plan().stage(index) {
-            Stage::Fold(factor) => (extension::products(field, &fold.vectors, factor), factor - 1),
+impl<S: Statement> Fold<'_, S> {
+    /// The prover's message at this stage, whole.
+    fn coefficients(&mut self, stage: Stage, masks: &[MaskWords; 2], last: usize) -> Vec<u64> {
+        let field = self.field;
+        let (mut coefficients, place) = match stage {
+            Stage::Fold(factor) => {
+                let (coefficients, kept) = extension::products(field, &self.vectors, factor);
+                self.kept = kept;
+                (coefficients, factor - 1)
+            }
             Stage::Last => {
-                let last = self.plan().last;
                 let ([u, v], [first, second]) =
-                    (fold.last(last), self.masks.each_ref().map(|m| fold.masks(m)));
+                    (self.last(last), masks.each_ref().map(|words| self.masks(words)));
                 let masks = core::array::from_fn(|i| field.add(first[i], second[i]));
                 (last_products(field, &u, &v, masks), last.saturating_sub(1))
             }
@@ -213,13 +237,14 @@ impl<S: Statement> Prove for Prover<'_, S> {
         self.weights = Some(weights);
     }
 
-    fn message(&self, index: usize, share: &[u64]) -> Vec<u64> {
-        match (self.plan().stage(index), &self.weights, &self.fold) {
+    fn message(&mut self, index: usize, share: &[u64]) -> Vec<u64> {
+        let (plan, masks) = (self.plan(), &self.masks);
+        match (plan.stage(index), &self.weights, &mut self.fold) {
             (Stage::First, Some(weights), _) => self.statement.first(weights, share),
-            (_, _, Some(fold)) => {
+            (stage, _, Some(fold)) => {
+                let coefficients = fold.coefficients(stage, masks, plan.last);
                 let shares = share.chunks_exact(S::Ext::SHARE_WORDS).map(|words| fold.field.uniform(words));
-                let coefficients = self.coefficients(fold, index).into_iter().zip(shares);
-                coefficients.map(|(coefficient, share)| fold.field.sub(coefficient, share)).collect()
+                coefficients.into_iter().zip(shares).map(|(c, share)| fold.field.sub(c, share)).collect()
             }
             _ => Vec::new(),
         }

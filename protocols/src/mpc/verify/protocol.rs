@@ -103,7 +103,7 @@ pub(super) fn verify<S: Security>(
     let weights = weigh(session, &mut parts)?;
     let (mut told, mut turn): (Option<Told>, Option<Turn>) = (None, None);
     for index in 0..count {
-        send_message(session, &parts, index, told.as_ref())?;
+        send_message(session, &mut parts, index, told.as_ref())?;
         match turn.take() {
             None => parts.weigh_others(&weights),
             Some(turn) => parts.settle(&turn),
@@ -230,15 +230,16 @@ fn halves(mut stream: PairStream) -> Halves {
 /// first the challenge before, which the second told it.
 fn send_message<S: Security>(
     session: &mut Session<'_, S>,
-    parts: &Parts<'_>,
+    parts: &mut Parts<'_>,
     index: usize,
     told: Option<&Told>,
 ) -> Result<()> {
     let mut step = session.narrow_at("fold", index);
     let mut shares = step.common(Peer::Prev)?;
     let mut message = Vec::with_capacity(parts.words(index));
-    for proof in &parts.own {
-        message.append(&mut proof.message(index, &shares.words(proof.share_words(index))));
+    for proof in &mut parts.own {
+        let share = shares.words(proof.share_words(index));
+        message.append(&mut proof.message(index, &share));
     }
     step.send(Peer::Next, &message)?;
     if let Some(told) = told {

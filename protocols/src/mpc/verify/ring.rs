@@ -15,7 +15,7 @@ use super::columns::View;
 use super::extension::Fp;
 use super::outputs::{Outputs, Part, TILE, parts};
 use super::plan::Plan;
-use super::statement::Statement;
+use super::statement::{Drawn, Statement};
 use super::wide::Wide;
 use crate::mpc::security::RingProducts;
 
@@ -157,7 +157,7 @@ impl RingTurn {
 }
 
 /// Room for the weights of a block of outputs.
-struct WeightRoom {
+pub(super) struct WeightRoom {
     tables: Tables,
     picks: [[u8; WEIGHT_BITS / 4]; BLOCK],
     outputs: [Lane; BLOCK],
@@ -220,6 +220,7 @@ impl Statement for RingStatement<'_> {
     type Weights = RingWeights;
     type Claim = Vec<u64>;
     type Turn = RingTurn;
+    type Room = Box<WeightRoom>;
 
     const LABEL: &'static [u8] = b"ring";
 
@@ -284,13 +285,11 @@ impl Statement for RingStatement<'_> {
 
     fn entries(
         &self,
-        view: View,
-        weights: &RingWeights,
-        turn: &RingTurn,
+        Drawn { view, weights, turn }: &Drawn<RingWeights, RingTurn>,
         start: usize,
         (u, v): (&mut [u64], &mut [u64]),
+        room: &mut Box<WeightRoom>,
     ) {
-        let mut room = Box::<WeightRoom>::default();
         // The place in `u` and `v`, and the first term of a part and its first class.
         let (mut at, mut first, mut class) = (0, 0, 0);
         for part in &self.parts {
@@ -301,10 +300,10 @@ impl Statement for RingStatement<'_> {
                 let until = ((from + BLOCK) * LANES * part.arity).min(terms);
                 let count = (until - term).min(u.len() - at);
                 let to = (term + count).div_ceil(part.arity).div_ceil(LANES);
-                turn.output_weights(weights.0.get(class + from..class + to).unwrap_or(&[]), &mut room);
+                turn.output_weights(weights.0.get(class + from..class + to).unwrap_or(&[]), room);
                 let outputs = Outputs { first: from * LANES, weights: room.outputs.as_flattened() };
                 let vectors = (&mut u[at..at + count], &mut v[at..at + count]);
-                part.terms(view, term, &outputs, turn.prime, vectors);
+                part.terms(*view, term, &outputs, turn.prime, vectors);
                 at += count;
             }
             first += terms;

@@ -6,6 +6,13 @@ use super::columns::View;
 use super::extension::Extension;
 use super::plan::Plan;
 
+/// Who looks at the entries of a claim's vectors, and what was drawn for them.
+pub(super) struct Drawn<W, T> {
+    pub view: View,
+    pub weights: W,
+    pub turn: T,
+}
+
 /// A batch of products and the first step of their proof.
 ///
 /// For the prover `P_i` let `X = x_i + x_{i+1}`, `Y = y_i + y_{i+1}`. `P_i` multiplied honestly if for every output
@@ -22,6 +29,8 @@ pub(super) trait Statement: Sync {
     type Claim: Default + Send;
     /// What is drawn after the first message, the field with it.
     type Turn: Send + Sync;
+    /// Room for the computation of entries, reused.
+    type Room: Default + Send;
 
     /// Separates challenges of different kinds of statement.
     const LABEL: &'static [u8];
@@ -59,10 +68,9 @@ pub(super) trait Statement: Sync {
     /// zeros beyond the end.
     fn entries(
         &self,
-        view: View,
-        weights: &Self::Weights,
-        turn: &Self::Turn,
+        drawn: &Drawn<Self::Weights, Self::Turn>,
         start: usize,
         vectors: (&mut [u64], &mut [u64]),
+        room: &mut Self::Room,
     );
 }

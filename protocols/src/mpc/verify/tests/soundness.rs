@@ -8,7 +8,7 @@ use super::super::columns::View;
 use super::super::extension::Extension;
 use super::super::plan::Plan;
 use super::super::proof::{MaskWords, Prove, Prover, Verifier, Verify};
-use super::super::statement::Statement;
+use super::super::statement::{Drawn, Statement};
 use super::rng;
 
 /// The size of the field.
@@ -59,7 +59,9 @@ impl Extension for Tiny {
     }
     fn combine(&self, out: &mut [u64], weights: &[u64], rows: &[&[u64]]) {
         for (c, out) in out.iter_mut().enumerate() {
-            *out = weights.iter().zip(rows).map(|(weight, row)| weight * row[c]).sum::<u64>() % P;
+            *out =
+                weights.iter().zip(rows).map(|(weight, row)| weight * row.get(c).unwrap_or(&0)).sum::<u64>()
+                    % P;
         }
     }
 }
@@ -76,6 +78,7 @@ impl Statement for FalseClaim {
     type Weights = ();
     type Claim = u64;
     type Turn = ();
+    type Room = ();
 
     const LABEL: &'static [u8] = b"tiny";
 
@@ -99,8 +102,14 @@ impl Statement for FalseClaim {
     fn elements(&self) -> usize {
         4
     }
-    fn entries(&self, view: View, (): &(), (): &(), start: usize, (out_u, out_v): (&mut [u64], &mut [u64])) {
-        let [u, v] = self.vectors(view);
+    fn entries(
+        &self,
+        drawn: &Drawn<(), ()>,
+        start: usize,
+        (out_u, out_v): (&mut [u64], &mut [u64]),
+        (): &mut (),
+    ) {
+        let [u, v] = self.vectors(drawn.view);
         for (vector, out) in [(u, out_u), (v, out_v)] {
             for (at, out) in out.iter_mut().enumerate() {
                 *out = vector.get(start + at).copied().unwrap_or(0);
