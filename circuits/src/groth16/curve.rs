@@ -15,13 +15,14 @@ use blst::{
     blst_p2_affine_compress, blst_p2_affine_in_g2, blst_p2_affine_on_curve, blst_p2_from_affine,
     blst_p2_mult, blst_p2_to_affine, blst_p2_uncompress, p1_affines,
 };
-use rayon::prelude::*;
-use ward_math::Secret;
 use zeroize::Zeroize;
 
 use crate::error::DecodeError;
 use crate::field::Element;
 
+mod summand;
+
+pub(super) use self::summand::{Coordinate, Summand};
 pub(super) use blst::{blst_fp12 as Target, blst_p1_affine as G1, blst_p2_affine as G2};
 
 /// A group of points as `blst` has it: G1 or G2.
@@ -252,24 +253,6 @@ pub(super) fn points_in<P: Group>(bytes: &[u8]) -> Cow<'_, [P]> {
     Cow::Owned(bytes.chunks_exact(8 * P::LIMBS).map(point).collect())
 }
 
-/// The sum of points, each times its scalar, over the threads of rayon. `scalars` as [`scalar_bytes`] writes them.
-/// Points at infinity and scalars of zero are left out first: a third of the variables have no column in B.
-pub(super) fn sum<P: Group>(points: &[P], scalars: &[u8]) -> P {
-    let (scalars, _) = scalars.as_chunks::<32>();
-    let present =
-        points.iter().zip(scalars).filter(|(point, scalar)| **scalar != [0; 32] && !point.is_infinity());
-    let (points, scalars): (Vec<P>, Vec<[u8; 32]>) = present.unzip();
-    let scalars = Secret::new(scalars);
-    // Four sums run beside each other: few threads take whole ones, which is less work than pieces.
-    let pieces = rayon::current_num_threads().div_ceil(4);
-    let chunk = points.len().div_ceil(pieces).max(1024);
-    points
-        .par_chunks(chunk)
-        .zip(scalars.expose().par_chunks(chunk))
-        .map(|(points, scalars)| P::sum_serial(points, scalars.as_flattened()))
-        .reduce(P::default, |a, b| a.add(&b))
-}
-
 /// A number of 128 bits, little-endian.
 pub(super) type Weight = [u8; 16];
 
@@ -321,7 +304,7 @@ mod tests {
     use super::*;
     use ark_bls12_381::{Bls12_381, G1Projective, G2Projective};
     use ark_ec::pairing::Pairing;
-    use ark_ec::{CurveGroup, PrimeGroup, VariableBaseMSM};
+    use ark_ec::{CurveGroup, PrimeGroup};
     use ark_serialize::CanonicalSerialize;
 
     fn g1(value: u64) -> G1Affine {
@@ -346,18 +329,6 @@ mod tests {
             assert_eq!(q.times(&Element::from(3u64)).to_ark(), g2(3 * value));
         }
         assert_eq!((size_of::<G1>(), size_of::<G2>(), align_of::<G2>()), (96, 192, 8));
-    }
-
-    #[test]
-    fn a_sum_over_threads_is_the_sum_of_arkworks_with_zeros_ones_and_infinity() {
-        let points: Vec<G1Affine> = (0..3000).map(|value| g1(value % 7)).collect();
-        let scalars: Vec<Element> =
-            (0..3000u64).map(|value| Element::from(value % 5) * -Element::from(value)).collect();
-        let expected = G1Projective::msm(&points, &scalars).unwrap().into_affine();
-        let bytes: Vec<u8> = scalars.iter().flat_map(scalar_bytes).collect();
-        let points: Vec<G1> = points.iter().map(G1::from_ark).collect();
-        assert_eq!(sum(&points, &bytes).to_ark(), expected);
-        assert!(sum::<G1>(&[], &[]).is_infinity());
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod proof;
 mod prove;
 mod proving_key;
 pub mod setup;
+mod sum;
 mod verify;
 
 pub use key::{KeyId, VERIFYING_KEY_INPUTS_MAX, VerifyingKey};

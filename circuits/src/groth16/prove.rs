@@ -10,9 +10,10 @@ use rayon::prelude::*;
 use ward_math::Secret;
 use zeroize::Zeroize;
 
-use super::curve::{Group, scalar_bytes, sum};
+use super::curve::{Group, scalar_bytes};
 use super::proof::Proof;
 use super::proving_key::ProvingKey;
+use super::sum::sum;
 use crate::field::{Element, random};
 use crate::r1cs::{Builder, Matrices, SparseMatrix};
 use crate::statement::ConstrainedStatement;
@@ -66,21 +67,19 @@ impl<S: ConstrainedStatement> ProvingKey<'_, S> {
 
     fn assemble<R: CryptoRng + ?Sized>(&self, variables: &[Element], rng: &mut R) -> Proof<S> {
         let (r, s) = (Secret::new(random(rng)), Secret::new(random(rng)));
-        let quotient = Secret::new(bytes_of(quotient(&self.matrices, variables).expose()));
         let scalars = Secret::new(bytes_of(variables));
         let all = scalars.expose().as_slice();
         let own = &all[32 * (1 + S::INPUTS)..];
-        let ((a, b_g1), (b_g2, (own_sum, quotient_sum))) = rayon::join(
-            || rayon::join(|| sum(&self.a_g1, all), || sum(&self.b_g1, all)),
+        let (quotient_sum, ((b_g2, a), (own_sum, b_g1))) = rayon::join(
+            || {
+                let coefficients = quotient(&self.matrices, variables);
+                let scalars = Secret::new(bytes_of(coefficients.expose()));
+                sum(&self.quotient_g1, scalars.expose())
+            },
             || {
                 rayon::join(
-                    || sum(&self.b_g2, all),
-                    || {
-                        rayon::join(
-                            || sum(&self.witnesses_g1, own),
-                            || sum(&self.quotient_g1, quotient.expose()),
-                        )
-                    },
+                    || rayon::join(|| sum(&self.b_g2, all), || sum(&self.a_g1, all)),
+                    || rayon::join(|| sum(&self.witnesses_g1, own), || sum(&self.b_g1, all)),
                 )
             },
         );
