@@ -183,8 +183,8 @@ fn group_sums<P: Summand>(points: &[P], order: &[u32], ends: &[u32]) -> Vec<P> {
     sums
 }
 
-/// How an output of a step comes about.
-#[derive(Clone, Copy)]
+/// How an output comes about.
+#[derive(Clone, Copy, PartialEq)]
 enum Step {
     /// One point is left over.
     Single,
@@ -200,13 +200,21 @@ struct Pairs<P: Summand> {
     counts: Vec<u32>,
     /// For each output its first input.
     steps: Vec<(u32, Step)>,
-    /// What is inverted for each output, and the product of those behind it.
-    divisors: Vec<(P::Coordinate, P::Coordinate)>,
+    /// What is inverted for each pair.
+    divisors: Vec<P::Coordinate>,
+    /// For each pair the product of its divisor and those behind it; at the end one.
+    products: Vec<P::Coordinate>,
 }
 
 impl<P: Summand> Default for Pairs<P> {
     fn default() -> Self {
-        Self { points: Vec::new(), counts: Vec::new(), steps: Vec::new(), divisors: Vec::new() }
+        Self {
+            points: Vec::new(),
+            counts: Vec::new(),
+            steps: Vec::new(),
+            divisors: Vec::new(),
+            products: Vec::new(),
+        }
     }
 }
 
@@ -234,63 +242,87 @@ impl<P: Summand> Pairs<P> {
         if self.steps.len() == at as usize {
             return false;
         }
-        let mut inverse = self.divide().inverse();
-        for (to, ((from, step), (divisor, behind))) in self.steps.iter().zip(&self.divisors).enumerate() {
-            let from = *from as usize;
-            let pair = (&self.points[from], self.points.get(from + 1));
-            let sum = match (step, pair) {
-                (Step::Pair, (p, Some(q))) => {
-                    let slope = q.y().minus(p.y()).times(&inverse.times(behind));
-                    through(p, q, &slope)
+        self.divide(at as usize - self.steps.len());
+        let mut running = self.products[0].inverse();
+        let (mut inverse, mut pair) = (P::Coordinate::default(), 0);
+        for (to, &(from, step)) in self.steps.iter().enumerate() {
+            let (done, left) = self.points.split_at_mut(from as usize);
+            let (out, p, q) = match (done.get_mut(to), left) {
+                (Some(out), [p, q, ..]) if step != Step::Single => (out, *p, q),
+                (None, [p, q, ..]) if step != Step::Single => {
+                    let first = *p;
+                    (p, first, q)
                 }
-                (Step::Special, (p, Some(q))) => special(p, q, &inverse.times(behind)),
-                (_, (p, _)) => {
-                    self.points[to] = *p;
+                (Some(out), [p, ..]) => {
+                    *out = *p;
                     continue;
                 }
+                _ => continue,
             };
-            inverse = inverse.times(divisor);
-            self.points[to] = sum;
+            inverse.set_product(&running, &self.products[pair + 1]);
+            running.multiply(&self.divisors[pair]);
+            pair += 1;
+            if step == Step::Pair { add(out, &p, q, &inverse) } else { *out = special(&p, q, &inverse) }
         }
         self.points.truncate(self.steps.len());
         true
     }
 
-    /// Fills the divisors, and returns the product of all.
-    fn divide(&mut self) -> P::Coordinate {
-        self.divisors.clear();
-        self.divisors.resize(self.steps.len(), Default::default());
-        let mut product = P::Coordinate::one();
-        for ((from, step), place) in self.steps.iter_mut().zip(&mut self.divisors).rev() {
+    /// Fills the divisors and products of so many pairs.
+    fn divide(&mut self, pairs: usize) {
+        self.divisors.resize(pairs, P::Coordinate::default());
+        self.products.resize(pairs + 1, P::Coordinate::default());
+        self.products[pairs] = P::Coordinate::one();
+        let mut pair = pairs;
+        for (from, step) in self.steps.iter_mut().rev().filter(|(_, step)| *step == Step::Pair) {
+            pair -= 1;
             let from = *from as usize;
-            if let (Step::Pair, Some([p, q])) = (*step, self.points.get(from..from + 2)) {
-                let mut divisor = q.x().minus(p.x());
-                if divisor.is_zero() || is_infinity(p) || is_infinity(q) {
-                    *step = Step::Special;
-                    divisor = special_divisor(p, q);
-                }
-                *place = (divisor, product);
-                product = product.times(&divisor);
+            let (p, q) = (&self.points[from], &self.points[from + 1]);
+            let divisor = &mut self.divisors[pair];
+            divisor.set_difference(q.x(), p.x());
+            if divisor.is_zero() || is_infinity(p) || is_infinity(q) {
+                *step = Step::Special;
+                *divisor = special_divisor(p, q);
             }
+            let (before, behind) = self.products.split_at_mut(pair + 1);
+            before[pair].set_product(&behind[0], divisor);
         }
-        product
     }
 }
 
 fn negated<P: Summand>(point: &P) -> P {
-    P::from_coordinates(*point.x(), P::Coordinate::default().minus(point.y()))
+    let mut negated = *point;
+    negated.coordinates().1.set_difference(&P::Coordinate::default(), point.y());
+    negated
+}
+
+/// The sum of two points, by the inverse of the difference of their first coordinates. Results go where they stay:
+/// to copy what was just written by words waits for the writes.
+#[inline]
+fn add<P: Summand>(out: &mut P, p: &P, q: &P, inverse: &P::Coordinate) {
+    let (mut difference, mut slope) = (P::Coordinate::default(), P::Coordinate::default());
+    difference.set_difference(q.y(), p.y());
+    slope.set_product(&difference, inverse);
+    through(out, p, q.x(), &slope);
 }
 
 /// The third point of a line through two, with the sign of its second coordinate changed.
-fn through<P: Summand>(p: &P, q: &P, slope: &P::Coordinate) -> P {
-    let x = slope.square().minus(p.x()).minus(q.x());
-    let y = slope.times(&p.x().minus(&x)).minus(p.y());
-    P::from_coordinates(x, y)
+#[inline]
+fn through<P: Summand>(out: &mut P, p: &P, q_x: &P::Coordinate, slope: &P::Coordinate) {
+    let (x, y) = out.coordinates();
+    let mut square = P::Coordinate::default();
+    square.set_square(slope);
+    let mut rest = P::Coordinate::default();
+    rest.set_difference(&square, p.x());
+    x.set_difference(&rest, q_x);
+    rest.set_difference(p.x(), x);
+    square.set_product(slope, &rest);
+    y.set_difference(&square, p.y());
 }
 
 /// What a special sum divides by: twice the second coordinate where the points are one, elsewhere one.
 fn special_divisor<P: Summand>(p: &P, q: &P) -> P::Coordinate {
-    if is_infinity(p) || p.x() != q.x() || p.y() != q.y() { P::Coordinate::one() } else { p.y().plus(p.y()) }
+    if is_infinity(p) || p.x() != q.x() || p.y() != q.y() { P::Coordinate::one() } else { p.y().doubled() }
 }
 
 fn special<P: Summand>(p: &P, q: &P, inverse: &P::Coordinate) -> P {
@@ -299,8 +331,17 @@ fn special<P: Summand>(p: &P, q: &P, inverse: &P::Coordinate) -> P {
     } else if is_infinity(q) {
         *p
     } else if p.y() == q.y() {
-        let square = p.x().square();
-        through(p, q, &square.plus(&square).plus(&square).times(inverse))
+        let (mut square, mut slope) = (P::Coordinate::default(), P::Coordinate::default());
+        square.set_square(p.x());
+        // Three squares: two, less minus one.
+        let mut negative = P::Coordinate::default();
+        negative.set_difference(&P::Coordinate::default(), &square);
+        let mut three = P::Coordinate::default();
+        three.set_difference(&square.doubled(), &negative);
+        slope.set_product(&three, inverse);
+        let mut sum = P::default();
+        through(&mut sum, p, q.x(), &slope);
+        sum
     } else {
         P::default()
     }

@@ -7,8 +7,8 @@ use ark_bls12_381::g1::BETA;
 use ark_bls12_381::{Fq, Fq2, Fq6Config};
 use ark_ff::{Field, Fp6Config, One, PrimeField};
 use blst::{
-    blst_fp, blst_fp_add, blst_fp_inverse, blst_fp_mul, blst_fp_sqr, blst_fp_sub, blst_fp2, blst_fp2_add,
-    blst_fp2_inverse, blst_fp2_mul, blst_fp2_sqr, blst_fp2_sub, blst_p1, blst_p1_add_or_double,
+    blst_fp, blst_fp_add, blst_fp_inverse, blst_fp_mul, blst_fp_sqr, blst_fp2, blst_fp2_add,
+    blst_fp2_inverse, blst_fp2_mul, blst_fp2_sqr, blst_p1, blst_p1_add_or_double,
     blst_p1_add_or_double_affine, blst_p1_double, blst_p1_to_affine, blst_p2, blst_p2_add_or_double,
     blst_p2_add_or_double_affine, blst_p2_double, blst_p2_to_affine,
 };
@@ -21,10 +21,11 @@ pub(in super::super) trait Coordinate:
 {
     fn one() -> Self;
     fn is_zero(&self) -> bool;
-    fn plus(&self, other: &Self) -> Self;
-    fn minus(&self, other: &Self) -> Self;
-    fn times(&self, other: &Self) -> Self;
-    fn square(&self) -> Self;
+    fn set_difference(&mut self, a: &Self, b: &Self);
+    fn set_product(&mut self, a: &Self, b: &Self);
+    fn set_square(&mut self, a: &Self);
+    fn multiply(&mut self, other: &Self);
+    fn doubled(&self) -> Self;
     /// The inverse; zero of zero.
     fn inverse(&self) -> Self;
 }
@@ -41,7 +42,7 @@ pub(in super::super) trait Summand: Group {
 
     fn x(&self) -> &Self::Coordinate;
     fn y(&self) -> &Self::Coordinate;
-    fn from_coordinates(x: Self::Coordinate, y: Self::Coordinate) -> Self;
+    fn coordinates(&mut self) -> (&mut Self::Coordinate, &mut Self::Coordinate);
     /// The point times the base of the parts.
     fn image(&self) -> Self;
     fn double(sum: &mut Self::Sum);
@@ -51,7 +52,7 @@ pub(in super::super) trait Summand: Group {
 }
 
 macro_rules! coordinate {
-    ($field:ident, $one:expr, $limbs:expr, $add:ident, $sub:ident, $mul:ident, $sqr:ident, $inverse:ident) => {
+    ($field:ident, $one:expr, $limbs:expr, $difference:expr, $add:ident, $mul:ident, $square:ident, $inverse:ident) => {
         impl Coordinate for $field {
             fn one() -> Self {
                 $one
@@ -63,34 +64,33 @@ macro_rules! coordinate {
             }
 
             #[inline]
-            fn plus(&self, other: &Self) -> Self {
-                let mut result = Self::default();
+            fn set_difference(&mut self, a: &Self, b: &Self) {
+                $difference(self, a, b);
+            }
+
+            #[inline]
+            fn set_product(&mut self, a: &Self, b: &Self) {
                 // SAFETY: every argument is one element behind a valid reference.
-                unsafe { $add(&mut result, self, other) };
-                result
+                unsafe { $mul(self, a, b) };
             }
 
             #[inline]
-            fn minus(&self, other: &Self) -> Self {
-                let mut result = Self::default();
+            fn set_square(&mut self, a: &Self) {
                 // SAFETY: as above.
-                unsafe { $sub(&mut result, self, other) };
-                result
+                unsafe { $square(self, a) };
             }
 
             #[inline]
-            fn times(&self, other: &Self) -> Self {
-                let mut result = Self::default();
-                // SAFETY: as above.
-                unsafe { $mul(&mut result, self, other) };
-                result
+            fn multiply(&mut self, other: &Self) {
+                let place: *mut Self = self;
+                // SAFETY: as above; the function reads its arguments before it writes, as `blst` itself uses it.
+                unsafe { $mul(place, place, other) };
             }
 
-            #[inline]
-            fn square(&self) -> Self {
+            fn doubled(&self) -> Self {
                 let mut result = Self::default();
                 // SAFETY: as above.
-                unsafe { $sqr(&mut result, self) };
+                unsafe { $add(&mut result, self, self) };
                 result
             }
 
@@ -105,26 +105,34 @@ macro_rules! coordinate {
 }
 
 /// Zero if and only if all limbs are.
+#[inline]
 fn any(value: &blst_fp) -> u64 {
     value.l.iter().fold(0, |any, limb| any | limb)
 }
 
-coordinate!(
-    blst_fp,
-    fp(&Fq::one()),
-    any,
-    blst_fp_add,
-    blst_fp_sub,
-    blst_fp_mul,
-    blst_fp_sqr,
-    blst_fp_inverse
-);
+/// `a - b`, in line: as a call it is a third of a product.
+#[inline]
+fn difference(result: &mut blst_fp, a: &blst_fp, b: &blst_fp) {
+    let (mut limbs, mut borrow) = ([0; 6], false);
+    for ((limb, a), b) in limbs.iter_mut().zip(a.l).zip(b.l) {
+        (*limb, borrow) = a.borrowing_sub(b, borrow);
+    }
+    let (mask, mut carry) = (0u64.wrapping_sub(u64::from(borrow)), false);
+    for ((result, limb), modulus) in result.l.iter_mut().zip(limbs).zip(Fq::MODULUS.0) {
+        (*result, carry) = limb.carrying_add(modulus & mask, carry);
+    }
+}
+
+coordinate!(blst_fp, fp(&Fq::one()), any, difference, blst_fp_add, blst_fp_mul, blst_fp_sqr, blst_fp_inverse);
 coordinate!(
     blst_fp2,
     blst_fp2 { fp: [fp(&Fq::one()), blst_fp::default()] },
     |value: &blst_fp2| any(&value.fp[0]) | any(&value.fp[1]),
+    |result: &mut blst_fp2, a: &blst_fp2, b: &blst_fp2| {
+        difference(&mut result.fp[0], &a.fp[0], &b.fp[0]);
+        difference(&mut result.fp[1], &a.fp[1], &b.fp[1]);
+    },
     blst_fp2_add,
-    blst_fp2_sub,
     blst_fp2_mul,
     blst_fp2_sqr,
     blst_fp2_inverse
@@ -150,8 +158,8 @@ macro_rules! summand {
             }
 
             #[inline]
-            fn from_coordinates(x: $field, y: $field) -> Self {
-                Self { x, y }
+            fn coordinates(&mut self) -> (&mut $field, &mut $field) {
+                (&mut self.x, &mut self.y)
             }
 
             fn image(&self) -> Self {
@@ -192,7 +200,12 @@ summand!(
     blst_p1,
     blst_fp,
     2,
-    |point: &G1| G1 { x: point.x.times(&fp(&BETA)), y: blst_fp::default().minus(&point.y) },
+    |point: &G1| {
+        let mut image = G1::default();
+        image.x.set_product(&point.x, &fp(&BETA));
+        image.y.set_difference(&blst_fp::default(), &point.y);
+        image
+    },
     blst_p1_double,
     blst_p1_add_or_double,
     blst_p1_add_or_double_affine,
@@ -207,16 +220,22 @@ summand!(
     blst_fp2,
     4,
     |point: &G2| {
-        let [of_x, of_y] = &*PSI;
-        let conjugate =
-            |value: &blst_fp2| blst_fp2 { fp: [value.fp[0], blst_fp::default().minus(&value.fp[1])] };
-        G2 { x: conjugate(&point.x).times(of_x), y: conjugate(&point.y).times(of_y) }
+        let ([of_x, of_y], mut image) = (&*PSI, G2::default());
+        image.x.set_product(&conjugate(&point.x), of_x);
+        image.y.set_product(&conjugate(&point.y), of_y);
+        image
     },
     blst_p2_double,
     blst_p2_add_or_double,
     blst_p2_add_or_double_affine,
     blst_p2_to_affine
 );
+
+fn conjugate(value: &blst_fp2) -> blst_fp2 {
+    let mut conjugate = *value;
+    difference(&mut conjugate.fp[1], &blst_fp::default(), &value.fp[1]);
+    conjugate
+}
 
 /// The factors of -psi.
 static PSI: LazyLock<[blst_fp2; 2]> = LazyLock::new(|| {
