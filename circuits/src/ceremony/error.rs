@@ -37,8 +37,8 @@ pub enum Error {
     /// A file of another kind, version or phase than expected.
     #[error("file has another {0} than expected")]
     Header(&'static str),
-    /// The size is not in `1..=17`.
-    #[error("size 2^{0}, expected 2^1 to 2^17")]
+    /// The size is not in `1..=20`.
+    #[error("size 2^{0}, expected 2^1 to 2^20")]
     Size(u8),
     /// A point that may not be there.
     #[error("point {index} of {vector} {fault}")]

@@ -21,7 +21,7 @@ const BUTTERFLIES: usize = 32;
 /// A column of a matrix: rows and coefficients.
 pub(crate) type Column = Vec<(usize, Fr)>;
 
-/// The domain of `n` points, `n` a power of two up to `2^17`.
+/// The domain of `n` points, `n` a power of two up to `2^20`.
 fn domain(n: usize) -> Radix2EvaluationDomain<Fr> {
     Radix2EvaluationDomain::new(n).expect("the field has roots of unity of order 2^32")
 }

@@ -29,7 +29,7 @@ use super::transcript::{
 };
 
 /// Logarithm of the largest size.
-pub const SIZE_LOG2_MAX: u8 = 17;
+pub const SIZE_LOG2_MAX: u8 = 20;
 
 const TAU_G1: &str = "powers of tau in G1";
 const ALPHA_G1: &str = "powers of tau times alpha in G1";

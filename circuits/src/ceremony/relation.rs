@@ -10,7 +10,7 @@ use super::phase1::SIZE_LOG2_MAX;
 use crate::r1cs::Matrices;
 
 /// Variables of a relation at most.
-pub(crate) const VARIABLES_MAX: u32 = 1 << 19;
+pub(crate) const VARIABLES_MAX: u32 = 1 << 22;
 
 /// The constraints of a statement, known to be within limits and consistent.
 #[derive(Clone, Copy)]

@@ -30,6 +30,8 @@ pub(super) const GRACE: Duration = Duration::from_secs(3);
 pub(super) const PAUSE: Duration = Duration::from_millis(150);
 /// Limit of one call.
 pub(super) const CALL: Duration = Duration::from_secs(60);
+/// The same where a contribution is proved: over 4,096 rows that takes a minute or two. Whoever is slower is asked again.
+const PROVED_CALL: Duration = Duration::from_secs(300);
 
 /// What the engine keeps of an aggregate when it is submitted.
 #[derive(Clone, serde::Serialize, serde::Deserialize)]
@@ -216,7 +218,8 @@ pub async fn contribute(work: &Work, job: &Aggregate) -> Result<Vec<Contribution
             }
         }
         let task = Task::Contribute { job: work.id().to_owned() };
-        for (node, answer) in work.call_all(&open, &task, Arc::default(), CALL).await {
+        let limit = if job.plan.proved.is_some() { PROVED_CALL } else { CALL };
+        for (node, answer) in work.call_all(&open, &task, Arc::default(), limit).await {
             match answer {
                 Ok(Answered { outcome: Outcome::Contributed { contribution }, body }) => {
                     take_contribution(work, job, &node, contribution, body).await?;

@@ -14,8 +14,8 @@ use ward_circuits::ceremony::{Phase, Transcript};
 use super::problems;
 use crate::problem::{Problem, ProblemKind};
 
-/// Largest file that is read: a prepared key of half a million variables.
-pub const FILE_BYTES_MAX: u64 = 512 << 20;
+/// Largest file that is read: a first phase of size 2^20 has 604 MB.
+pub const FILE_BYTES_MAX: u64 = 640 << 20;
 
 /// The folder of one phase.
 pub struct PhaseFolder {

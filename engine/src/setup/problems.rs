@@ -28,7 +28,7 @@ fn explain(error: &Error) -> (ProblemKind, &'static str, &'static str) {
         Error::Size(_) => (
             Validation,
             "setup.size",
-            "sizes are 1 to 17: 16 serves up to 65,000 constraints, and no ceremony serves more than 131,000",
+            "sizes are 1 to 20: 16 serves up to 65,000 constraints, and no ceremony serves more than 1,048,000",
         ),
         Error::Name(_) => {
             (Validation, "setup.name", "1 to 128 bytes, without line breaks or control characters")

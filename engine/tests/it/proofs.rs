@@ -86,6 +86,22 @@ fn a_proved_answer_opens_its_receipt_verifies_and_a_changed_one_does_not() {
     assert!(serde_json::to_string(&answer.rows).unwrap().contains("suppressed"), "{:?}", answer.rows);
     verify(&world, &receipt, &by_key).ok();
 
+    // A ceremony's key is taken over under its id alone.
+    let (verifying, taken) = (format!("{key}/verifying.key"), world.path("taken"));
+    let id = ward_engine::proofs::known(Path::new(&key), true).unwrap().id.to_string();
+    let statement = ["--statement", "aggregate-1-64", "--out", &taken];
+    let import = |id: &str| {
+        world.ward(
+            "ada",
+            &[&["attest", "key", "--verifying", &verifying, "--id", id], &statement[..]].concat(),
+        )
+    };
+    let refused = import(&"0".repeat(64)).error(3, "attest.key_file");
+    assert!(refused.to_string().contains(&id), "{refused}");
+    import(&id[..60]).error(3, "attest.key_id");
+    import(&id).ok();
+    verify(&world, &receipt, &["--proof-key", &taken]).ok();
+
     // What no hospital published cannot be asked so.
     world.ward("ada", &["submit", "SELECT COUNT(*) FROM t", "--proofs"]).error(3, "query.unsupported");
     let explained = world.talk("ada", &["explain", SQL, "--proofs"]).ok().stdout;

@@ -213,8 +213,8 @@ fn a_truncated_or_lengthened_file_or_one_of_another_kind_is_refused() {
     assert_eq!(verify(&state, &state), Error::Header("kind"));
     assert_eq!(verify(&transcript, &transcript), Error::Header("kind"));
     let mut sized = state.clone();
-    sized[10] = 18;
-    assert_eq!(verify(&transcript, &sized), Error::Size(18));
+    sized[10] = 21;
+    assert_eq!(verify(&transcript, &sized), Error::Size(21));
     let larger = first_phase(LOG2 + 1, &["a"], false).encode_state();
     assert_eq!(verify(&transcript, &larger), Error::Header("size"));
     let mut magic = state;

@@ -343,10 +343,10 @@ fn a_malformed_relation_is_refused() {
     assert_eq!(refused(|m| m.constraints = 0), relation("number of constraints"));
     let too_large = {
         let (mut builder, inputs) = Builder::shape(&[Fr::one()]);
-        (0..1 << 17).for_each(|_| builder.enforce(&inputs[0], &inputs[0], &inputs[0]));
+        (0..1 << 20).for_each(|_| builder.enforce(&inputs[0], &inputs[0], &inputs[0]));
         builder.finish().0
     };
-    assert_eq!(Relation::new(&too_large).err(), Some(Error::Size(18)));
+    assert_eq!(Relation::new(&too_large).err(), Some(Error::Size(21)));
 }
 
 proptest::proptest! {

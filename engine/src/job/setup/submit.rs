@@ -166,7 +166,7 @@ impl Engine {
         let size = if asked == 0 { least } else { asked };
         if size < least || size > ward_circuits::ceremony::SIZE_LOG2_MAX {
             let message = format!("{} needs a size of {least}, and {size} was asked for", known.folder);
-            return Err(invalid("setup.size", message).hint("leave --size out; 17 is the largest there is"));
+            return Err(invalid("setup.size", message).hint("leave --size out; 20 is the largest there is"));
         }
         Ok(size)
     }

@@ -71,6 +71,9 @@ pub fn table(catalogue: &Catalogue, name: &str, style: &Style) -> Option<String>
     );
     let (columns, disagreeing) = column_table(&holders, style);
     let mut out = format!("{head}\n{columns}\n{}", holder_table(&holders, style));
+    if let Some(proofs) = proof_table(&holders, style) {
+        out.push_str(&format!("\n{proofs}"));
+    }
     if !disagreeing.is_empty() {
         let note = format!(
             "hospitals publish different definitions of {}; a query is planned with those that agree",
@@ -177,4 +180,33 @@ fn holder_table(holders: &Holders<'_>, style: &Style) -> String {
         ]);
     }
     grid.render(style)
+}
+
+/// What hospitals prove contributions over (`WITH PROOFS`): a question needs all of its hospitals in one line. None where
+/// nobody proves anything.
+fn proof_table(holders: &Holders<'_>, style: &Style) -> Option<String> {
+    let mut lines: BTreeMap<_, Vec<&str>> = BTreeMap::new();
+    for (publication, table) in holders {
+        for rows in &table.proofs {
+            let what = (&rows.columns, &rows.value, &rows.statement, rows.key);
+            lines.entry(what).or_default().push(&publication.hospital);
+        }
+    }
+    let mut grid = Grid::new()
+        .column("proved by", Align::Prose)
+        .column("conditions on", Align::Prose)
+        .column("sum of", Align::Name)
+        .column("statement", Align::Name)
+        .column("key", Align::Name);
+    for ((columns, value, statement, key), hospitals) in &lines {
+        let key: String = key.to_string().chars().take(12).collect();
+        grid.row(vec![
+            Entry::from(hospitals.join(", ")),
+            Entry::from(columns.join(", ")),
+            Entry::from(value.as_deref().unwrap_or("")),
+            Entry::from(statement.as_str()),
+            Entry::from(key),
+        ]);
+    }
+    (!lines.is_empty()).then(|| grid.render(style))
 }

@@ -19,8 +19,9 @@ use super::text;
 use crate::cli::errors::{ErrorKind, UserError};
 use crate::cli::exit::Exit;
 use crate::cli::plot::samples;
+use crate::encoding::Digest;
 use crate::query::answer::*;
-use crate::query::catalogue::{Catalogue, Column, ColumnKind, OutOfBounds, Publication, Table};
+use crate::query::catalogue::{Catalogue, Column, ColumnKind, OutOfBounds, ProvedRows, Publication, Table};
 
 const PLAIN: Style =
     Style { width: 100, colour: false, unicode: true, numbers: super::number::Numbers { grouped: true } };

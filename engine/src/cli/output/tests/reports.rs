@@ -125,6 +125,20 @@ fn reports_match_the_committed_texts() {
     let catalogue = sample_catalogue();
     expect::matches("output", "catalogue.txt", &report::catalogue(&catalogue, &PLAIN));
     expect::matches("output", "catalogue-table.txt", &report::table(&catalogue, "breast", &PLAIN).unwrap());
+    let mut proved = catalogue;
+    for name in ["Charite", "Erasmus MC"] {
+        let rows = |columns: &[&str], value: Option<&str>| ProvedRows {
+            statement: "ward/aggregate/1/4096".to_owned(),
+            key: Digest::of(b"key"),
+            columns: names(columns),
+            value: value.map(str::to_owned),
+            root: Digest::of(name.as_bytes()),
+        };
+        let table = &mut proved.hospitals.get_mut(name).unwrap().tables[0];
+        table.proofs = vec![rows(&["size", "days"], Some("days")), rows(&["size"], None)];
+    }
+    proved.hospitals.get_mut("Charite").unwrap().tables[0].proofs.pop();
+    expect::matches("output", "catalogue-proofs.txt", &report::table(&proved, "breast", &PLAIN).unwrap());
     let done = JobLine { state: "done".to_owned(), took_ms: None, ..sample_job().job };
     expect::matches("output", "jobs.txt", &report::jobs(&[sample_job().job, done], &PLAIN));
     expect::matches("output", "job.txt", &report::job(&sample_job(), &PLAIN));
