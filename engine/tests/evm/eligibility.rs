@@ -28,6 +28,9 @@ async fn an_eligibility_that_ward_proves_is_registered_for_at_most_280000_gas() 
     let anvil = Anvil::start(&["--hardfork", "prague"]);
     let (registry, _) = anvil.deploy(&deployment(&encoded(&eip2537::key_points(&verifying)))).await.unwrap();
 
+    let hash = anvil.call(registry, &selector("keyHash()")).await.unwrap();
+    assert_eq!(hash, ward_engine::ledger::evm::key_hash(&eip2537::key_points(&verifying)).to_vec());
+
     let (mut public, witness) = Eligibility::example();
     public.context = Context::new(&NONCE, &audience(&registry.to_string()).unwrap(), CHAIN);
     let hash = ProvingKey::<Eligibility>::validate(&file).unwrap();

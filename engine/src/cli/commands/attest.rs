@@ -193,8 +193,15 @@ pub async fn run(command: &Args, global: &Global, terminal: &Terminal) -> Result
             let inputs = points.inputs.concat();
             let bytes = [&points.alpha[..], &points.beta, &points.gamma, &points.delta, &inputs].concat();
             let text = hex::encode(bytes);
+            let mut told = json!({ "contract_key": text });
+            #[cfg(feature = "evm")]
+            {
+                let hash = crate::ledger::evm::key_hash(&points);
+                told["key_hash"] = json!(hash.to_string());
+                terminal.say(&format!("keyHash() of a registry with this key: {hash}"));
+            }
             if terminal.is_json() {
-                return written(terminal.json(&json!({ "contract_key": text })));
+                return written(terminal.json(&told));
             }
             written(terminal.data(&text))
         }

@@ -2,6 +2,7 @@
 //! bytes, then words of 32.
 
 use alloy_primitives::{Address, B256, keccak256};
+use ward_circuits::groth16::eip2537::KeyPoints;
 
 use super::post::Attestation;
 use super::{EvmError, Post};
@@ -144,6 +145,14 @@ pub(super) fn reason(data: &[u8]) -> String {
         Some(signature) => signature.split('(').next().unwrap_or(signature).to_owned(),
         None => format!("an error of {} bytes", data.len()),
     }
+}
+
+/// What `keyHash()` of a registry answers that was deployed with this key: Keccak-256 of its points as the contract keeps
+/// them, those of alpha, gamma and delta negated.
+#[must_use]
+pub fn key_hash(key: &KeyPoints) -> B256 {
+    let fixed = [&key.alpha_negated[..], &key.beta, &key.gamma_negated, &key.delta_negated].concat();
+    keccak256([fixed, key.inputs.concat()].concat())
 }
 
 #[cfg(test)]

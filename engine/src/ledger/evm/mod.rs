@@ -37,6 +37,7 @@ use std::time::Duration;
 
 use alloy_primitives::Address;
 
+pub use abi::key_hash;
 pub use check::{AnchoredLeaf, Found, find_anchor};
 pub use config::EvmConfig;
 pub use drive::Step;
