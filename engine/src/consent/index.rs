@@ -1,8 +1,9 @@
 //! All consents of a hospital in memory, ready to decide about one patient after the other.
 //!
 //! Patients share rules: a hospital has a handful of consent forms and a million signatures. So every rule is kept once,
-//! a question weighs each rule once ([`Index::lens`]), and deciding about a patient is one look-up in a hash map and a
-//! few comparisons.
+//! a question weighs each rule once, in every status ([`Index::lens`]), and deciding about a patient is one look-up in a
+//! hash map and one in the table of these verdicts. Who asks about the same patients again and again keeps their
+//! [`Place`]s: then the map is not asked either.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -73,12 +74,30 @@ impl Hasher for FirstBytes {
 /// A map by pseudonym.
 pub type ByPatient<T> = HashMap<Pseudonym, T, BuildHasherDefault<FirstBytes>>;
 
+/// Where a patient was in an index: only a hint, which is checked, so that one from another index does no harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(u32);
+
+impl Place {
+    /// Of a patient who was in no index yet.
+    pub const NONE: Self = Self(u32::MAX);
+}
+
+/// What a patient said.
+#[derive(Clone)]
+struct Patient {
+    pseudonym: Pseudonym,
+    said: Statements,
+}
+
 /// All consents of a hospital.
 #[derive(Clone, Default)]
 pub struct Index {
     rules: Vec<Arc<Rule>>,
     rule_ids: HashMap<Arc<Rule>, u32>,
-    patients: ByPatient<Statements>,
+    /// In the order in which they first said something.
+    patients: Vec<Patient>,
+    places: ByPatient<u32>,
     statements: usize,
     change: u64,
     /// Patients who were erased.
@@ -105,10 +124,19 @@ impl Index {
             }
         };
         let statement = Statement { artefact, rule, status, validity };
-        let before = self.patients.get(&pseudonym).map_or(0, |known| known.as_slice().len());
-        let entry = self.patients.entry(pseudonym).or_insert(Statements::One(statement));
-        entry.set(statement);
-        self.statements += entry.as_slice().len() - before;
+        let next = self.patients.len() as u32;
+        let place = *self.places.entry(pseudonym).or_insert(next);
+        match self.patients.get_mut(place as usize) {
+            Some(Patient { said, .. }) => {
+                let before = said.as_slice().len();
+                said.set(statement);
+                self.statements += said.as_slice().len() - before;
+            }
+            None => {
+                self.patients.push(Patient { pseudonym, said: Statements::One(statement) });
+                self.statements += 1;
+            }
+        }
         self.change = self.change.max(change);
     }
 
@@ -149,7 +177,20 @@ impl Index {
     /// A patient's statements.
     #[must_use]
     pub fn statements(&self, pseudonym: &Pseudonym) -> &[Statement] {
-        self.patients.get(pseudonym).map_or(&[], Statements::as_slice)
+        match self.places.get(pseudonym).and_then(|place| self.patients.get(*place as usize)) {
+            Some(patient) => patient.said.as_slice(),
+            None => &[],
+        }
+    }
+
+    /// A patient's statements, looked for at a place first, which is mended where it is not the patient's.
+    fn statements_at(&self, pseudonym: &Pseudonym, place: &mut Place) -> &[Statement] {
+        let is_here = |patient: &&Patient| patient.pseudonym == *pseudonym;
+        if let Some(patient) = self.patients.get(place.0 as usize).filter(is_here) {
+            return patient.said.as_slice();
+        }
+        *place = self.places.get(pseudonym).map_or(Place::NONE, |place| Place(*place));
+        self.patients.get(place.0 as usize).map_or(&[], |patient| patient.said.as_slice())
     }
 
     /// The rule of that number.
@@ -162,7 +203,7 @@ impl Index {
     pub fn iter(&self) -> impl Iterator<Item = (&Pseudonym, &Statement)> {
         self.patients
             .iter()
-            .flat_map(|(who, all)| all.as_slice().iter().map(move |statement| (who, statement)))
+            .flat_map(|Patient { pseudonym, said }| said.as_slice().iter().map(move |said| (pseudonym, said)))
     }
 
     /// A question at a moment, with every rule weighed.
@@ -176,8 +217,17 @@ impl Index {
             by_class: [weigh(rule, true), weigh(rule, false)],
             is_default: Rule::is_default(rule),
         };
-        let verdicts = self.rules.iter().map(verdict).collect();
-        Lens { index: Arc::clone(self), regime, verdicts, classes: question.classes.len(), at_ms }
+        let verdicts: Vec<Verdict> = self.rules.iter().map(verdict).collect();
+        let mut lens = Lens {
+            index: Arc::clone(self),
+            regime,
+            verdicts,
+            alone: Vec::new(),
+            classes: question.classes.len(),
+            at_ms,
+        };
+        lens.alone = (0..self.rules.len() as u32).map(|rule| lens.alone(rule)).collect();
+        lens
     }
 
     /// Decides about one patient.
@@ -198,6 +248,8 @@ pub struct Lens {
     regime: Regime,
     /// By rule.
     verdicts: Vec<Verdict>,
+    /// By rule: the decision about who said nothing else.
+    alone: Vec<Alone>,
     classes: usize,
     at_ms: u64,
 }
@@ -210,17 +262,51 @@ struct Verdict {
     is_default: bool,
 }
 
+/// By status, out of force and in force.
+type Alone = [[Decision; 2]; Status::ALL.len()];
+
 impl Lens {
     /// Decides about one patient: every class must be permitted; the reason is that of the first that is not.
     #[must_use]
     pub fn decide(&self, pseudonym: &Pseudonym) -> Decision {
-        let statements = self.index.statements(pseudonym);
-        if statements.is_empty() && self.index.erased.contains(pseudonym) {
-            return Decision { permitted: false, reason: Reason::Erased };
+        let mut place = Place::NONE;
+        self.decide_at(pseudonym, &mut place)
+    }
+
+    /// The same of a patient whose place is remembered; it is mended where it is not the patient's any more.
+    #[must_use]
+    pub fn decide_at(&self, pseudonym: &Pseudonym, place: &mut Place) -> Decision {
+        match self.index.statements_at(pseudonym, place) {
+            [] if self.index.erased.contains(pseudonym) => {
+                Decision { permitted: false, reason: Reason::Erased }
+            }
+            [only] => {
+                let alone = self.alone.get(only.rule as usize);
+                let by_status = alone.and_then(|alone| alone.get(only.status as usize));
+                let in_force = only.validity.holds(self.at_ms);
+                by_status.map_or_else(
+                    || self.weigh(&[self.weighed(only)]),
+                    |by_force| by_force[usize::from(in_force)],
+                )
+            }
+            statements => {
+                let weighed: Vec<_> = statements.iter().map(|statement| self.weighed(statement)).collect();
+                self.weigh(&weighed)
+            }
         }
+    }
+
+    /// The decision about who said nothing but that rule.
+    fn alone(&self, rule: u32) -> Alone {
+        let decided =
+            |status: Status| [false, true].map(|in_force| self.weigh(&[Said { rule, status, in_force }]));
+        Status::ALL.map(decided)
+    }
+
+    fn weigh(&self, statements: &[Said]) -> Decision {
         let mut last = decision::decide(self.regime, std::iter::empty());
         for class in 0..self.classes {
-            let weighed = statements.iter().map(|statement| self.weighed(statement, class));
+            let weighed = statements.iter().map(|said| self.for_class(*said, class));
             last = decision::decide(self.regime, weighed);
             if !last.permitted {
                 return last;
@@ -229,12 +315,24 @@ impl Lens {
         last
     }
 
-    fn weighed(&self, statement: &Statement, class: usize) -> Weighed {
-        let as_denial = usize::from(statement.status == Status::Denied);
-        let verdict = self.verdicts.get(statement.rule as usize);
+    fn weighed(&self, statement: &Statement) -> Said {
+        let Statement { rule, status, validity, .. } = *statement;
+        Said { rule, status, in_force: validity.holds(self.at_ms) }
+    }
+
+    fn for_class(&self, Said { rule, status, in_force }: Said, class: usize) -> Weighed {
+        let as_denial = usize::from(status == Status::Denied);
+        let verdict = self.verdicts.get(rule as usize);
         let said = verdict.and_then(|verdict| verdict.by_class[as_denial].get(class).copied()).flatten();
         let is_default = verdict.is_some_and(|verdict| verdict.is_default);
-        let in_force = statement.validity.holds(self.at_ms);
-        Weighed { status: statement.status, in_force, said, is_default }
+        Weighed { status, in_force, said, is_default }
     }
+}
+
+/// A statement at the moment of the question.
+#[derive(Clone, Copy)]
+struct Said {
+    rule: u32,
+    status: Status,
+    in_force: bool,
 }

@@ -21,7 +21,7 @@ mod tests;
 pub use artefact::{ARTEFACT, Artefact, COUNT_MAX, Provenance, Rule, Scope, Status, Validity};
 pub use decision::{Decision, Question, Reason, Regime};
 pub use error::ConsentError;
-pub use index::{Index, Lens, Statement};
+pub use index::{Index, Lens, Place, Statement};
 pub use proof::{Claim, ConsentProof, PROOF_FILE_BYTES_MAX, RootStatement};
 pub use pseudonym::{Pseudonym, PseudonymKey};
 pub use purpose::{Purpose, PurposeError};

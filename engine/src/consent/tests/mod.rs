@@ -322,4 +322,44 @@ proptest! {
             prop_assert_eq!(lens.decide(&patient(who)), decide(&own, &asked, Regime::OptIn));
         }
     }
+
+    /// Verdicts are looked up by rule, status and force; weighing every rule for every patient says the same. Where a
+    /// patient was in another index, or whose place it was, changes nothing.
+    #[test]
+    fn a_verdict_that_is_looked_up_is_the_one_that_is_weighed(
+        said in proptest::collection::vec((0u8..4, any_rule(), any_validity(), any_status()), 0..12),
+        other in proptest::collection::vec((0u8..5, any_rule(), any_validity(), any_status()), 0..12),
+        asked in any_question(), regime in proptest::sample::select(vec![Regime::None, Regime::OptIn, Regime::OptOut]),
+    ) {
+        let lens = index(&said).lens(regime, &asked, NOW_MS);
+        let other = index(&other).lens(regime, &asked, NOW_MS);
+        for who in 0..5 {
+            let own: Vec<_> = said.iter().filter(|one| one.0 == who).map(|(_, r, v, s)| (r.clone(), *v, *s)).collect();
+            for place_of in 0..5 {
+                let mut place = Place::NONE;
+                let _ = other.decide_at(&patient(place_of), &mut place);
+                for _ in 0..2 {
+                    prop_assert_eq!(lens.decide_at(&patient(who), &mut place), weighed(&own, &asked, regime));
+                }
+            }
+        }
+    }
+}
+
+/// The decision with every rule weighed for this patient alone.
+fn weighed(said: &[(Rule, Validity, Status)], asked: &Question, regime: Regime) -> Decision {
+    let mut last = decision::decide(regime, std::iter::empty());
+    for class in &asked.classes {
+        let statements = said.iter().map(|(rule, validity, status)| decision::Weighed {
+            status: *status,
+            in_force: validity.holds(NOW_MS),
+            said: decision::weigh(rule, *status != Status::Denied, (asked, class), NOW_MS),
+            is_default: rule.is_default(),
+        });
+        last = decision::decide(regime, statements);
+        if !last.permitted {
+            break;
+        }
+    }
+    last
 }

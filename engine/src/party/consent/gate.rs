@@ -1,12 +1,12 @@
 //! The gate before a hospital's rows: their patients are numbered once for every reading of a table, and each query asks
-//! once for each patient.
+//! once for each patient. Nothing that was decided is kept: what a patient says holds from the next question on.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::consent::{Lens, Pseudonym, PseudonymKey};
+use crate::consent::{Lens, Place, Pseudonym, PseudonymKey};
 use crate::party::local::LocalError;
 use crate::party::local::gate::{Reading, RowGate};
 
@@ -20,6 +20,8 @@ pub(super) struct Numbered {
     rows: Vec<u32>,
     /// By number; none for an identifier that cannot be one.
     pub(super) patients: Vec<Option<Pseudonym>>,
+    /// Where they were in the index of consents when it was last asked.
+    places: Mutex<Vec<Place>>,
 }
 
 impl Numbered {
@@ -38,7 +40,30 @@ impl Numbered {
                 }
             });
         })?;
-        Ok(Self { reading: reading.number(), rows, patients })
+        let places = Mutex::new(vec![Place::NONE; patients.len()]);
+        Ok(Self { reading: reading.number(), rows, patients, places })
+    }
+
+    /// Asks for every patient, in the order of their numbers.
+    fn permitted(&self, lens: &Lens) -> Vec<bool> {
+        // A hint that another question is about to mend is as good as one that it has mended: nobody waits.
+        let mut places = match self.places.try_lock() {
+            Ok(mut known) => std::mem::take(&mut *known),
+            Err(_) => Vec::new(),
+        };
+        places.resize(self.patients.len(), Place::NONE);
+        let mut permitted = Vec::with_capacity(self.patients.len());
+        for (patient, place) in self.patients.iter().zip(&mut places) {
+            let is_permitted = match patient {
+                Some(patient) => lens.decide_at(patient, place).permitted,
+                None => false,
+            };
+            permitted.push(is_permitted);
+        }
+        if let Ok(mut known) = self.places.try_lock() {
+            *known = places;
+        }
+        permitted
     }
 }
 
@@ -81,6 +106,12 @@ impl ConsentGate {
         Self::remembering(lens, key, Arc::default())
     }
 
+    /// Another question, with what is known of the patients of the tables.
+    #[must_use]
+    pub fn again(&self, lens: Lens) -> Self {
+        Self::remembering(lens, self.key.clone(), Arc::clone(&self.numberings))
+    }
+
     /// The same, with what is known of the patients of the tables under this key.
     pub(super) fn remembering(lens: Lens, key: PseudonymKey, numberings: Arc<Numberings>) -> Self {
         Self { lens, key, numberings, refused: Arc::default() }
@@ -96,11 +127,14 @@ impl fmt::Debug for ConsentGate {
 impl RowGate for ConsentGate {
     fn admit(&self, reading: &Reading<'_>) -> Result<Vec<bool>, LocalError> {
         let numbered = self.numberings.of(reading, &self.key)?;
-        let permits = |who: &Option<Pseudonym>| who.is_some_and(|who| self.lens.decide(&who).permitted);
-        let permitted: Vec<bool> = numbered.patients.iter().map(permits).collect();
-        let is_admitted = |patient: &u32| permitted.get(*patient as usize).copied().unwrap_or(false);
-        let admitted: Vec<bool> = numbered.rows.iter().map(is_admitted).collect();
-        let refused = admitted.iter().filter(|admitted| !**admitted).count() as u64;
+        let permitted = numbered.permitted(&self.lens);
+        let mut admitted = Vec::with_capacity(numbered.rows.len());
+        let mut refused = 0;
+        for patient in &numbered.rows {
+            let is_admitted = permitted.get(*patient as usize).copied().unwrap_or(false);
+            refused += u64::from(!is_admitted);
+            admitted.push(is_admitted);
+        }
         self.refused.store(refused, Ordering::Relaxed);
         Ok(admitted)
     }

@@ -7,7 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use polars::prelude::{
-    BooleanChunked, Column as Series, DataType, Expr, Field, IntoColumn, NewChunkedArray, PolarsResult,
+    BooleanChunked, ChunkTake as _, Column as Series, DataType, Expr, Field, IntoColumn, NewChunkedArray,
+    PolarsResult,
 };
 
 use super::LocalError;
@@ -52,22 +53,22 @@ impl Gate {
             (Self::Open, _) => Ok(None),
             (Self::Asked(rows), Some(_)) => {
                 let admitted = rows.admit(&Reading { table, state: Arc::clone(state) })?;
-                Ok(Some(admits(admitted)))
+                let count =
+                    usize::try_from(state.survey.rows).map_err(|_| malformed(table, "it is too long"))?;
+                Ok(Some(admits(admitted, count)))
             }
             _ => Err(LocalError::ConsentNotAsked { table: table.name.clone() }),
         }
     }
 }
 
-/// By the row's place in the source; a row that nobody decided about is left out.
-fn admits(admitted: Vec<bool>) -> Expr {
+/// By the row's place in the source, of that many; a row that nobody decided about is left out.
+fn admits(mut admitted: Vec<bool>, rows: usize) -> Expr {
+    admitted.resize(rows, false);
+    let admitted = BooleanChunked::from_slice(scan::ROW.into(), &admitted);
     let mask = move |rows: Series| -> PolarsResult<Series> {
-        let places = rows.cast(&DataType::UInt64)?;
-        let places = places.u64()?.iter().map(|place| usize::try_from(place?).ok());
-        let is_admitted =
-            |place: Option<usize>| place.and_then(|place| admitted.get(place)).copied() == Some(true);
-        let mask: Vec<bool> = places.map(is_admitted).collect();
-        Ok(BooleanChunked::from_slice(rows.name().clone(), &mask).into_column())
+        let mask = admitted.take(rows.idx()?)?;
+        Ok(mask.with_name(rows.name().clone()).into_column())
     };
     named(scan::ROW).map(mask, |_, field| Ok(Field::new(field.name().clone(), DataType::Boolean)))
 }

@@ -1,12 +1,12 @@
 //! Whose rows are read, by consents that were really decided.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 
 use super::{Folder, World};
-use crate::consent::{Index, PseudonymKey, Purpose, Question, Regime, Rule, Scope, Status, Validity};
+use crate::consent::{Index, Lens, PseudonymKey, Purpose, Question, Regime, Rule, Scope, Status, Validity};
 use crate::party::consent::ConsentGate;
 use crate::party::local::LocalError;
 use crate::party::local::data::LocalData;
@@ -19,19 +19,25 @@ const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
 /// A gate that permits who granted, where nobody is asked twice.
 fn gate(regime: Regime, said: &[(&str, Status)]) -> Arc<ConsentGate> {
-    let key = PseudonymKey::from_bytes(&[3; 32]);
+    Arc::new(ConsentGate::new(lens(regime, said), KEY.clone()))
+}
+
+static KEY: LazyLock<PseudonymKey> = LazyLock::new(|| PseudonymKey::from_bytes(&[3; 32]));
+
+/// What these patients said.
+fn lens(regime: Regime, said: &[(&str, Status)]) -> Lens {
     let rule = Rule {
         scope: Scope { purposes: Purpose::parse("GRU").into_iter().collect(), ..Scope::default() },
         ..Rule::default()
     };
     let mut index = Index::default();
     for (number, (who, status)) in (1..).zip(said) {
-        let who = key.pseudonym(who).unwrap();
+        let who = KEY.pseudonym(who).unwrap();
         index.apply((number, number), who, (&rule, Validity::default()), *status);
     }
     let classes = vec!["labs".to_owned()];
     let question = Question { grantees: vec!["ada".into()], purpose: Purpose::HEALTH_RESEARCH, classes };
-    Arc::new(ConsentGate::new(Arc::new(index).lens(regime, &question, NOW_MS), key))
+    Arc::new(index).lens(regime, &question, NOW_MS)
 }
 
 fn csv(rows: &[(&str, u32)]) -> String {
@@ -63,6 +69,21 @@ fn a_file_in_another_order_is_asked_anew_through_the_same_gate() {
     assert_eq!(sum(data.through(gate.clone())), 4);
     folder.write("t.csv", csv(&[("b", 20), ("a", 1), ("b", 7), ("a", 30)]).as_bytes());
     assert_eq!(sum(data.through(gate)), 31);
+}
+
+#[test]
+fn who_takes_consent_back_is_left_out_of_the_next_answer_over_the_same_table() {
+    use Status::{Granted, Revoked};
+    let folder = Folder::new(&[("t.csv", &csv(&[("a", 1), ("b", 20), ("a", 3), ("c", 60)]))]);
+    let data = folder.data("{ csv = \"t.csv\" }", COLUMNS);
+    let first = gate(Regime::OptIn, &[("a", Granted), ("b", Granted)]);
+    assert_eq!(sum(data.through(first.clone())), 24);
+    let again = |said: &[(&str, Status)]| sum(data.through(Arc::new(first.again(lens(Regime::OptIn, said)))));
+    assert_eq!(again(&[("a", Revoked), ("b", Granted)]), 20);
+    // In another order: nobody is where they were.
+    assert_eq!(again(&[("c", Granted), ("b", Revoked), ("a", Granted)]), 64);
+    assert_eq!(again(&[]), 0);
+    assert_eq!(again(&[("a", Granted), ("b", Granted)]), 24);
 }
 
 /// Decides by a list that is too short.
