@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use super::aggregate::TakenIn;
 use super::ceremony::refuse;
 use super::consent::{View, data_version};
-use super::local::across;
-use super::local::cohort::{Partition, is_too_close};
+use super::local::across::{Sorted, Versions};
+use super::local::cohort::{Partition, Patients, is_too_close};
 use super::local::noise;
 use super::local::privacy::PrivacyPolicy;
 use super::local::step::{self, Contribution, SlotValue};
@@ -229,15 +229,22 @@ impl Node {
             local.cohorts.iter().map(|c| c.at_least(floor)).filter(|c| !c.is_empty()).collect();
         let table = &taken.plan.query.table;
         let patients = self.data().patients(table, &local.dataset_version).map_err(Problem::from)?;
-        let earlier = self.earlier(table, &taken.request.researcher)?;
+        let patients = patients.map(Patients::new);
+        let earlier = self.earlier(table, &taken.request.researcher, &local.dataset_version)?;
         let tags = self.data().tags(table, &local.dataset_version).map_err(Problem::from)?;
+        let now = Sorted::new(&tags);
+        let beside = earlier.iter().map(|(version, rows)| {
+            let versions = rows.as_ref().map(|rows| Versions::new(rows, &now));
+            (version.as_str(), versions)
+        });
+        let earlier: HashMap<&str, Option<Versions<'_>>> = beside.collect();
         let judge = |version: &str, kept: &[u8]| {
             let corrupt = || StoreError::Corrupt { what: "cohort", reason: "it does not parse".to_owned() };
             let kept = Partition::decode(kept).ok_or_else(corrupt)?;
             let version = data_version(version);
             let is_close = |new: &Partition| match earlier.get(version) {
-                _ if version == local.dataset_version => is_too_close(&kept, new, patients.as_deref(), floor),
-                Some(Some(rows)) => across::is_too_close((&kept, rows), (new, &tags), floor),
+                _ if version == local.dataset_version => is_too_close(&kept, new, patients.as_ref(), floor),
+                Some(Some(versions)) => versions.is_too_close(&kept, new, floor),
                 Some(None) => false,
                 // Shown by another job since the versions were read.
                 None => true,
@@ -273,12 +280,17 @@ impl Node {
         })
     }
 
-    /// Versions over which a researcher was answered, with what tells the rows of the newest of them apart.
-    fn earlier(&self, table: &str, who: &str) -> Result<HashMap<String, Option<RowTags>>, Problem> {
+    /// Versions but that of now over which a researcher was answered, with what tells the rows of the newest of them apart.
+    fn earlier(
+        &self,
+        table: &str,
+        who: &str,
+        now: &str,
+    ) -> Result<HashMap<String, Option<RowTags>>, Problem> {
         let mut earlier = HashMap::new();
         for version in self.store().cohort_versions(table, who)? {
             let version = data_version(&version);
-            if earlier.contains_key(version) {
+            if version == now || earlier.contains_key(version) {
                 continue;
             }
             let is_compared = earlier.len() < VERSIONS_MAX;

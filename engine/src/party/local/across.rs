@@ -12,51 +12,123 @@
 //! Not covered, beside what [`super::cohort`] names: which column of a row changed. Where as many patients as the floor have
 //! changed rows, one of them may be the only one whose value changed in the column that is asked for.
 
-use std::collections::HashMap;
+use std::ops::Range;
 
 use super::cohort::{NOWHERE, Partition};
+use super::tally::{Cells, Pairs};
 use crate::records::version::RowTags;
 
-/// Cells of a version.
-pub type Shown<'a> = (&'a Partition, &'a RowTags);
+/// The rows of a version, patient by patient.
+pub struct Sorted<'a> {
+    rows: &'a RowTags,
+    /// Places of rows in the version.
+    places: Vec<u32>,
+}
 
-/// Whether two cells, one of each version, have patients in common and differ by one patient or more, but fewer than
-/// `floor`. Cells that are not of their version's rows are.
-#[must_use]
-pub fn is_too_close(before: Shown<'_>, now: Shown<'_>, floor: u64) -> bool {
-    if [before, now].iter().any(|(cells, rows)| cells.labels.len() != rows.tags.len()) {
-        return true;
+/// Two versions of a table, with the rows of each patient beside each other: made once, for all cells of the two.
+pub struct Versions<'a> {
+    before: Sorted<'a>,
+    now: &'a Sorted<'a>,
+    /// The rows of each patient who has rows in one version, and in both.
+    only_before: Vec<Range<u32>>,
+    only_now: Vec<Range<u32>>,
+    both: Vec<(Range<u32>, Range<u32>)>,
+    is_named: bool,
+}
+
+impl<'a> Sorted<'a> {
+    /// Of a version with these rows.
+    #[must_use]
+    pub fn new(rows: &'a RowTags) -> Self {
+        // A version has no places beyond these.
+        let mut places: Vec<u32> = (0..rows.tags.len()).filter_map(|at| u32::try_from(at).ok()).collect();
+        places.sort_unstable_by_key(|place| rows.tags.get(*place as usize));
+        Self { rows, places }
     }
-    let (before_rows, now_rows) = (rows_of(before), rows_of(now));
-    let is_same = |a: &Row, b: &Row| a.patient == b.patient;
-    let mut old = before_rows.chunk_by(is_same).peekable();
-    let mut new = now_rows.chunk_by(is_same).peekable();
-    let mut counts = Counts::default();
-    loop {
-        let patient = |rows: Option<&&[Row]>| rows.and_then(|rows| rows.first()).map(|row| row.patient);
-        let (a, b) = (patient(old.peek()), patient(new.peek()));
-        let Some(next) = a.into_iter().chain(b).min() else { break };
-        let of_a = if a == Some(next) { old.next() } else { None };
-        let of_b = if b == Some(next) { new.next() } else { None };
-        counts.count(of_a.unwrap_or_default(), of_b.unwrap_or_default());
+
+    fn patient(&self, at: u32) -> Option<u64> {
+        let place = self.places.get(at as usize)?;
+        self.rows.tags.get(*place as usize).map(|tags| tags.0)
     }
-    counts.any_below(floor, before.1.is_named && now.1.is_named)
+
+    /// The rows of a patient, who has the first of them there or has none.
+    fn of(&self, patient: u64, from: u32) -> Range<u32> {
+        let mut to = from;
+        while self.patient(to) == Some(patient) {
+            to += 1;
+        }
+        from..to
+    }
+
+    /// The shown rows among these, in order of their cells.
+    fn shown(&self, rows: &Range<u32>, cells: &Partition, into: &mut Vec<Row>) {
+        into.clear();
+        for place in self.places.get(rows.start as usize..rows.end as usize).unwrap_or_default() {
+            let place = *place as usize;
+            if let (Some(cell), Some((_, row))) = (cells.labels.get(place), self.rows.tags.get(place))
+                && *cell != NOWHERE
+            {
+                into.push(Row { cell: *cell, row: *row });
+            }
+        }
+        if into.len() > 1 {
+            into.sort_unstable();
+        }
+    }
+}
+
+impl<'a> Versions<'a> {
+    /// Of an earlier version and the one of now.
+    #[must_use]
+    pub fn new(before: &'a RowTags, now: &'a Sorted<'a>) -> Self {
+        let is_named = before.is_named && now.rows.is_named;
+        let before = Sorted::new(before);
+        let (mut only_before, mut only_now, mut both) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut a, mut b) = (0, 0);
+        while let Some(next) = before.patient(a).into_iter().chain(now.patient(b)).min() {
+            let (of_a, of_b) = (before.of(next, a), now.of(next, b));
+            (a, b) = (of_a.end, of_b.end);
+            match (of_a.is_empty(), of_b.is_empty()) {
+                (false, false) => both.push((of_a, of_b)),
+                (false, true) => only_before.push(of_a),
+                _ => only_now.push(of_b),
+            }
+        }
+        Self { before, now, only_before, only_now, both, is_named }
+    }
+
+    /// Whether two cells, one of each version, have patients in common and differ by one patient or more, but fewer than
+    /// `floor`. Cells that are not of their version's rows are.
+    #[must_use]
+    pub fn is_too_close(&self, before: &Partition, now: &Partition, floor: u64) -> bool {
+        let is_of = |cells: &Partition, side: &Sorted<'_>| cells.labels.len() == side.rows.tags.len();
+        if !is_of(before, &self.before) || !is_of(now, self.now) {
+            return true;
+        }
+        let mut counts = Counts::of(before, now);
+        let (mut old, mut new) = (Vec::new(), Vec::new());
+        for rows in &self.only_before {
+            self.before.shown(rows, before, &mut old);
+            counts.count(&old, &[]);
+        }
+        for rows in &self.only_now {
+            self.now.shown(rows, now, &mut new);
+            counts.count(&[], &new);
+        }
+        for (of_before, of_now) in &self.both {
+            self.before.shown(of_before, before, &mut old);
+            self.now.shown(of_now, now, &mut new);
+            counts.count(&old, &new);
+        }
+        counts.any_below(floor, self.is_named)
+    }
 }
 
 /// A row that is shown.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Row {
-    patient: u64,
     cell: u32,
     row: u64,
-}
-
-fn rows_of((cells, rows): Shown<'_>) -> Vec<Row> {
-    let shown = cells.labels.iter().zip(&rows.tags).filter(|(cell, _)| **cell != NOWHERE);
-    let mut rows: Vec<Row> =
-        shown.map(|(cell, (patient, row))| Row { patient: *patient, cell: *cell, row: *row }).collect();
-    rows.sort_unstable();
-    rows
 }
 
 /// Patients of a pair of cells.
@@ -71,40 +143,48 @@ struct Pair {
 }
 
 /// Counts of patients, by cell and by pair of cells.
-#[derive(Default)]
 struct Counts {
-    of_a: HashMap<u32, u64>,
-    of_b: HashMap<u32, u64>,
-    of_both: HashMap<(u32, u32), Pair>,
+    of_a: Cells,
+    of_b: Cells,
+    of_both: Pairs<Pair>,
 }
 
 impl Counts {
+    fn of(before: &Partition, now: &Partition) -> Self {
+        let (of_a, of_b) = (Cells::of(before), Cells::of(now));
+        let of_both = Pairs::of(&of_a, &of_b);
+        Self { of_a, of_b, of_both }
+    }
+
     /// Takes in the rows of one patient, in order.
     fn count(&mut self, a: &[Row], b: &[Row]) {
         let is_same = |x: &Row, y: &Row| x.cell == y.cell;
         for in_a in a.chunk_by(is_same) {
-            *self.of_a.entry(in_a[0].cell).or_default() += 1;
+            self.of_a.add(in_a[0].cell);
             for in_b in b.chunk_by(is_same) {
-                let pair = self.of_both.entry((in_a[0].cell, in_b[0].cell)).or_default();
+                let pair = self.of_both.at(in_a[0].cell, in_b[0].cell);
                 pair.both += 1;
                 pair.as_many += u64::from(in_a.len() == in_b.len());
                 pair.same += u64::from(in_a.iter().map(|r| r.row).eq(in_b.iter().map(|r| r.row)));
             }
         }
-        b.chunk_by(is_same).for_each(|in_b| *self.of_b.entry(in_b[0].cell).or_default() += 1);
+        b.chunk_by(is_same).for_each(|in_b| self.of_b.add(in_b[0].cell));
     }
 
     fn any_below(&self, floor: u64, is_named: bool) -> bool {
         let is_close = |apart: u64| apart > 0 && apart < floor;
-        self.of_both.iter().any(|((a, b), pair)| {
-            let went = self.of_a.get(a).copied().unwrap_or(0) - pair.both;
-            let came = self.of_b.get(b).copied().unwrap_or(0) - pair.both;
+        let is_below = |a: u32, b: u32, pair: &Pair| {
+            if pair.both == 0 {
+                return false;
+            }
+            let (went, came) = (self.of_a.count(a) - pair.both, self.of_b.count(b) - pair.both);
             if !is_named {
                 return is_close(went.max(came) + pair.both - pair.as_many);
             }
             let apart = went + came;
             is_close(apart + pair.both - pair.as_many) || is_close(apart + pair.both - pair.same)
-        })
+        };
+        self.of_both.any(is_below)
     }
 }
 
@@ -127,7 +207,7 @@ mod tests {
 
     fn close(a: &[Given], b: &[Given], is_named: bool, floor: u64) -> bool {
         let (a, b) = (shown(a, is_named), shown(b, is_named));
-        is_too_close((&a.0, &a.1), (&b.0, &b.1), floor)
+        Versions::new(&a.1, &Sorted::new(&b.1)).is_too_close(&a.0, &b.0, floor)
     }
 
     /// Patients 0 to n with a row each.
@@ -163,7 +243,7 @@ mod tests {
     fn cells_of_another_number_of_rows_are_too_close() {
         let (some, mut other) = (shown(&people(9), true), shown(&people(9), true));
         other.1.tags.pop();
-        assert!(is_too_close((&some.0, &some.1), (&other.0, &other.1), 5));
+        assert!(Versions::new(&some.1, &Sorted::new(&other.1)).is_too_close(&some.0, &other.0, 5));
     }
 
     proptest! {
@@ -171,7 +251,7 @@ mod tests {
         #[test]
         fn closeness_is_the_smallest_number_of_patients_who_differ(
             a in prop::collection::vec((-1i64..2, 0u64..6, 0u64..4), 0..14),
-            b in prop::collection::vec((-1i64..2, 0u64..6, 0u64..4), 0..14), floor in 1u64..6,
+            b in prop::collection::vec((-1i64..2, 0u64..6, 0u64..4), 0..14), floor in 1u64..6, is_far in any::<bool>(),
         ) {
             // A row is of one patient.
             let own = |rows: &[Given]| rows.iter().map(|(c, p, r)| (*c, *p, p * 10 + r)).collect::<Vec<_>>();
@@ -192,6 +272,9 @@ mod tests {
                 let in_common = x.keys().any(|p| y.contains_key(p));
                 expected |= in_common && [counted, summed].iter().any(|n| *n > 0 && *n < floor);
             }
+            // Cells beyond those that are counted in a table.
+            let far = |rows: &[Given]| rows.iter().map(|(c, p, r)| (c * 300, *p, *r)).collect::<Vec<_>>();
+            let (a, b) = if is_far { (far(&a), far(&b)) } else { (a, b) };
             prop_assert_eq!(close(&a, &b, true, floor), expected);
         }
     }

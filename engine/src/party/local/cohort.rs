@@ -12,6 +12,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::tally::{Cells, Pairs};
+
 /// The label of a row in no cell.
 pub const NOWHERE: u32 = u32::MAX;
 
@@ -108,15 +110,34 @@ impl Partition {
     }
 }
 
+/// Whose the rows of a table are, patient by patient: made once, for all cells over it.
+pub struct Patients {
+    /// The patient of every row.
+    of: Vec<u32>,
+    /// Rows, those of a patient beside each other.
+    rows: Vec<u32>,
+}
+
+impl Patients {
+    /// From the patient of every row.
+    #[must_use]
+    pub fn new(of: Vec<u32>) -> Self {
+        // A table has no places beyond these.
+        let mut rows: Vec<u32> = (0..of.len()).filter_map(|row| u32::try_from(row).ok()).collect();
+        rows.sort_unstable_by_key(|row| of.get(*row as usize));
+        Self { of, rows }
+    }
+}
+
 /// Whether two cells, one of each partition, have patients in common and differ by one patient or more, but fewer than
-/// `floor`. `patients` tells the patient of every row; none where every row is another's.
+/// `floor`; where it is not known whose the rows are, every row is another patient's.
 #[must_use]
-pub fn is_too_close(a: &Partition, b: &Partition, patients: Option<&[u32]>, floor: u64) -> bool {
+pub fn is_too_close(a: &Partition, b: &Partition, patients: Option<&Patients>, floor: u64) -> bool {
     if a.labels.len() != b.labels.len() {
         // Of another version of the table: not comparable.
         return false;
     }
-    let mut close = Closeness::default();
+    let mut close = Closeness::of(a, b);
     match patients {
         None => {
             if let Some(found) = few_cells(a, b, floor) {
@@ -127,16 +148,19 @@ pub fn is_too_close(a: &Partition, b: &Partition, patients: Option<&[u32]>, floo
             }
         }
         Some(patients) => {
-            let mut rows: Vec<(u32, u32, u32)> = patients
-                .iter()
-                .zip(a.labels.iter().zip(&b.labels))
-                .filter(|(_, (a, b))| (**a, **b) != (NOWHERE, NOWHERE))
-                .map(|(patient, (a, b))| (*patient, *a, *b))
-                .collect();
-            rows.sort_unstable();
-            rows.dedup();
-            for of in rows.chunk_by(|x, y| x.0 == y.0) {
-                let pairs: Vec<(u32, u32)> = of.iter().map(|(_, a, b)| (*a, *b)).collect();
+            let whose = |row: &u32| patients.of.get(*row as usize);
+            let mut pairs = Vec::new();
+            for rows in patients.rows.chunk_by(|x, y| whose(x) == whose(y)) {
+                pairs.clear();
+                for row in rows {
+                    let cell = |of: &Partition| of.labels.get(*row as usize).copied().unwrap_or(NOWHERE);
+                    let pair = (cell(a), cell(b));
+                    if pair != (NOWHERE, NOWHERE) {
+                        pairs.push(pair);
+                    }
+                }
+                pairs.sort_unstable();
+                pairs.dedup();
                 close.count(&pairs);
             }
         }
@@ -169,16 +193,21 @@ fn few_cells(a: &Partition, b: &Partition, floor: u64) -> Option<bool> {
 }
 
 /// Counts of patients, by cell and by pair of cells.
-#[derive(Default)]
 struct Closeness {
     /// Patients with a row in a cell of the first partition.
-    of_a: HashMap<u32, u64>,
-    of_b: HashMap<u32, u64>,
+    of_a: Cells,
+    of_b: Cells,
     /// Patients with a row in one and a row in the other cell, and those of them with no row in one of them alone.
-    of_both: HashMap<(u32, u32), (u64, u64)>,
+    of_both: Pairs<(u64, u64)>,
 }
 
 impl Closeness {
+    fn of(a: &Partition, b: &Partition) -> Self {
+        let (of_a, of_b) = (Cells::of(a), Cells::of(b));
+        let of_both = Pairs::of(&of_a, &of_b);
+        Self { of_a, of_b, of_both }
+    }
+
     /// Takes in the different pairs of labels of one patient's rows.
     fn count(&mut self, pairs: &[(u32, u32)]) {
         if let [(a, b)] = pairs {
@@ -190,12 +219,12 @@ impl Closeness {
             pairs.iter().map(side).filter(|label| *label != NOWHERE).collect()
         };
         let (in_a, in_b) = (cells(|p| p.0), cells(|p| p.1));
-        in_a.iter().for_each(|a| *self.of_a.entry(*a).or_default() += 1);
-        in_b.iter().for_each(|b| *self.of_b.entry(*b).or_default() += 1);
+        in_a.iter().for_each(|a| self.of_a.add(*a));
+        in_b.iter().for_each(|b| self.of_b.add(*b));
         for a in &in_a {
             for b in &in_b {
                 let apart = pairs.iter().any(|pair| (pair.0 == *a) != (pair.1 == *b));
-                let both = self.of_both.entry((*a, *b)).or_default();
+                let both = self.of_both.at(*a, *b);
                 both.0 += 1;
                 both.1 += u64::from(!apart);
             }
@@ -204,23 +233,23 @@ impl Closeness {
 
     fn one(&mut self, a: u32, b: u32) {
         if a != NOWHERE {
-            *self.of_a.entry(a).or_default() += 1;
+            self.of_a.add(a);
         }
         if b != NOWHERE {
-            *self.of_b.entry(b).or_default() += 1;
+            self.of_b.add(b);
         }
         if a != NOWHERE && b != NOWHERE {
-            let both = self.of_both.entry((a, b)).or_default();
+            let both = self.of_both.at(a, b);
             both.0 += 1;
             both.1 += 1;
         }
     }
 
     fn any_below(&self, floor: u64) -> bool {
-        self.of_both.iter().any(|((a, b), (both, same))| {
-            let all = self.of_a.get(a).copied().unwrap_or(0) + self.of_b.get(b).copied().unwrap_or(0) - both;
+        self.of_both.any(|a, b, (both, same)| {
+            let all = self.of_a.count(a) + self.of_b.count(b) - both;
             let apart = all - same;
-            apart > 0 && apart < floor
+            *both > 0 && apart > 0 && apart < floor
         })
     }
 }
@@ -257,7 +286,7 @@ mod tests {
         let less = partition(&[0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1]);
         let patients = [0, 1, 2, 3, 4, 5, 6, 6, 6, 6, 6, 6];
         assert!(!is_too_close(&all, &less, None, 5));
-        assert!(is_too_close(&all, &less, Some(&patients), 5));
+        assert!(is_too_close(&all, &less, Some(&Patients::new(patients.to_vec())), 5));
     }
 
     proptest! {
@@ -297,7 +326,7 @@ mod tests {
                     expected |= in_common && !apart.is_empty() && (apart.len() as u64) < floor;
                 }
             }
-            prop_assert_eq!(is_too_close(&a, &b, named.then_some(&patients[..]), floor), expected);
+            prop_assert_eq!(is_too_close(&a, &b, named.then(|| Patients::new(patients.clone())).as_ref(), floor), expected);
         }
     }
 }

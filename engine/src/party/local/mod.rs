@@ -28,6 +28,7 @@ pub mod step;
 mod sums;
 mod survey;
 mod tables;
+mod tally;
 #[cfg(test)]
 mod tests;
 
