@@ -47,6 +47,14 @@ pub enum ShareError {
         /// How many may be.
         limit: usize,
     },
+    /// A house's trail that cannot be continued.
+    #[error("the trail {path}: {reason}")]
+    Trail {
+        /// Where it is.
+        path: String,
+        /// Why.
+        reason: String,
+    },
     /// A file that cannot be read or written.
     #[error(transparent)]
     File(#[from] AttestationError),
@@ -99,6 +107,11 @@ impl ShareError {
                 (Validation, "share.reserved", "the epoch is added by itself; choose another name")
             }
             Self::NoAttribute => (Validation, "share.attribute", "give --attribute role:oncologist"),
+            Self::Trail { .. } => (
+                Compliance,
+                "share.trail",
+                "nothing was granted: keep the file as it is, find out who changed it, and move it away",
+            ),
             Self::TooLarge { .. } => (Validation, "share.size", "share it in parts"),
             Self::Passphrase(PassphraseError::Wrong) => (Authorization, "share.passphrase", ""),
             Self::Passphrase(_) => (Validation, "share.passphrase", "choose a longer one"),

@@ -7,7 +7,7 @@ use ward_protocols::sharing::delegation::{Grant, PublicKey, SecretKey};
 use super::{ShareError, check_version, from_json};
 use crate::encoding::{HexBytes, separated};
 use crate::identity::passphrase::{Hardness, Locked};
-use crate::identity::{SealContext, check_name};
+use crate::identity::{Identity, SealContext, check_name};
 
 const WHAT: &str = "a house's document";
 const WHAT_SECRET: &str = "a house's secret";
@@ -120,6 +120,12 @@ impl House {
     #[must_use]
     pub fn key(&self) -> &SecretKey {
         &self.key
+    }
+
+    /// What signs the house's trail: whoever has the secret, and nobody else, derives it.
+    #[must_use]
+    pub fn signer(&self) -> Identity {
+        Identity::from_seed(&separated("share-house-trail/1", &[&self.key.to_bytes()]).0)
     }
 
     /// Lets a proxy turn this house's files over to another.

@@ -3,6 +3,7 @@
 //! - [`authority`]: who says which attributes somebody has; its keys and its holders'.
 //! - [`house`]: a house's key for delegation, and grants.
 //! - [`file`](mod@file): what is shared: a content under a fresh data key, and that key under a policy or for a house.
+//! - [`trail`]: which grants were made with a house's secret.
 //! - [`record`]: records of a hospital's vault, which are shared by their keys and stay closed.
 //!
 //! The cryptography is `ward_protocols::sharing`; here are the files, under passphrases where they are secret.
@@ -16,6 +17,7 @@ mod error;
 pub mod file;
 pub mod house;
 pub mod record;
+pub mod trail;
 
 #[cfg(test)]
 mod tests;

@@ -199,6 +199,13 @@ fn a_document_goes_to_another_hospital_under_a_policy_and_the_patient_is_told() 
         given["share"]["patient"].as_str().unwrap(),
     ]);
     assert_eq!(code, 0, "{stderr}");
+    // By the identifier it is the same report, the first one included, and the identifier stays off the trail.
+    let (code, by_identifier, stderr) =
+        pair.north.ward(&["audit", "report", "--config", &config, "--patient", "p-1"]);
+    assert_eq!((code, &by_identifier["patient"]), (0, &report["patient"]), "{stderr}");
+    let acts = |report: &Json| report["accesses"].as_array().unwrap().len();
+    assert_eq!(acts(&by_identifier), acts(&report) + 1);
+    assert!(!pair.north.run(&["audit", "--events"]).1.as_str().unwrap().contains("p-1"));
     let shared = report["accesses"]
         .as_array()
         .unwrap()
@@ -324,6 +331,33 @@ fn a_proxy_turns_a_record_over_where_the_patients_consent_covers_the_grant() {
     // Taken back: the next share is refused.
     pair.north.ok(&["consent", "revoke", "--patient", "p-1"]);
     pair.north.fails(&give, "share.consent");
+}
+
+#[test]
+fn a_house_without_a_node_writes_every_grant_into_its_trail_first() {
+    let pair = Pair::new();
+    pair.houses();
+    let (words, secret, south) = (pair.file("words"), pair.file("north.secret"), pair.file("south.json"));
+    let grant = |out: &str| {
+        let args = ["house", "grant", "--secret", &secret, "--passphrase-file", &words, "--to", &south];
+        pair.share(&[&args[..], &["--purpose", CARE, "--out", out]].concat())
+    };
+    let (first, second) = (pair.file("first.grant"), pair.file("second.grant"));
+    let (code, made, stderr) = grant(&first);
+    assert_eq!((code, &made["trail"]["events"]), (0, &json!(1)), "{stderr}");
+    let (trail, key) = (pair.file("north.secret.trail.jsonl"), made["trail"]["key"].as_str().unwrap());
+    let (code, verified, stderr) = pair.north.ward(&["audit", "verify", "--file", &trail, "--key", key]);
+    assert_eq!((code, &verified["events"]), (0, &json!(1)), "{stderr} {verified}");
+    let text = std::fs::read_to_string(&trail).unwrap();
+    let event = serde_json::from_str::<Json>(&text).unwrap()["entry"]["whole"]["event"].clone();
+    assert_eq!((&event["action"], &event["actor"]), (&json!("share.grant"), &json!("north")));
+    assert_eq!(event["context"]["recipient"], "south");
+    assert_eq!(event["context"]["purpose"], json!([CARE]));
+    // A trail that does not hold is not continued, and nothing is granted.
+    std::fs::write(&trail, text.replace("south", "nobody")).unwrap();
+    let (code, _, stderr) = grant(&second);
+    assert!(code != 0 && stderr.contains("share.trail"), "{stderr}");
+    assert!(!std::path::Path::new(&second).exists());
 }
 
 #[tokio::test]

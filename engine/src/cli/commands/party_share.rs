@@ -7,18 +7,17 @@ use serde_json::json;
 
 use super::party::load;
 use super::share::args::{Passphrase, To};
-use super::share::{Addressee, Key, granted, open_house, read_shared, said};
+use super::share::{Addressee, Key, granted, open_house, purpose_of, read_shared, said};
 use crate::attestation::{read_file, system_rng, write_private, write_public};
 use crate::cli::exit::Exit;
 use crate::cli::output::table::{Align, Entry, Grid};
 use crate::cli::output::terminal::Terminal;
 use crate::cli::written;
 use crate::clock::utc;
-use crate::consent::{Purpose, PurposeError};
 use crate::encoding::Digest;
 use crate::party::node::Node;
 use crate::party::share::{Given, Terms};
-use crate::problem::{Problem, ProblemKind};
+use crate::problem::Problem;
 use crate::sharing::file::Shared;
 use crate::sharing::house::HouseDocument;
 use crate::sharing::{KEY_BYTES_MAX, to_json};
@@ -168,12 +167,6 @@ pub async fn run(command: &Args, terminal: &Terminal) -> Result<Exit, Problem> {
 
 fn ready(how: &How, terminal: &Terminal) -> Result<(Node, Addressee), Problem> {
     Ok((Node::open_lazily(load(&how.config)?)?, Addressee::read(&how.to, terminal)?))
-}
-
-fn purpose_of(text: &str) -> Result<Purpose, Problem> {
-    Purpose::parse(text).map_err(|error| {
-        Problem::new(ProblemKind::Validation, "share.purpose", error.to_string()).hint(PurposeError::HINT)
-    })
 }
 
 fn terms<'a>(how: &'a How, addressee: &'a Addressee) -> Result<Terms<'a>, Problem> {

@@ -117,7 +117,7 @@ pub enum Authority {
 pub enum House {
     /// Make a house's key.
     Init(NewKey),
-    /// Let a proxy turn files for this house over to another.
+    /// Let a proxy turn files for this house over to another; written down in the house's trail, beside its secret.
     Grant {
         /// The house's secret.
         #[arg(long, value_name = "FILE")]
@@ -128,6 +128,9 @@ pub enum House {
         /// The other house's document.
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
+        /// What for, as a DUO code; for the trail.
+        #[arg(long, value_name = "CODE")]
+        purpose: Option<String>,
         /// Where the grant goes: to the proxy, and to nobody else.
         #[arg(long, value_name = "FILE")]
         out: PathBuf,

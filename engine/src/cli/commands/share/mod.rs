@@ -15,14 +15,17 @@ use zeroize::Zeroizing;
 pub use self::args::Args;
 use self::args::{Authority as AuthorityArgs, House as HouseArgs, NewKey, Passphrase, Seal, To};
 use crate::attestation::{read_file, system_rng, write_private, write_public};
+use crate::audit::{Context, Event};
 use crate::cli::exit::Exit;
 use crate::cli::output::terminal::Terminal;
 use crate::cli::written;
+use crate::consent::{Purpose, PurposeError};
 use crate::identity::passphrase::Hardness;
 use crate::problem::{Problem, ProblemKind};
 use crate::sharing::authority::{Authority, AuthorityDocument, HolderKey};
 use crate::sharing::file::{About, CONTENT_BYTES_MAX, FILE_BYTES_MAX, Opened, Opener, Recipient, Shared};
 use crate::sharing::house::{GrantDocument, House, HouseDocument};
+use crate::sharing::trail::Trail;
 use crate::sharing::{KEY_BYTES_MAX, ShareError, to_json};
 
 /// Runs a command.
@@ -137,17 +140,47 @@ fn house(command: &HouseArgs, terminal: &Terminal) -> Result<Exit, Problem> {
             let text = format!("{}: house {name}, id {id}", out.display());
             said(terminal, &text, json!({ "file": out, "house": name, "id": id }))
         }
-        HouseArgs::Grant { secret, passphrase, to, out } => {
+        HouseArgs::Grant { secret, passphrase, to, purpose, out } => {
+            let purpose = purpose.as_deref().map(purpose_of).transpose()?;
             let house = open_house(secret, passphrase)?;
             let (document, key) = HouseDocument::from_json(&read_file(to, KEY_BYTES_MAX)?)?;
             let grant = house.grant(&document, &key, &mut system_rng()?)?;
+            let (id, trail) = (hex::encode(key.id()), Trail::beside(secret, house.signer()));
+            let written = trail.append(grant_event(&house, &grant, (&id, purpose)))?;
             write_private(out, &to_json(&grant, "a grant")?)?;
-            let id = hex::encode(key.id());
             let text = granted(&grant, (out, &id), terminal);
+            let signer = hex::encode(trail.key().as_bytes());
+            let event = format!("event {} of {}, key {signer}", written.count, trail.path().display());
+            terminal
+                .hint("a hospital grants by `ward party share grant`: its node asks the patients' consent");
             let (from, to) = (&grant.from, &grant.to);
-            said(terminal, &text, json!({ "file": out, "from": from, "to": to, "to_id": id }))
+            let trail = json!({ "file": trail.path(), "key": signer, "events": written.count });
+            let document = json!({ "file": out, "from": from, "to": to, "to_id": id, "trail": trail });
+            said(terminal, &format!("{text}\n{event}"), document)
         }
     }
+}
+
+/// What the house's trail says of a grant.
+fn grant_event(house: &House, grant: &GrantDocument, (id, purpose): (&str, Option<Purpose>)) -> Event {
+    let context = Context {
+        organisation: grant.from.clone(),
+        recipient: grant.to.clone(),
+        purpose: purpose.iter().map(ToString::to_string).collect(),
+        source: "local".to_owned(),
+        ..Context::default()
+    };
+    let subject = format!("house:{}", hex::encode(house.key().public().id()));
+    Event::new(&grant.from, "house", "share.grant", &subject)
+        .saying(format!("every file for the house, to the key {id}"))
+        .within(context)
+}
+
+/// A purpose, as a DUO code.
+pub(super) fn purpose_of(text: &str) -> Result<Purpose, Problem> {
+    Purpose::parse(text).map_err(|error| {
+        Problem::new(ProblemKind::Validation, "share.purpose", error.to_string()).hint(PurposeError::HINT)
+    })
 }
 
 /// A house's secret, opened.
