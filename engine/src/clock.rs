@@ -9,6 +9,9 @@ pub fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Where a node has the time from (unix milliseconds): [`now_ms`], but where a test lets days pass.
+pub type Clock = std::sync::Arc<dyn Fn() -> u64 + Send + Sync>;
+
 /// A time as `2026-11-22 03:04:05Z`.
 #[must_use]
 pub fn utc(unix_ms: u64) -> String {

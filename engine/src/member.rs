@@ -199,9 +199,9 @@ impl Membership {
     /// Takes a newer certificate of the same key, name and role, and saves it.
     ///
     /// # Errors
-    /// `member.certificate` for one of anything else, or one that ends no later.
-    pub fn renewed(self, certificate: Vec<u8>) -> Result<Self, Problem> {
-        let member = newer(&self.authority, &self.member, &certificate)?;
+    /// `member.certificate` for one of anything else, one that ends no later, or one that does not hold at that time.
+    pub fn renewed(self, certificate: Vec<u8>, now_s: i64) -> Result<Self, Problem> {
+        let member = newer(&self.authority, &self.member, &certificate, now_s)?;
         let renewed = Self { member, certificate, ..self };
         renewed.save()?;
         Ok(renewed)
@@ -213,11 +213,12 @@ impl Membership {
     /// # Errors
     /// As [`Self::renewed`].
     pub async fn renewed_if_due(self, channel: &Channel) -> Result<Self, Problem> {
-        if !is_renewal_due(&self.member, (now_ms() / 1000) as i64) {
+        let now_s = (now_ms() / 1000) as i64;
+        if !is_renewal_due(&self.member, now_s) {
             return Ok(self);
         }
         match client::renew(channel.clone()).await {
-            Ok(certificate) => self.renewed(certificate),
+            Ok(certificate) => self.renewed(certificate, now_s),
             Err(problem) => {
                 tracing::warn!(%problem, "the certificate is not renewed");
                 Ok(self)
@@ -312,12 +313,16 @@ pub fn is_renewal_due(member: &Member, now_s: i64) -> bool {
 ///
 /// # Errors
 /// `member.certificate`.
-pub fn newer(authority: &CaCertificate, held: &Member, certificate: &[u8]) -> Result<Member, Problem> {
+fn newer(
+    authority: &CaCertificate,
+    held: &Member,
+    certificate: &[u8],
+    now_s: i64,
+) -> Result<Member, Problem> {
     let refuse = |message: String| Problem::new(ProblemKind::Authorization, "member.certificate", message);
-    let member =
-        authority.verify(certificate, (now_ms() / 1000) as i64).map_err(|e| refuse(e.to_string()))?;
+    let member = authority.verify(certificate, now_s).map_err(|e| refuse(e.to_string()))?;
     let same = member.key == held.key && member.name == held.name && member.role == held.role;
-    if !same || member.valid_until_s < held.valid_until_s {
+    if !same || member.valid_until_s <= held.valid_until_s {
         return Err(refuse("the engine renewed something else than was asked for".to_owned()));
     }
     Ok(member)

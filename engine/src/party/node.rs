@@ -17,7 +17,7 @@ use super::mesh::{Endpoint, MeshIdentity};
 use super::multiparty::Attempts;
 use super::task::{Outcome, Task};
 use crate::audit::{Context, Outcome as AuditOutcome};
-use crate::clock::now_ms;
+use crate::clock::{Clock, now_ms};
 use crate::encoding::{Digest, canonical_json, separated};
 use crate::identity::revocation::Revocations;
 use crate::identity::{Member, PublicKey, Role, SealKey, Signature};
@@ -59,6 +59,7 @@ pub struct Node {
     mesh: Arc<Endpoint>,
     attempts: Attempts,
     consents: ConsentDesk,
+    pub(super) clock: Clock,
     /// Notified when the publication should be sent again.
     pub published: Notify,
 }
@@ -149,6 +150,7 @@ impl Node {
             mesh,
             attempts: Attempts::default(),
             consents,
+            clock: Arc::new(now_ms),
             published: Notify::new(),
         })
     }
@@ -228,11 +230,6 @@ impl Node {
     #[must_use]
     pub fn floor(&self) -> u32 {
         self.policy().floor.max(self.consortium_floor.load(Ordering::Relaxed))
-    }
-
-    /// Now, unix milliseconds.
-    pub(super) fn now_ms(&self) -> u64 {
-        now_ms()
     }
 
     /// Takes in what the engine says on connecting.

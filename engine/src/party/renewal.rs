@@ -1,14 +1,27 @@
-//! What changes about members while a node runs: its own certificate, and the list of revoked keys.
+//! What changes about members while a node runs: the time, its own certificate, and the list of revoked keys.
 
 use std::sync::{Arc, PoisonError};
 
 use super::node::{Node, seal_key};
+use crate::clock::Clock;
 use crate::identity::IdentityError;
 use crate::identity::revocation::SignedRevocations;
 use crate::member::{Membership, is_renewal_due};
 use crate::problem::{Problem, ProblemKind};
 
 impl Node {
+    /// With another clock than the machine's.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Now, unix milliseconds.
+    pub(super) fn now_ms(&self) -> u64 {
+        (self.clock)()
+    }
+
     /// True from when two thirds of the certificate's life are over.
     #[must_use]
     pub fn is_renewal_due(&self) -> bool {
@@ -23,7 +36,7 @@ impl Node {
     /// `member.certificate` for one of anything else.
     pub fn adopt(&self, certificate: Vec<u8>) -> Result<(), Problem> {
         let saved = Membership::load(&self.config().data_dir, seal_key(self.config())?)?;
-        let renewed = saved.renewed(certificate)?;
+        let renewed = saved.renewed(certificate, (self.now_ms() / 1000) as i64)?;
         self.mesh().renew(&renewed.certificate)?;
         let until =
             crate::clock::utc(u64::try_from(renewed.member.valid_until_s).unwrap_or(0).saturating_mul(1000));

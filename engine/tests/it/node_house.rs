@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::json;
-use ward_engine::clock::now_ms;
+use ward_engine::clock::{Clock, now_ms};
 use ward_engine::encoding::{Digest, HexBytes, canonical_json};
 use ward_engine::identity::{CertificateAuthority, Identity, Role, SealContext, SealKey};
 use ward_engine::job::submit::plan;
@@ -82,6 +82,8 @@ pub struct House {
     /// The hospitals' keys, for a hospital that is hostile as well.
     pub keys: BTreeMap<String, Identity>,
     configs: BTreeMap<String, PartyConfig>,
+    /// The time at every node that is opened from now on; the machine's where it is none.
+    pub clock: Option<Clock>,
     pub researcher: Identity,
     pub researcher_certificate: Vec<u8>,
     pub dir: tempfile::TempDir,
@@ -126,6 +128,7 @@ impl House {
             nodes: BTreeMap::new(),
             keys: BTreeMap::new(),
             configs: BTreeMap::new(),
+            clock: None,
             researcher,
             researcher_certificate,
             dir,
@@ -144,7 +147,12 @@ impl House {
     /// Closes a node, if it runs, and opens it again from its folder.
     pub fn reopen(&mut self, name: &str) {
         drop(self.nodes.remove(name));
-        let node = Arc::new(Node::open(self.configs[name].clone()).unwrap());
+        let node = Node::open(self.configs[name].clone()).unwrap();
+        let node = match &self.clock {
+            Some(clock) => node.with_clock(clock.clone()),
+            None => node,
+        };
+        let node = Arc::new(node);
         node.welcome(FLOOR, CONSORTIUM, &self.engine_certificate(&self.engine)).unwrap();
         self.nodes.insert(name.to_owned(), node);
     }
@@ -152,7 +160,7 @@ impl House {
     /// A certificate of an engine's key.
     pub fn engine_certificate(&self, key: &Identity) -> Vec<u8> {
         let hosts = ["127.0.0.1".to_owned()];
-        self.authority.server_certificate(&key.public(), "engine", &hosts, now_ms() / 1000, 30).unwrap().der
+        self.authority.server_certificate(&key.public(), "engine", &hosts, now_ms() / 1000, 60).unwrap().der
     }
 
     /// A hospital's certificate as it was enrolled.
