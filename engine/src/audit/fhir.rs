@@ -5,6 +5,8 @@
 //! (cohorts that were counted, refusals, failures) are AuditEvents that claim no profile: BALP's are of successful acts,
 //! and its disclosure wants one patient.
 
+use std::net::{IpAddr, SocketAddr};
+
 use serde_json::{Value, json};
 
 use super::{Entry, Event, Outcome, Sealed};
@@ -50,6 +52,11 @@ impl Kind {
             Self::Execute => ("E", "operation", None),
         }
     }
+}
+
+/// Whether an act reads data.
+pub(super) fn reads(action: &str) -> bool {
+    Kind::of(action) == Kind::Read
 }
 
 fn coding(system: &str, code: &str, display: &str) -> Value {
@@ -143,20 +150,53 @@ fn describe(resource: &mut Value, owner: &str, event: &Event) {
     resource["entity"] = Value::Array(entities(event));
 }
 
-/// Data flows from the agent of type 110153 to that of type 110152: from us when it is read, else to us.
-fn agents(owner: &str, event: &Event, kind: Kind, is_disclosure: bool) -> Vec<Value> {
-    let source = json!({ "coding": [coding(DICOM, "110153", "Source Role ID")] });
-    let destination = json!({ "coding": [coding(DICOM, "110152", "Destination Role ID")] });
-    let about = &event.context;
-    let outwards = is_disclosure || kind == Kind::Read;
-    let (ours, theirs) = if outwards { (&source, &destination) } else { (&destination, &source) };
-    let other = if is_disclosure { &about.recipient } else { &event.actor };
-    let mut client = json!({ "type": theirs, "who": { "display": other }, "requestor": false });
-    if !about.source.is_empty() && !is_disclosure {
-        client["network"] = json!({ "address": about.source, "type": "2" });
+/// The types of our own agent and of the other side's. Data flows from the agent of type 110153 to that of type 110152:
+/// from us when it is read, else to us; what is deleted flows nowhere.
+fn sides(kind: Kind) -> (Value, Value) {
+    let source = coding(DICOM, "110153", "Source Role ID");
+    let destination = coding(DICOM, "110152", "Destination Role ID");
+    match kind {
+        Kind::Read => (source, destination),
+        Kind::Create | Kind::Update | Kind::Execute => (destination, source),
+        Kind::Delete => (
+            terms("provenance-participant-type", "custodian", "Custodian"),
+            coding(DICOM, "110150", "Application"),
+        ),
     }
+}
+
+/// An address is that of a connection; else it is a machine's name: of this one, or a member's.
+fn network(address: &str) -> Value {
+    let is_ip = address.parse::<IpAddr>().is_ok() || address.parse::<SocketAddr>().is_ok();
+    json!({ "address": address, "type": if is_ip { "2" } else { "1" } })
+}
+
+fn agents(owner: &str, event: &Event, kind: Kind, is_disclosure: bool) -> Vec<Value> {
+    let about = &event.context;
+    // Who has received something has read it, whatever the act is called.
+    let kind = if is_disclosure { Kind::Read } else { kind };
+    let (ours, theirs) = sides(kind);
+    let agent = |kind: Value, who: &str, address: &str| {
+        json!({
+            "type": { "coding": [kind] },
+            "who": { "display": who },
+            "requestor": false,
+            "network": network(address),
+        })
+    };
+    let other = if is_disclosure { &about.recipient } else { &event.actor };
+    let from = match about.source.as_str() {
+        _ if is_disclosure => other.as_str(),
+        // Nobody connected: it was done on our own machine.
+        "" | "local" => owner,
+        source => source,
+    };
+    let role = match kind {
+        Kind::Read => terms("v3-ParticipationType", "IRCP", "information recipient"),
+        _ => terms("v3-ParticipationType", "AUT", "author (originator)"),
+    };
     let mut user = json!({
-        "type": { "coding": [terms("v3-ParticipationType", "IRCP", "information recipient")] },
+        "type": { "coding": [role] },
         "who": { "display": event.actor },
         "role": [{ "text": event.role }],
         "requestor": true,
@@ -165,7 +205,7 @@ fn agents(owner: &str, event: &Event, kind: Kind, is_disclosure: bool) -> Vec<Va
         user["who"]["identifier"] =
             json!({ "assigner": { "display": about.organisation }, "value": event.actor });
     }
-    vec![json!({ "type": ours, "who": { "display": owner }, "requestor": false }), client, user]
+    vec![agent(ours, owner, owner), agent(theirs, other, from), user]
 }
 
 fn entities(event: &Event) -> Vec<Value> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Entry, Event, Outcome, Sealed};
+use super::{Entry, Event, Outcome, Sealed, fhir};
 use crate::identity::Digest;
 
 /// One act in an access report.
@@ -51,7 +51,8 @@ pub struct AccessReport {
     pub redacted: u64,
 }
 
-/// Adds up the acts that name the patient, and those on the cohorts that `is_in` says the patient is in.
+/// Adds up the acts that name the patient, and what was read or given of the cohorts that `is_in` says the patient is in:
+/// of these, what was refused, and what only moved a job on, concerned nobody.
 pub fn access_report(
     patient: &str,
     events: impl IntoIterator<Item = Sealed>,
@@ -65,7 +66,9 @@ pub fn access_report(
         };
         let about = &event.context;
         let is_named = about.patient == patient;
-        let is_aggregate = !is_named && !about.cohort.is_empty() && is_in(&about.cohort);
+        let is_seen =
+            event.outcome == Outcome::Success && (!about.recipient.is_empty() || fhir::reads(&event.action));
+        let is_aggregate = !is_named && is_seen && !about.cohort.is_empty() && is_in(&about.cohort);
         if is_named || is_aggregate {
             report.accesses.push(access(event, &sealed, is_aggregate));
         }
@@ -246,6 +249,28 @@ mod tests {
         assert_eq!(acts, [("consent.grant", false), ("data.read", true), ("share.give", true)]);
         assert_eq!(report.redacted, 1);
         assert!(access_report("p9", trail(), |_| false).accesses.is_empty());
+    }
+
+    #[test]
+    fn what_moved_a_job_on_or_was_refused_showed_nobody() {
+        let of = |outcome, action: &str| {
+            let about = Context { cohort: "labs@1".into(), recipient: "ada".into(), ..Context::default() };
+            let about =
+                if action == "share.give" { about } else { Context { recipient: String::new(), ..about } };
+            let event = Event::new("north", "hospital", action, "job:1").ended(outcome).within(about);
+            seal(None, event, Salt([1; SALT_BYTES]), &Identity::from_seed(&[1; 32]))
+        };
+        for (outcome, action, is_seen) in [
+            (Outcome::Success, "job.accept", false),
+            (Outcome::Success, "log.cosign", false),
+            (Outcome::Refused, "data.read", false),
+            (Outcome::Refused, "share.give", false),
+            (Outcome::Success, "data.read", true),
+            (Outcome::Success, "share.give", true),
+        ] {
+            let report = access_report("p1", [of(outcome, action)], |_| true);
+            assert_eq!(report.accesses.len(), usize::from(is_seen), "{action}, {outcome:?}");
+        }
     }
 
     #[test]

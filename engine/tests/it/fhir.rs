@@ -74,6 +74,10 @@ fn audit_events_and_consents_are_valid_release_4_to_another_validator() {
         let (count, errors) = validator.validate(&lines);
         assert!(count >= least, "{words:?}: {count} resources");
         assert_eq!(errors, json!([]), "{words:?}");
+        for line in lines.lines() {
+            let resource: Json = serde_json::from_str(line).expect("JSON");
+            assert_eq!(crate::balp::broken(&resource), Vec::<String>::new(), "{line}");
+        }
         // The validator finds what is wrong: a property that FHIR does not have, a code that is none.
         let wrong = lines.replacen("{\"resourceType\"", "{\"notFhir\":1,\"resourceType\"", 1);
         assert_eq!(validator.validate(&wrong).1.as_array().map(Vec::len), Some(1), "{words:?}");

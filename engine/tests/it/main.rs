@@ -3,12 +3,14 @@
 use ward_engine::query;
 
 mod attestations;
+mod balp;
 mod cli;
 mod consent;
 mod crash;
 mod crash_shares;
 mod crash_steps;
 mod documents;
+mod due;
 mod encrypted_input;
 mod erasure;
 mod fhir;

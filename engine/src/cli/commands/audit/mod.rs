@@ -16,6 +16,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output::terminal::Terminal;
 use crate::cli::written;
 use crate::clock::now_ms;
+use crate::consent::Pseudonym;
 use crate::host::EngineFolder;
 use crate::identity::{CaCertificate, PublicKey};
 use crate::party::local::config::PartyConfig;
@@ -49,7 +50,7 @@ pub struct Search {
     /// Who received something.
     #[arg(long, value_name = "NAME")]
     recipient: Option<String>,
-    /// Pseudonym of the patient.
+    /// The patient: at a node the hospital's identifier, or the pseudonym; the pseudonym elsewhere.
     #[arg(long)]
     patient: Option<String>,
     /// Purpose, as a DUO code.
@@ -158,10 +159,11 @@ pub enum Args {
         /// Where.
         #[command(flatten)]
         chain: Chain,
-        /// The patient's pseudonym.
+        /// The patient: at a node the hospital's identifier, or the pseudonym; the pseudonym elsewhere.
         #[arg(long)]
         patient: String,
-        /// A table that the patient's rows are in; repeat it. Aggregates over it are reported.
+        /// A table that the patient's rows are in; repeat it. Aggregates over it are reported [default: at a node, every
+        /// table that names patients].
         #[arg(long, value_name = "NAME")]
         table: Vec<String>,
     },
@@ -243,6 +245,27 @@ impl Opened {
         }
     }
 
+    /// A patient's pseudonym: an identifier never stands on a trail.
+    fn patient(&self, named: &str) -> Result<String, Problem> {
+        match (Pseudonym::parse(named), self) {
+            (Some(pseudonym), _) => Ok(pseudonym.to_string()),
+            (None, Self::Party(node)) => Ok(node.consents().pseudonym(named)?.to_string()),
+            (None, _) => Err(usage("audit.patient", "a patient is a pseudonym here, 64 hexadecimal digits")
+                .hint("`ward audit report --config party.toml --patient ID` at the hospital prints it")),
+        }
+    }
+
+    /// The tables that were named; at a node, else, every table that names patients.
+    fn tables(&self, named: &[String]) -> Vec<String> {
+        match self {
+            Self::Party(node) if named.is_empty() => {
+                let tables = node.config().tables.iter().filter(|table| table.patient.is_some());
+                tables.map(|table| table.name.clone()).collect()
+            }
+            _ => named.to_vec(),
+        }
+    }
+
     /// Every event, in order.
     fn events(&self) -> Result<Box<dyn Iterator<Item = Result<Sealed, AuditError>> + '_>, Problem> {
         Ok(match self {
@@ -316,12 +339,12 @@ fn period(since: Option<&str>, until: Option<&str>) -> Result<(u64, Option<u64>)
     Ok((since.map(day).transpose()?.unwrap_or(0), until.map(last).transpose()?))
 }
 
-fn filter_of(search: &Search) -> Result<Filter, Problem> {
+fn filter_of(search: &Search, opened: &Opened) -> Result<Filter, Problem> {
     let (since_ms, until_ms) = period(search.since.as_deref(), search.until.as_deref())?;
     Ok(Filter {
         actor: search.actor.clone(),
         recipient: search.recipient.clone(),
-        patient: search.patient.clone(),
+        patient: search.patient.as_deref().map(|named| opened.patient(named)).transpose()?,
         purpose: search.purpose.clone(),
         trace: search.trace.clone(),
         study: search.study.clone(),
@@ -361,7 +384,7 @@ pub fn run(command: &Args, terminal: &Terminal) -> Result<Exit, Problem> {
         }
         Args::Search { chain, search, limit } => {
             let opened = Opened::open(chain)?;
-            let mut found = opened.search(&filter_of(search)?)?;
+            let mut found = opened.search(&filter_of(search, &opened)?)?;
             opened.note(&read_event("audit.search", "audit:chain"))?;
             let all = found.len();
             found.drain(..all.saturating_sub(*limit));
@@ -412,7 +435,7 @@ fn verify(
 
 fn export(chain: &Chain, search: &Search, format: Format, terminal: &Terminal) -> Result<Exit, Problem> {
     let opened = Opened::open(chain)?;
-    let filter = filter_of(search)?;
+    let filter = filter_of(search, &opened)?;
     opened.note(&read_event("audit.export", "audit:chain"))?;
     let owner = opened.name();
     let mut count = 0u64;
@@ -433,6 +456,7 @@ fn export(chain: &Chain, search: &Search, format: Format, terminal: &Terminal) -
 
 fn report(chain: &Chain, patient: &str, tables: &[String], terminal: &Terminal) -> Result<Exit, Problem> {
     let opened = Opened::open(chain)?;
+    let (patient, tables) = (&opened.patient(patient)?, opened.tables(tables));
     let events: Result<Vec<Sealed>, AuditError> = opened.events()?.collect();
     let is_in = |cohort: &str| {
         let table = cohort.split('@').next().unwrap_or(cohort);
