@@ -1,6 +1,5 @@
 //! What is due one day: a budget that is refilled, a certificate that is renewed before it ends. The nodes' clock is the
 //! test's.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
