@@ -22,7 +22,7 @@ use crate::field::Element;
 
 mod summand;
 
-pub(super) use self::summand::{Coordinate, Summand};
+pub(super) use self::summand::{Coordinate, Summand, prefetch};
 pub(super) use blst::{blst_fp12 as Target, blst_p1_affine as G1, blst_p2_affine as G2};
 
 /// A group of points as `blst` has it: G1 or G2.

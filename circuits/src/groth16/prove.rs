@@ -1,7 +1,7 @@
 //! The prover.
 //!
 //! Source: Groth 2016, section 3.2; the quotient polynomial as in Ben-Sasson, Chiesa, Genkin, Tromer, Virza,
-//! CRYPTO 2013, section 5.3.1 (evaluation on a coset, where the vanishing polynomial is a constant).
+//! CRYPTO 2013, section 5.3.1 (evaluation on a coset, where the vanishing polynomial is a constant), less one transform.
 
 use ark_ff::{FftField, Field};
 use ark_poly::{EvaluationDomain, Radix2EvaluationDomain};
@@ -110,7 +110,11 @@ fn product(matrices: &Matrices, matrix: &SparseMatrix, variables: &[Element], si
     values
 }
 
-/// The coefficients of (A B - C) / t, the degree of which is two below the size of the domain.
+/// The coefficients of h = (A B - C) / t, the degree of which is two below the size n of the domain.
+///
+/// On the coset g H the polynomial X^n is the constant k = g^n, so that A B = C + (X^n - 1) h is there C + (k - 1) h,
+/// both of degree below n: the coefficients that the coset gives for A B, less those of C, are k - 1 times those of h. So
+/// C is not taken to the coset: six transforms, where dividing values takes seven.
 fn quotient(matrices: &Matrices, variables: &[Element]) -> Secret<Vec<Element>> {
     let size = matrices.domain_size();
     let domain = Radix2EvaluationDomain::<Element>::new(size).expect("the field has 2^32 roots of unity");
@@ -130,13 +134,13 @@ fn quotient(matrices: &Matrices, variables: &[Element]) -> Secret<Vec<Element>> 
     };
     rayon::join(
         || to_coset(a.expose_mut()),
-        || rayon::join(|| to_coset(b.expose_mut()), || to_coset(c.expose_mut())),
+        || rayon::join(|| to_coset(b.expose_mut()), || domain.ifft_in_place(c.expose_mut())),
     );
+    a.expose_mut().par_iter_mut().zip(b.expose()).for_each(|(a, b)| *a *= b);
+    coset.ifft_in_place(a.expose_mut());
     let vanishing = domain.evaluate_vanishing_polynomial(Element::GENERATOR);
     let inverse = vanishing.inverse().expect("the coset has no point of the domain");
-    let others = b.expose().par_iter().zip(c.expose());
-    a.expose_mut().par_iter_mut().zip(others).for_each(|(a, (b, c))| *a = (*a * b - c) * inverse);
-    coset.ifft_in_place(a.expose_mut());
+    a.expose_mut().par_iter_mut().zip(c.expose()).for_each(|(a, c)| *a = (*a - c) * inverse);
     if let Some(mut last) = a.expose_mut().pop() {
         last.zeroize();
     }

@@ -15,13 +15,16 @@
 use rayon::prelude::*;
 use ward_math::Secret;
 
-use super::curve::{Coordinate, Summand};
+use super::curve::{Coordinate, Summand, prefetch};
 
 /// The parameter z of the curve, without its sign.
 const Z: u64 = 0xd201_0000_0001_0000;
 
 /// Points that are added with one inversion, about: their coordinates stay in the second cache.
 const GROUP: u32 = 2048;
+
+/// How many points ahead memory is asked for.
+const AHEAD: usize = 16;
 
 /// Bits of a window at most.
 const WIDTH_MAX: usize = 14;
@@ -221,7 +224,10 @@ impl<P: Summand> Default for Pairs<P> {
 impl<P: Summand> Pairs<P> {
     fn load(&mut self, points: &[P], order: &[u32]) {
         self.points.clear();
-        self.points.extend(order.iter().map(|entry| {
+        self.points.extend(order.iter().enumerate().map(|(at, entry)| {
+            if let Some(ahead) = order.get(at + AHEAD) {
+                prefetch(&points[(ahead >> 1) as usize]);
+            }
             let point = &points[(entry >> 1) as usize];
             if entry & 1 == 0 { *point } else { negated(point) }
         }));

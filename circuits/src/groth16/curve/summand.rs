@@ -51,6 +51,19 @@ pub(in super::super) trait Summand: Group {
     fn settle(sum: &Self::Sum) -> Self;
 }
 
+/// Asks for the point's memory ahead of its use.
+#[inline]
+pub(in super::super) fn prefetch<P>(point: &P) {
+    #[cfg(target_arch = "x86_64")]
+    for line in (0..size_of::<P>()).step_by(64) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: an address inside the point, and a hint, which reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(point).cast::<i8>().add(line)) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = point;
+}
+
 macro_rules! coordinate {
     ($field:ident, $one:expr, $limbs:expr, $difference:expr, $add:ident, $mul:ident, $square:ident, $inverse:ident) => {
         impl Coordinate for $field {
