@@ -5,13 +5,25 @@
 //! installs [`HugePages`] asks for pages of 2 MiB where an allocation is large. Nothing else changes: memory comes
 //! from the system's allocator, goes back to it, and what the kernel refuses is left as it was.
 //!
-//! This file is `unsafe` because an allocator is: it hands each call to [`System`] as it came, and gives the kernel a
-//! hint about addresses, which reads and writes nothing.
+//! The next step frees and takes as much again. So that its pages are not cleared once more, glibc is told, at the first
+//! large allocation, to keep freed memory up to a bound, where by itself it would find out size by size, and to
+//! take columns from there.
+//!
+//! This file is `unsafe` because an allocator is: it hands each call to [`System`] as it came, gives the kernel a
+//! hint about addresses, which reads and writes nothing, and sets two bounds of glibc's.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
 /// Allocations from this size on are worth a call to the kernel.
 const BYTES_MIN: usize = 1 << 18;
+
+/// Free memory at the end of a heap that is not given back to the kernel.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const KEPT_BYTES: libc::c_int = 1 << 27;
+
+/// Allocations from this size on are mappings of their own, which are given back at once: the largest bound that glibc takes.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const MAPPED_BYTES_MIN: libc::c_int = 1 << 25;
 
 /// The system's allocator with large allocations in huge pages, on Linux where transparent huge pages are set to
 /// `madvise` or `always`; elsewhere the system's allocator.
@@ -59,9 +71,27 @@ fn advise(start: usize, size: usize) {
     // Whole huge pages that the allocation touches: what lies beside it is of the same heap, or not mapped.
     let from = start & !(HUGE_BYTES - 1);
     let until = start.saturating_add(size).next_multiple_of(HUGE_BYTES);
+    keep_freed();
     // SAFETY: a hint, which changes no memory's content and no mapping's rights; failing is without consequence.
     unsafe { libc::madvise(from as *mut libc::c_void, until - from, libc::MADV_HUGEPAGE) };
 }
+
+/// Sets the bounds of glibc's allocator, once.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn keep_freed() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    static IS_SET: AtomicBool = AtomicBool::new(false);
+    if !IS_SET.swap(true, Ordering::Relaxed) {
+        // SAFETY: bounds of when memory goes back, which any thread may set at any time.
+        unsafe {
+            libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT_BYTES);
+            libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_BYTES_MIN);
+        }
+    }
+}
+
+#[cfg(all(target_os = "linux", not(target_env = "gnu")))]
+fn keep_freed() {}
 
 #[cfg(not(target_os = "linux"))]
 fn advise(_: usize, _: usize) {}
@@ -93,6 +123,26 @@ mod tests {
                 HugePages.dealloc(shrunk, layout(size.div_ceil(2)));
             }
         }
+    }
+
+    /// In a heap, behind what was taken before it, or where that was: not in a mapping of its own.
+    #[test]
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    fn a_column_that_was_freed_is_used_again() {
+        let layout = Layout::from_size_align(8 << 20, 8).unwrap_or_else(|_| unreachable!());
+        // SAFETY: each block is freed once, with its layout; a freed one is not looked at.
+        let (first, again) = unsafe {
+            let small = HugePages.alloc(layout);
+            HugePages.dealloc(small, layout);
+            let first = HugePages.alloc(layout);
+            first.write(7);
+            HugePages.dealloc(first, layout);
+            let again = HugePages.alloc(layout);
+            let at = (first as usize, again as usize);
+            HugePages.dealloc(again, layout);
+            at
+        };
+        assert_eq!(first, again);
     }
 
     #[test]
