@@ -242,7 +242,7 @@ impl Work {
         body: Arc<Vec<u8>>,
         limit: Duration,
     ) -> Vec<(String, Result<Answered, NodeError>)> {
-        let limit = limit.min(Duration::from_millis(self.remaining_ms().max(1)));
+        let limit = self.within(limit);
         let mut calls = JoinSet::new();
         for node in nodes {
             let (engine, node, task, body) = (self.engine.clone(), node.clone(), task.clone(), body.clone());
@@ -252,6 +252,12 @@ impl Work {
             }));
         }
         calls.join_all().await
+    }
+
+    /// The limit, or what is left of the job's time where that is less: once it has passed, [`Work::check_deadline`] says so.
+    #[must_use]
+    pub fn within(&self, limit: Duration) -> Duration {
+        limit.min(Duration::from_millis(self.remaining_ms() + 1))
     }
 
     fn remaining_ms(&self) -> u64 {

@@ -346,6 +346,21 @@ async fn a_hospital_that_never_answers_fails_the_job_at_its_time_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_on_shares_ends_at_the_jobs_time_limit() {
+    let twist: Twist = Arc::new(|_, _, outcome, body| match outcome {
+        Outcome::Computed { .. } => Answer::Silence,
+        other => Answer::Say(other, body),
+    });
+    let stand = Stand::with_key(3, 3, twist).await;
+    let session = session(&stand).await;
+    let job = session.submit("SELECT COUNT(*), MEDIAN(age) FROM labs", participation(0), 5).await.unwrap();
+    let ended = stand.ended(&stand.ada, &job.id).await;
+    assert_eq!(ended.problem.clone().unwrap_or_default().code, "job.deadline", "{ended:?}");
+    assert!(stand.parts(&job.id, "").iter().any(|part| part.contains("attempt.1")), "no attempt was begun");
+    assert!(!stand.released(&stand.ada, &job.id).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_ceremony_step_that_is_not_signed_fails_in_that_hospitals_name() {
     let stand = Stand::start(2).await;
     let twist: Twist = Arc::new(|_, _, outcome, body| match outcome {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use super::super::aggregate::{Aggregate, check_contribution};
 use super::super::nodes::{Answered, NodeError};
@@ -17,7 +18,7 @@ use crate::party::multiparty::OUTPUT;
 use crate::party::task::{ContributionHeader, MeshMember, Outcome, OutputHeader, Task};
 use crate::problem::Problem;
 
-/// Longest time of an attempt.
+/// Longest time of an attempt, of a job whose own time is longer.
 const ATTEMPT: Duration = Duration::from_secs(3600);
 /// How long the others are waited for once one could not go on.
 const AFTER_FAILURE: Duration = Duration::from_secs(20);
@@ -103,8 +104,8 @@ async fn call(
     }
     let mut answers = Answers::new();
     let mut failed: Option<(String, NodeError)> = None;
-    let mut patience = ATTEMPT;
-    while let Ok(Some(joined)) = tokio::time::timeout(patience, calls.join_next()).await {
+    let mut until = Instant::now() + work.within(ATTEMPT);
+    while let Ok(Some(joined)) = timeout_at(until, calls.join_next()).await {
         match joined {
             Ok((name, Ok(answered))) => {
                 work.event(Some(&name), "computed", "").await?;
@@ -113,7 +114,7 @@ async fn call(
             Ok((name, Err(error))) => {
                 if failed.is_none() {
                     stop(work, &names, number);
-                    patience = AFTER_FAILURE;
+                    until = until.min(Instant::now() + AFTER_FAILURE);
                 }
                 // What somebody else's failure caused says less than the failure itself.
                 let is_consequence = failed.as_ref().is_some_and(|(_, first)| !first.is_passing())
@@ -127,7 +128,11 @@ async fn call(
     }
     match failed {
         None if answers.len() == names.len() => Ok(answers),
-        None => Err(passing(Problem::internal(&"the attempt took too long"))),
+        None => {
+            stop(work, &names, number);
+            work.check_deadline("the compute nodes")?;
+            Err(passing(Problem::internal(&"the attempt took too long")))
+        }
         Some((name, error)) => {
             let problem = error.problem().at(&name);
             work.event(Some(&name), "stopped", &problem.code).await?;
