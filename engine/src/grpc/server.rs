@@ -45,6 +45,9 @@ pub async fn bind(address: &str) -> Result<(TcpListener, SocketAddr), Problem> {
     Ok((listener, bound))
 }
 
+/// How long calls go on after a stop.
+const GRACE: Duration = Duration::from_secs(5);
+
 macro_rules! limited {
     ($service:expr) => {
         $service.max_decoding_message_size(MESSAGE_BYTES_MAX).max_encoding_message_size(MESSAGE_BYTES_MAX)
@@ -79,7 +82,8 @@ pub async fn serve(
     // The builder's own `tcp_nodelay` does not reach connections that are handed to it: each answer of more than a segment
     // would then wait 40 ms for the peer's delayed acknowledgement.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    Server::builder()
+    let over = stop.clone();
+    let served = Server::builder()
         .layer(crate::trace::OriginLayer)
         .tls_config(tls)
         .map_err(|e| fail(&e))?
@@ -99,7 +103,16 @@ pub async fn serve(
         .serve_with_incoming_shutdown(incoming, async move {
             // An error means that the sender is gone, which is a stop as well.
             let _ = stop.changed().await;
-        })
-        .await
-        .map_err(|e| fail(&e))
+        });
+    tokio::select! {
+        served = served => served.map_err(|e| fail(&e)),
+        () = cut(over) => Ok(()),
+    }
+}
+
+/// Ends when calls have had their time after a stop: a node's stream goes on as long as the node does, and it connects
+/// again to the next engine.
+async fn cut(mut stop: watch::Receiver<bool>) {
+    let _ = stop.changed().await;
+    tokio::time::sleep(GRACE).await;
 }
