@@ -21,7 +21,7 @@ use ward_math::Secret;
 use ward_protocols::he::ReceiverSecret;
 
 use crate::node_house::{CONSORTIUM, FLOOR, PROFILE};
-use crate::wire_stand::{Stand, Stream, hello_of, honest, publication_of, seal};
+use crate::wire_stand::{PATIENCE, Stand, Stream, hello_of, honest, publication_of, seal};
 
 /// The engine as this key and certificate see it.
 fn target_of(stand: &Stand, identity: Option<(&Identity, &[u8])>) -> Target {
@@ -446,4 +446,10 @@ async fn a_node_of_another_consortium_does_not_take_this_engine() {
     let node: &Arc<_> = &stand.hospitals[0];
     let certificate = stand.folder.store().member("h-0").unwrap().unwrap().certificate;
     assert_eq!(node.welcome(FLOOR, CONSORTIUM, &certificate).unwrap_err().code, "identity.certificate");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_ends_when_it_is_asked_to_although_nodes_are_connected() {
+    let mut stand = Stand::with_key(2, 2, honest()).await;
+    tokio::time::timeout(PATIENCE, stand.restart()).await.expect("the engine ends");
 }
