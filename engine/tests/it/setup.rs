@@ -326,7 +326,7 @@ async fn a_ceremony_that_cannot_be_is_not_started() {
         code(operator.start_setup(request).await)
     };
     assert_eq!(start(|request| request.statement = "none".to_owned()).await, "setup.statement");
-    assert_eq!(start(|request| request.size = 18).await, "setup.size");
+    assert_eq!(start(|request| request.size = 21).await, "setup.size");
     assert_eq!(start(|request| request.size = 1).await, "setup.size");
     assert_eq!(start(|request| request.order = vec!["ada".to_owned()]).await, "member.unknown");
     assert_eq!(start(|request| request.order = vec!["h-0".to_owned(); 2]).await, "setup.order");
